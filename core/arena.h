@@ -1,0 +1,112 @@
+/*
+ * arena.h - the memory that the algorithms work on, and a process's view of it
+ *
+ * Everything in the segment is reached by index from a section's start; the segment holds no pointer and no size_t.
+ * Index 0 is "none" in every section.  An index that came out of the segment is checked against the section's count
+ * before it is used; the counts are the view's own copies, taken and checked once at attach, so that no later scribble
+ * in the segment can move them.
+ *
+ *      node (128 bytes)                                seat (256 bytes)
+ *     +------+------+------+-------+ 0                +------+-----+--------+------+ 0
+ *     | own  | next | hash | since |                  | word | key | ticket | size |
+ *     +------+------+------+-------+ 32               +------+-----+-----+---------+
+ *     | size, long | name 0..23    |                  | request, mode, loans, owner, since
+ *     +------------+---------------+ 64               +----------------------------+ 64
+ *     | name 24..63                |                  | statistics of this seat    |
+ *     +---------+------+-----------+ 104              +----------------------------+ 128
+ *     | outcome | bell | receive.. |                  | a short request's bytes    |
+ *     +---------+------+-----------+ 128              +----------------------------+ 256
+ *
+ * A 24-byte name, the common digest prefix or cache key, is compared within the line that holds the ownership word.
+ * What waiters write (bell, tickets) is in the node's second line.
+ */
+#ifndef CV_ARENA_H
+#define CV_ARENA_H
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cacheline.h"
+#include "word.h"
+
+#define CV_ECORRUPT (-3) /* as in the public header; core includes nothing of shm */
+#define CV_EFULL (-2)
+
+#define CV_NAME_INLINE 64
+#define CV_REQUEST_INLINE 128
+#define CV_LOANS 4
+#define CV_PINS 2
+#define CV_STATS 8
+
+struct cv_node {
+	_Atomic uint64_t own;
+	_Atomic uint64_t next; /* incarnation 32, mark 1, index 31 */
+	_Atomic uint64_t hash;
+	_Atomic uint64_t since;
+	_Atomic uint32_t size;
+	_Atomic uint32_t long_name; /* block with the name when it is over CV_NAME_INLINE bytes */
+	_Atomic uint64_t name[CV_NAME_INLINE / 8];
+	_Atomic uint64_t outcome; /* generation 36 (low bits), block 28; written by compare-and-swap only */
+	_Atomic uint32_t bell;    /* futex: rung when all waiters are to look again */
+	_Atomic uint32_t request_bell; /* futex: rung when a request was posted */
+	_Atomic uint32_t tickets;      /* the order of requests */
+	_Atomic uint32_t receiver;     /* 1: the leader may sleep on request_bell */
+};
+static_assert(sizeof(struct cv_node) == 2 * CV_LINE, "a node is two lines");
+static_assert(offsetof(struct cv_node, name) == 40, "24 bytes of name lie in the first line");
+
+struct cv_seat {
+	_Atomic uint64_t word; /* see seat.h; its low half is the futex that its thread sleeps on */
+	_Atomic uint32_t key;  /* the node awaited */
+	_Atomic uint32_t ticket;
+	_Atomic uint32_t request_size;
+	_Atomic uint32_t request_block; /* the request's bytes when over CV_REQUEST_INLINE */
+	_Atomic uint32_t mode;          /* enum cv_park_mode of the thread */
+	_Atomic uint32_t pins[CV_PINS];   /* hazards: blocks that this thread reads without owning them */
+	_Atomic uint32_t loans[CV_LOANS]; /* blocks lent to callers */
+	_Atomic uint32_t owner;           /* 0 free, else participant slot + 1 */
+	_Atomic uint64_t since;           /* when the wait began */
+	_Atomic uint64_t stats[CV_STATS]; /* written by this seat's thread only */
+	_Atomic uint64_t request[CV_REQUEST_INLINE / 8];
+};
+static_assert(sizeof(struct cv_seat) == 4 * CV_LINE, "a seat is four lines");
+static_assert(offsetof(struct cv_seat, stats) == CV_LINE, "what others read of a seat lies in its first line");
+
+/* Shared hints and the one global that correctness needs (gen_floor); each on a line of its own. */
+struct cv_globals {
+	_Alignas(CV_LINE) _Atomic uint64_t gen_floor; /* no generation of an evicted group is above it */
+	_Alignas(CV_LINE) _Atomic uint32_t node_fresh; /* nodes handed out for the first time; no node above was ever used */
+	_Alignas(CV_LINE) _Atomic uint32_t seat_high; /* highest seat ever taken: where scans may stop */
+	_Alignas(CV_LINE) _Atomic uint32_t slot_high; /* highest participant slot ever taken + 1 */
+	_Alignas(CV_LINE) _Atomic uint32_t chunk_high; /* highest chunk ever taken + 1 */
+};
+
+/* Makes memory behind [offset, offset + size) of the heap's data usable, or gives it back. */
+struct cv_backing {
+	int (*commit)(void *context, uint32_t chunk, uint32_t count);
+	void (*release)(void *context, uint32_t chunk, uint32_t count);
+	void *context;
+};
+
+/* One process's view of the segment. */
+struct cv_arena {
+	struct cv_node *nodes; /* nodes[1 .. node_count] */
+	_Atomic uint64_t *buckets;
+	struct cv_seat *seats; /* seats[1 .. seat_count] for threads, then one for each participant's keeper */
+	_Atomic uint64_t *chunks; /* one word a chunk */
+	_Atomic uint64_t *blocks; /* CV_CHUNK_BLOCKS words a chunk */
+	unsigned char *heap;
+	struct cv_globals *globals;
+	uint64_t key; /* of the hash */
+	uint32_t node_count;
+	uint32_t bucket_mask;
+	uint32_t seat_count;   /* threads' seats */
+	uint32_t keeper_count; /* keepers' seats: seat_count + 1 + slot.  They pin, but never wait nor borrow */
+	uint32_t chunk_count;
+	uint32_t chunk_base; /* chunks below are never given back */
+	struct cv_backing backing;
+};
+
+#endif

@@ -1,0 +1,502 @@
+/*
+ * heap.c - see heap.h for what is guaranteed and why
+ */
+#include "heap.h"
+
+#include "seat.h"
+
+enum chunk_state {
+	CHUNK_FREE = 0,
+	CHUNK_TAKEN = 1,   /* by owner: a run being assembled or taken apart */
+	CHUNK_SLAB = 2,    /* arg: size class */
+	CHUNK_RUN = 3,     /* arg: length in chunks */
+	CHUNK_PART = 4,    /* arg: the run's head */
+	CHUNK_CLOSING = 5, /* arg: size class; a slab that owner looks through, still readable */
+};
+
+/* chunk word: sequence 22, arg 24, owner 14, backed 1, state 3.  Zeroed memory is free and, above the base, unbacked. */
+#define CHUNK_BACKED UINT64_C(8)
+
+static uint64_t chunk_word(uint64_t old, enum chunk_state state, uint32_t owner, uint32_t arg)
+{
+	uint64_t seq = (old >> 42) + 1;
+
+	return seq << 42 | (uint64_t)arg << 18 | (uint64_t)owner << 4 | (old & CHUNK_BACKED) | (uint64_t)state;
+}
+
+static enum chunk_state chunk_state(uint64_t w)
+{
+	return (enum chunk_state)(w & 7);
+}
+
+static uint32_t chunk_arg(uint64_t w)
+{
+	return (uint32_t)(w >> 18) & 0xffffff;
+}
+
+static uint32_t chunk_owner(uint64_t w)
+{
+	return (uint32_t)(w >> 4) & CV_SEAT_LIMIT;
+}
+
+static uint64_t chunk_load(const struct cv_arena *a, uint32_t chunk)
+{
+	return atomic_load(&a->chunks[chunk]); /* seq_cst: half of the pair with closing a slab */
+}
+
+static bool chunk_swap(struct cv_arena *a, uint32_t chunk, uint64_t old, uint64_t new)
+{
+	return atomic_compare_exchange_strong(&a->chunks[chunk], &old, new);
+}
+
+static uint32_t ref_of(uint32_t chunk, uint32_t block)
+{
+	return (chunk + 1) << 8 | block;
+}
+
+static bool ref_split(const struct cv_arena *a, uint32_t ref, uint32_t *chunk, uint32_t *block)
+{
+	*chunk = (ref >> 8) - 1;
+	*block = ref & 0xff;
+	return ref >> 8 != 0 && *chunk < a->chunk_count;
+}
+
+/* Do blocks of some size class lie in this chunk? */
+static bool chunk_sliced(uint64_t w)
+{
+	return (chunk_state(w) == CHUNK_SLAB || chunk_state(w) == CHUNK_CLOSING) && chunk_arg(w) < CV_CLASSES;
+}
+
+static uint64_t class_size(uint32_t class)
+{
+	return UINT64_C(1) << (CV_CLASS_MIN_SHIFT + class);
+}
+
+_Atomic uint64_t *cv_heap_word(const struct cv_arena *a, uint32_t ref)
+{
+	uint32_t chunk, block;
+
+	return ref_split(a, ref, &chunk, &block) ? &a->blocks[(uint64_t)chunk * CV_CHUNK_BLOCKS + block] : NULL;
+}
+
+struct cv_block *cv_heap_at(const struct cv_arena *a, uint32_t ref)
+{
+	uint32_t chunk, block;
+	uint64_t w, offset;
+
+	if (!ref_split(a, ref, &chunk, &block))
+		return NULL;
+	w = chunk_load(a, chunk);
+	if (chunk_sliced(w))
+		offset = block * class_size(chunk_arg(w));
+	else if (block == 0 && (chunk_state(w) == CHUNK_RUN || chunk_state(w) == CHUNK_TAKEN))
+		offset = 0;
+	else
+		return NULL;
+	if (offset >= CV_CHUNK_SIZE)
+		return NULL;
+	return (struct cv_block *)(void *)(a->heap + ((uint64_t)chunk << CV_CHUNK_SHIFT) + offset);
+}
+
+uint64_t cv_heap_room(const struct cv_arena *a, uint32_t ref)
+{
+	uint32_t chunk, block;
+	uint64_t w, n;
+
+	if (!ref_split(a, ref, &chunk, &block))
+		return 0;
+	w = chunk_load(a, chunk);
+	n = chunk_arg(w);
+	if (chunk_sliced(w))
+		return class_size((uint32_t)n) - sizeof(struct cv_block);
+	if (chunk_state(w) == CHUNK_RUN && block == 0 && n > 0 && n <= a->chunk_count - chunk)
+		return (n << CV_CHUNK_SHIFT) - sizeof(struct cv_block);
+	return 0;
+}
+
+bool cv_heap_payload(const struct cv_arena *a, uint32_t ref, const unsigned char **request, const unsigned char **data)
+{
+	const struct cv_block *b = cv_heap_at(a, ref);
+	uint64_t room = cv_heap_room(a, ref), skip;
+
+	if (b == NULL)
+		return false;
+	skip = ((uint64_t)b->request_size + 15) & ~UINT64_C(15);
+	if (skip > room || b->size > room - skip)
+		return false;
+	*request = (const unsigned char *)(b + 1);
+	*data = *request + skip;
+	return true;
+}
+
+/* ------------------------------------------------------------------------------------------------ chunks */
+
+static void chunk_raise(struct cv_arena *a, uint32_t count)
+{
+	uint32_t high = atomic_load_explicit(&a->globals->chunk_high, memory_order_relaxed);
+
+	/* seq_cst: before any block word behind it is used, so the reaper's scan covers it */
+	while (high < count && !atomic_compare_exchange_weak(&a->globals->chunk_high, &high, count)) {
+	}
+}
+
+static uint32_t chunk_high(const struct cv_arena *a)
+{
+	uint32_t high = atomic_load(&a->globals->chunk_high);
+
+	return high < a->chunk_count ? high : a->chunk_count;
+}
+
+/* How many chunks from head on belong to its run, as their words tell. */
+static uint32_t run_length(const struct cv_arena *a, uint32_t head)
+{
+	uint32_t n = 1;
+	uint64_t w;
+
+	while (head + n < a->chunk_count) {
+		w = chunk_load(a, head + n);
+		if (chunk_state(w) != CHUNK_PART || chunk_arg(w) != head)
+			break;
+		n++;
+	}
+	return n;
+}
+
+/* head is TAKEN by us: free the parts behind it, then the head itself.  From the end down, so that whoever finds us
+ * dead half-way still finds the rest right behind the head. */
+static void run_dissolve(struct cv_arena *a, uint32_t head, bool unbacked)
+{
+	for (uint32_t i = head + run_length(a, head); i-- > head;) {
+		uint64_t w = chunk_load(a, i);
+
+		w = unbacked ? w & ~CHUNK_BACKED : w;
+		atomic_store(&a->chunks[i], chunk_word(w, CHUNK_FREE, 0, 0));
+	}
+}
+
+/* Make the memory of head .. head+n-1, all ours, usable. */
+static bool run_commit(struct cv_arena *a, uint32_t head, uint32_t n)
+{
+	bool backed = true;
+
+	for (uint32_t i = head; i < head + n; i++)
+		backed = backed && (i < a->chunk_base || (chunk_load(a, i) & CHUNK_BACKED));
+	if (!backed && a->backing.commit(a->backing.context, head, n) != 0)
+		return false;
+	for (uint32_t i = head; i < head + n && !backed; i++)
+		atomic_fetch_or(&a->chunks[i], CHUNK_BACKED);
+	chunk_raise(a, head + n);
+	return true;
+}
+
+/* Take n chunks from head on: how many are ours now, n or (with nothing kept) the place of the first that was not. */
+static uint32_t run_take(struct cv_arena *a, uint32_t seat, uint32_t head, uint32_t n)
+{
+	uint64_t w = chunk_load(a, head);
+
+	if (chunk_state(w) != CHUNK_FREE || !chunk_swap(a, head, w, chunk_word(w, CHUNK_TAKEN, seat, 0)))
+		return 0;
+	for (uint32_t i = 1; i < n; i++) {
+		w = chunk_load(a, head + i);
+		if (chunk_state(w) == CHUNK_FREE && chunk_swap(a, head + i, w, chunk_word(w, CHUNK_PART, 0, head)))
+			continue;
+		run_dissolve(a, head, false);
+		return i;
+	}
+	return n;
+}
+
+/* n chunks in a row, TAKEN by seat at their head and committed; chunk_count when there are none. */
+static uint32_t run_find(struct cv_arena *a, uint32_t seat, uint32_t n)
+{
+	for (uint32_t head = 0, got; n <= a->chunk_count && head <= a->chunk_count - n; head += got + 1) {
+		got = run_take(a, seat, head, n);
+		if (got < n)
+			continue;
+		if (run_commit(a, head, n))
+			return head;
+		run_dissolve(a, head, false);
+		break;
+	}
+	return a->chunk_count;
+}
+
+/* Close every slab without a block in use.  True if one was closed. */
+static bool slabs_close(struct cv_arena *a, uint32_t seat)
+{
+	bool closed = false;
+
+	for (uint32_t c = 0; c < chunk_high(a); c++) {
+		uint64_t w = chunk_load(a, c), closing = chunk_word(w, CHUNK_CLOSING, seat, chunk_arg(w));
+		bool used = false;
+
+		if (chunk_state(w) != CHUNK_SLAB || !chunk_swap(a, c, w, closing))
+			continue;
+		for (uint32_t b = 0; b < CV_CHUNK_BLOCKS && !used; b++)
+			used = cv_word_state(atomic_load(&a->blocks[(uint64_t)c * CV_CHUNK_BLOCKS + b])) != CV_FREE;
+		atomic_store(&a->chunks[c], used ? w : chunk_word(closing, CHUNK_FREE, 0, 0));
+		closed = closed || !used;
+	}
+	return closed;
+}
+
+/* ------------------------------------------------------------------------------------------------ blocks */
+
+static bool block_claim(struct cv_arena *a, uint32_t seat, uint32_t ref)
+{
+	_Atomic uint64_t *word = cv_heap_word(a, ref);
+	uint64_t w = atomic_load_explicit(word, memory_order_relaxed);
+
+	return cv_word_state(w) == CV_FREE &&
+	       atomic_compare_exchange_strong(word, &w, cv_word(CV_PRIVATE, seat, cv_word_gen(w) + 1));
+}
+
+static void block_unclaim(struct cv_arena *a, uint32_t ref)
+{
+	_Atomic uint64_t *word = cv_heap_word(a, ref);
+	uint64_t w = atomic_load_explicit(word, memory_order_relaxed); /* private to us */
+
+	atomic_store(word, cv_word(CV_FREE, 0, cv_word_gen(w)));
+}
+
+static uint32_t slab_take_in(struct cv_arena *a, uint32_t seat, uint32_t chunk, uint32_t class, uint32_t *from)
+{
+	uint64_t w = chunk_load(a, chunk);
+	uint32_t count = (uint32_t)(CV_CHUNK_SIZE / class_size(class));
+
+	if (chunk_state(w) != CHUNK_SLAB || chunk_arg(w) != class)
+		return 0;
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t b = (*from + i) % count, ref = ref_of(chunk, b);
+
+		if (!block_claim(a, seat, ref))
+			continue;
+		if (chunk_load(a, chunk) != w) { /* closed under us: put it back untouched */
+			block_unclaim(a, ref);
+			return 0;
+		}
+		*from = b + 1;
+		return ref;
+	}
+	return 0;
+}
+
+static uint32_t slab_open(struct cv_arena *a, uint32_t seat, uint32_t class)
+{
+	uint32_t chunk = run_find(a, seat, 1);
+
+	if (chunk < a->chunk_count)
+		atomic_store(&a->chunks[chunk], chunk_word(chunk_load(a, chunk), CHUNK_SLAB, 0, class));
+	return chunk;
+}
+
+static uint32_t slab_take(struct cv_arena *a, uint32_t seat, uint32_t class, struct cv_hint *hint)
+{
+	uint32_t ref = 0, chunk = hint->chunk[class], tries = 3;
+
+	if (chunk < a->chunk_count && (ref = slab_take_in(a, seat, chunk, class, &hint->block[class])) != 0)
+		return ref;
+	hint->block[class] = seat * 17; /* threads begin apart */
+	for (uint32_t c = 0; c < chunk_high(a); c++)
+		if ((ref = slab_take_in(a, seat, c, class, &hint->block[class])) != 0) {
+			hint->chunk[class] = c;
+			return ref;
+		}
+	/* A fresh slab may be emptied by others before we get to it: try again, but not for ever. */
+	while (ref == 0 && tries-- > 0) {
+		chunk = slab_open(a, seat, class);
+		if (chunk == a->chunk_count && slabs_close(a, seat))
+			chunk = slab_open(a, seat, class);
+		if (chunk == a->chunk_count)
+			return 0;
+		hint->chunk[class] = chunk;
+		ref = slab_take_in(a, seat, chunk, class, &hint->block[class]);
+	}
+	return ref;
+}
+
+static uint32_t run_block(struct cv_arena *a, uint32_t seat, uint64_t bytes)
+{
+	uint64_t n = (bytes + CV_CHUNK_SIZE - 1) >> CV_CHUNK_SHIFT;
+	uint32_t head = a->chunk_count;
+
+	if (n > a->chunk_count)
+		return 0;
+	head = run_find(a, seat, (uint32_t)n);
+	if (head == a->chunk_count && slabs_close(a, seat))
+		head = run_find(a, seat, (uint32_t)n);
+	if (head == a->chunk_count)
+		return 0;
+	if (!block_claim(a, seat, ref_of(head, 0))) { /* a late claim on the slab that was here; it will be put back */
+		run_dissolve(a, head, false);
+		return 0;
+	}
+	atomic_store(&a->chunks[head], chunk_word(chunk_load(a, head), CHUNK_RUN, 0, (uint32_t)n));
+	return ref_of(head, 0);
+}
+
+uint32_t cv_heap_take(struct cv_arena *a, uint32_t seat, uint64_t size, struct cv_hint *hint)
+{
+	uint64_t bytes = size + sizeof(struct cv_block);
+	uint32_t class = 0, ref;
+	struct cv_block *b;
+
+	if (size > UINT64_C(1) << 40)
+		return 0;
+	while (class < CV_CLASSES && class_size(class) < bytes)
+		class++;
+	ref = class < CV_CLASSES ? slab_take(a, seat, class, hint) : run_block(a, seat, bytes);
+	b = ref == 0 ? NULL : cv_heap_at(a, ref);
+	if (b == NULL)
+		return 0;
+	*b = (struct cv_block){.size = size};
+	return ref;
+}
+
+static void run_free(struct cv_arena *a, uint32_t seat, uint32_t head, uint64_t w)
+{
+	bool give_back = head >= a->chunk_base;
+
+	atomic_store(&a->chunks[head], chunk_word(w, CHUNK_TAKEN, seat, 0));
+	if (give_back)
+		a->backing.release(a->backing.context, head, chunk_arg(w));
+	block_unclaim(a, ref_of(head, 0));
+	run_dissolve(a, head, give_back);
+}
+
+void cv_heap_free(struct cv_arena *a, uint32_t seat, uint32_t ref)
+{
+	uint32_t chunk, block;
+	uint64_t w;
+
+	if (!ref_split(a, ref, &chunk, &block))
+		return;
+	w = chunk_load(a, chunk);
+	if (chunk_state(w) == CHUNK_RUN && block == 0 && chunk_arg(w) <= a->chunk_count - chunk)
+		run_free(a, seat, chunk, w);
+	else
+		block_unclaim(a, ref);
+}
+
+void cv_heap_hold(struct cv_arena *a, uint32_t seat, uint32_t ref)
+{
+	_Atomic uint64_t *word = cv_heap_word(a, ref);
+	uint64_t w = atomic_load_explicit(word, memory_order_relaxed);
+
+	(void)seat;
+	atomic_store_explicit(word, cv_word(CV_IDLE, 0, cv_word_gen(w)), memory_order_release);
+}
+
+void cv_heap_try_free(struct cv_arena *a, uint32_t seat, uint32_t ref)
+{
+	_Atomic uint64_t *word = cv_heap_word(a, ref);
+	uint64_t w = word == NULL ? 0 : atomic_load(word);
+
+	if (cv_word_state(w) != CV_RETIRED || cv_seat_pinned(a, ref, seat))
+		return;
+	if (atomic_compare_exchange_strong(word, &w, cv_word(CV_PRIVATE, seat, cv_word_gen(w))))
+		cv_heap_free(a, seat, ref);
+}
+
+void cv_heap_retire(struct cv_arena *a, uint32_t seat, uint32_t ref)
+{
+	_Atomic uint64_t *word = cv_heap_word(a, ref);
+	uint64_t w = word == NULL ? 0 : atomic_load(word);
+
+	if (cv_word_state(w) != CV_PRIVATE && cv_word_state(w) != CV_IDLE)
+		return;
+	/* seq_cst: store RETIRED, then look for pins; who unpins does the reverse */
+	if (atomic_compare_exchange_strong(word, &w, cv_word(CV_RETIRED, 0, cv_word_gen(w))))
+		cv_heap_try_free(a, seat, ref);
+}
+
+/* ------------------------------------------------------------------------------------------------ reaping */
+
+/* A held block whose node names another one, or none, was left by somebody who died between the two steps. */
+static bool block_orphaned(const struct cv_arena *a, uint32_t ref)
+{
+	const struct cv_block *b = cv_heap_at(a, ref);
+	uint32_t node = b == NULL ? 0 : b->node;
+
+	return node == 0 || node > a->node_count || atomic_load(&a->nodes[node].long_name) != ref;
+}
+
+static void reap_block(
+	struct cv_arena *a, uint32_t seat, uint32_t ref, bool (*dead)(void *, uint32_t), void *context)
+{
+	_Atomic uint64_t *word = cv_heap_word(a, ref);
+	uint64_t w = atomic_load(word);
+
+	switch (cv_word_state(w)) {
+	case CV_PRIVATE:
+		/* A leader's block may be pinned by waiters that it answered: retire it, do not free it. */
+		if (dead(context, cv_word_owner(w)))
+			cv_heap_retire(a, seat, ref);
+		break;
+	case CV_IDLE:
+		if (block_orphaned(a, ref))
+			cv_heap_retire(a, seat, ref);
+		break;
+	case CV_RETIRED:
+		cv_heap_try_free(a, seat, ref);
+		break;
+	default:
+		break;
+	}
+}
+
+/* A dead owner's run: take it over, then take it apart.  Its memory may be given back already, or not. */
+static void reap_run(struct cv_arena *a, uint32_t seat, uint32_t chunk, uint64_t w)
+{
+	bool give_back = chunk >= a->chunk_base;
+	uint64_t b;
+
+	if (!chunk_swap(a, chunk, w, chunk_word(w, CHUNK_TAKEN, seat, 0)))
+		return;
+	b = atomic_load(cv_heap_word(a, ref_of(chunk, 0)));
+	if (cv_word_state(b) == CV_PRIVATE && cv_word_owner(b) == chunk_owner(w))
+		block_unclaim(a, ref_of(chunk, 0));
+	if (give_back)
+		a->backing.release(a->backing.context, chunk, run_length(a, chunk));
+	run_dissolve(a, chunk, give_back);
+}
+
+static void reap_chunk(struct cv_arena *a, uint32_t seat, uint32_t chunk, uint64_t w)
+{
+	if (chunk_state(w) == CHUNK_TAKEN)
+		reap_run(a, seat, chunk, w);
+	else if (chunk_state(w) == CHUNK_CLOSING) /* the look was interrupted: the slab goes on */
+		chunk_swap(a, chunk, w, chunk_word(w, CHUNK_SLAB, 0, chunk_arg(w)));
+}
+
+void cv_heap_reap(struct cv_arena *a, uint32_t seat, bool (*dead)(void *context, uint32_t seat), void *context)
+{
+	uint32_t high = chunk_high(a);
+
+	for (uint32_t c = 0; c < a->chunk_count; c++) {
+		uint64_t w = chunk_load(a, c);
+
+		if (chunk_owner(w) != 0 && dead(context, chunk_owner(w)))
+			reap_chunk(a, seat, c, w);
+	}
+	for (uint32_t c = 0; c < high; c++)
+		for (uint32_t b = 0; b < CV_CHUNK_BLOCKS; b++)
+			reap_block(a, seat, ref_of(c, b), dead, context);
+}
+
+int cv_heap_count(const struct cv_arena *a, uint64_t *blocks, uint64_t *bytes)
+{
+	uint32_t high = chunk_high(a);
+
+	*blocks = *bytes = 0;
+	for (uint32_t c = 0; c < high; c++) {
+		uint64_t w = chunk_load(a, c);
+
+		if (chunk_state(w) > CHUNK_CLOSING || (chunk_state(w) == CHUNK_SLAB && chunk_arg(w) >= CV_CLASSES))
+			return CV_ECORRUPT;
+		*bytes += chunk_state(w) != CHUNK_FREE ? CV_CHUNK_SIZE : 0;
+		for (uint32_t b = 0; b < CV_CHUNK_BLOCKS; b++)
+			*blocks += cv_word_state(atomic_load(&a->blocks[(uint64_t)c * CV_CHUNK_BLOCKS + b])) != CV_FREE;
+	}
+	return 0;
+}

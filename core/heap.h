@@ -1,0 +1,94 @@
+/*
+ * heap.h - blocks of variable size, each owned by one word
+ *
+ * The heap is an array of 64 KiB chunks.  A chunk is free, or cut into equal blocks (a slab), or part of a run that is
+ * one large block.
+ *
+ *      chunk words   [FREE][SLAB 1 KiB][RUN 3][PART][PART][FREE]...
+ *      block words          [0..63]     [0]
+ *      heap                 |64 blocks | one large block |
+ *
+ * Who owns what, at every instant:
+ *  - a block's word says FREE, PRIVATE(owner), IDLE (held by the node that its header names) or RETIRED.  It is taken
+ *    by a swap on that word, and only then is the chunk's word looked at again: if the chunk was closed meanwhile, the
+ *    block is put back untouched.  Closing a slab is the other half: swap the chunk's word to CLOSING, then look at
+ *    the blocks; one that is not FREE keeps the slab open.
+ *  - a run is assembled from its head: head FREE -> TAKEN(owner), then each following chunk FREE -> PART(head), then
+ *    the block's word, then head -> RUN(length).  It is taken apart the other way.  A dead owner's TAKEN head says
+ *    all: free the PARTs behind it, then the head.
+ *
+ * A retired block is freed by whoever finds it unpinned (see seat.h), through the same swap to PRIVATE(self): two who
+ * try are told apart, and one who dies half-way is reaped like any owner.
+ *
+ * Memory behind chunks above the base is committed when they are first taken (an error then, never SIGBUS later) and
+ * given back to the system when a run is freed.  Block words stay, so they are type-stable for ever.
+ *
+ * Progress: lock-free.  Hints only choose where a search begins.
+ * Sources: size-class slabs after Bonwick, "The Slab Allocator" (1994); hazard pointers after Michael (2004).
+ */
+#ifndef CV_HEAP_H
+#define CV_HEAP_H
+
+#include <stdbool.h>
+
+#include "arena.h"
+
+#define CV_CHUNK_SHIFT 16
+#define CV_CHUNK_SIZE (1u << CV_CHUNK_SHIFT)
+#define CV_CHUNK_BLOCKS 256u
+#define CV_CLASS_MIN_SHIFT 8
+#define CV_CLASSES 8 /* 256 B to 32 KiB */
+#define CV_CHUNK_LIMIT (1u << 20)
+
+/* In front of every block's bytes. */
+struct cv_block {
+	uint64_t size; /* of the payload */
+	uint64_t generation;
+	uint32_t node;
+	uint32_t request_size; /* the request comes first, padded to 16 bytes, then the payload */
+	int32_t code;
+	uint32_t error;
+};
+static_assert(sizeof(struct cv_block) == 32, "payload stays aligned to 16");
+
+/* Where this thread searches next.  Private to the thread; any content is right. */
+struct cv_hint {
+	uint32_t chunk[CV_CLASSES];
+	uint32_t block[CV_CLASSES];
+	uint32_t fresh, fresh_end, hand; /* of the node pool */
+};
+
+/* A block for size bytes behind the header, PRIVATE to seat; 0 when there is no room.  size > 2^40 gives 0. */
+uint32_t cv_heap_take(struct cv_arena *a, uint32_t seat, uint64_t size, struct cv_hint *hint);
+
+/* The header of a block, or NULL if ref cannot be one. */
+struct cv_block *cv_heap_at(const struct cv_arena *a, uint32_t ref);
+
+/* Bytes behind the header that the block can hold, as its chunk says now; 0 if ref cannot be a block. */
+uint64_t cv_heap_room(const struct cv_arena *a, uint32_t ref);
+
+/* The request and the payload of a block whose header fits its room; false for a damaged one. */
+bool cv_heap_payload(const struct cv_arena *a, uint32_t ref, const unsigned char **request, const unsigned char **data);
+
+/* The block's word, or NULL. */
+_Atomic uint64_t *cv_heap_word(const struct cv_arena *a, uint32_t ref);
+
+/* Free a block that is PRIVATE to seat. */
+void cv_heap_free(struct cv_arena *a, uint32_t seat, uint32_t ref);
+
+/* PRIVATE(seat) -> IDLE: from now on the node in the header holds it. */
+void cv_heap_hold(struct cv_arena *a, uint32_t seat, uint32_t ref);
+
+/* PRIVATE(owner) or IDLE -> RETIRED, and free it if nobody pins it.  seat is the caller's. */
+void cv_heap_retire(struct cv_arena *a, uint32_t seat, uint32_t ref);
+
+/* Free a block if it is RETIRED and nobody pins it. */
+void cv_heap_try_free(struct cv_arena *a, uint32_t seat, uint32_t ref);
+
+/* For the reaper: take over and free what `dead` seats own, then what is retired or orphaned.  seat is the reaper's. */
+void cv_heap_reap(struct cv_arena *a, uint32_t seat, bool (*dead)(void *context, uint32_t seat), void *context);
+
+/* Blocks in use, and the bytes of their chunks; for figures and for the checker.  Returns 0 or CV_ECORRUPT. */
+int cv_heap_count(const struct cv_arena *a, uint64_t *blocks, uint64_t *bytes);
+
+#endif

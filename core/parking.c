@@ -1,0 +1,61 @@
+/*
+ * parking.c - see parking.h
+ */
+#include "parking.h"
+
+#include <sched.h>
+
+#include "spin.h"
+
+#define SPIN_MIN 32
+#define SPIN_START 256
+#define SPIN_MAX 4096
+
+/* How many processors this thread may run on; asked once. */
+static int processors(void)
+{
+	static _Atomic int known; /* relaxed: every thread would find the same */
+	int n = atomic_load_explicit(&known, memory_order_relaxed);
+	cpu_set_t set;
+
+	if (n == 0) {
+		n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+		atomic_store_explicit(&known, n, memory_order_relaxed);
+	}
+	return n;
+}
+
+int cv_spin(struct cv_spinner *spinner, _Atomic uint32_t *word, uint32_t expected)
+{
+	if (spinner->budget == 0)
+		spinner->budget = SPIN_START;
+	for (uint32_t i = 0; i < spinner->budget && processors() > 1; i++) {
+		/* acquire: the caller goes on as if it had been woken */
+		if (atomic_load_explicit(word, memory_order_acquire) != expected) {
+			spinner->budget = spinner->budget < SPIN_MAX ? spinner->budget * 2 : SPIN_MAX;
+			return 1;
+		}
+		cv_pause();
+	}
+	spinner->budget = spinner->budget > SPIN_MIN ? spinner->budget / 2 : SPIN_MIN;
+	return 0;
+}
+
+enum cv_parked cv_park(const struct cv_futex *list, unsigned count, int64_t deadline, int *bounded)
+{
+	int64_t now = cv_kernel.now(), backstop = now + CV_BACKSTOP_NS;
+	enum cv_slept slept;
+
+	if (deadline <= now)
+		return CV_PARK_EXPIRED;
+	slept = count == 1 ? cv_kernel.wait(list, deadline < backstop ? deadline : backstop)
+			   : cv_kernel.waitv(list, count, deadline < backstop ? deadline : backstop);
+	*bounded = slept == CV_UNSUPPORTED;
+	if (slept == CV_UNSUPPORTED) {
+		cv_kernel.wait(list, deadline < now + CV_BOUNDED_NS ? deadline : now + CV_BOUNDED_NS);
+		return CV_PARK_LOOK; /* the caller's next look at the clock ends it */
+	}
+	if (slept != CV_TIMED_OUT)
+		return CV_PARK_LOOK;
+	return deadline < backstop ? CV_PARK_EXPIRED : CV_PARK_BACKSTOP;
+}

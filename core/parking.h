@@ -1,0 +1,37 @@
+/*
+ * parking.h - spin briefly, then sleep until one of several words changes
+ *
+ * A thread that is to be answered soon is cheaper spun for than put to sleep (a parked round trip costs some hundred
+ * times a running one); one that is not, or that has no second processor to be answered from, must not spin at all.
+ * The budget adapts: a spin that paid doubles it, one that did not halves it.
+ *
+ * Sleeping is on up to CV_FUTEX_MAX words at once.  Where the kernel cannot do that, it is on the first word, for a
+ * bounded time, and the caller is told, so that it can count it and look at the other words by itself.
+ */
+#ifndef CV_PARKING_H
+#define CV_PARKING_H
+
+#include "arena.h"
+#include "futex.h"
+
+#define CV_BACKSTOP_NS 1000000000  /* one look a second for what the kernel cannot promise */
+#define CV_BOUNDED_NS 5000000      /* one look every 5 ms where it cannot wait for several words */
+
+struct cv_spinner {
+	uint32_t budget; /* 0: not yet known */
+};
+
+enum cv_parked {
+	CV_PARK_LOOK,     /* look at your words again */
+	CV_PARK_BACKSTOP, /* nothing was rung for CV_BACKSTOP_NS: look, and count what you find overdue */
+	CV_PARK_EXPIRED,  /* the deadline passed */
+};
+
+/* Spin while word holds expected.  1: it changed. */
+int cv_spin(struct cv_spinner *spinner, _Atomic uint32_t *word, uint32_t expected);
+
+/* Sleep until a word no longer holds what is expected, somebody rings it, or the deadline passes.
+ * *bounded is set to 1 if only list[0] could be waited for. */
+enum cv_parked cv_park(const struct cv_futex *list, unsigned count, int64_t deadline, int *bounded);
+
+#endif

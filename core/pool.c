@@ -1,0 +1,162 @@
+/*
+ * pool.c - see pool.h for what is guaranteed and why
+ */
+#include "pool.h"
+
+#include <string.h>
+
+#include "seat.h"
+
+#define FRESH_BATCH 4 /* nodes whose first use a thread reserves at once; others still find them by the clock */
+
+uint32_t cv_pool_high(const struct cv_arena *a)
+{
+	uint32_t high = atomic_load(&a->globals->node_fresh);
+
+	return high < a->node_count ? high : a->node_count;
+}
+
+static uint64_t floor_of(const struct cv_arena *a)
+{
+	/* acquire: with floor_raise(); whoever saw a group absent sees the floor of its eviction */
+	return atomic_load_explicit(&a->globals->gen_floor, memory_order_acquire);
+}
+
+static void floor_raise(struct cv_arena *a, uint64_t gen)
+{
+	uint64_t floor = floor_of(a);
+
+	while (floor < gen && !atomic_compare_exchange_weak(&a->globals->gen_floor, &floor, gen)) {
+	}
+}
+
+static bool claim_free(struct cv_arena *a, uint32_t seat, uint32_t node, uint64_t own)
+{
+	return cv_word_state(own) == CV_FREE &&
+	       atomic_compare_exchange_strong(&a->nodes[node].own, &own, cv_word(CV_PRIVATE, seat, cv_word_gen(own)));
+}
+
+static void drop_long_name(struct cv_arena *a, uint32_t seat, uint32_t node)
+{
+	uint32_t ref = atomic_exchange(&a->nodes[node].long_name, 0);
+
+	if (ref != 0)
+		cv_heap_retire(a, seat, ref);
+}
+
+int cv_pool_evict(struct cv_arena *a, uint32_t seat, uint32_t node)
+{
+	uint64_t own = atomic_load(&a->nodes[node].own);
+	int r;
+
+	floor_raise(a, cv_word_gen(own)); /* before the name can be seen absent */
+	r = cv_table_remove(a, node);
+	if (r != 0)
+		return r;
+	drop_long_name(a, seat, node);
+	atomic_store(&a->nodes[node].own, cv_word(CV_PRIVATE, seat, cv_word_gen(own)));
+	return 0;
+}
+
+static bool claim_idle(struct cv_arena *a, uint32_t seat, uint32_t node, uint64_t own)
+{
+	return cv_word_state(own) == CV_IDLE &&
+	       atomic_compare_exchange_strong(
+		       &a->nodes[node].own, &own, cv_word(CV_EVICTING, seat, cv_word_gen(own))) &&
+	       cv_pool_evict(a, seat, node) == 0;
+}
+
+static uint32_t take_fresh(struct cv_arena *a, uint32_t seat, struct cv_hint *hint)
+{
+	for (;;) {
+		if (hint->fresh == hint->fresh_end) {
+			if (atomic_load_explicit(&a->globals->node_fresh, memory_order_relaxed) >= a->node_count)
+				return 0;
+			/* seq_cst: the scans' mark is raised before a node below it is used */
+			hint->fresh = atomic_fetch_add(&a->globals->node_fresh, FRESH_BATCH) + 1;
+			hint->fresh_end = hint->fresh + FRESH_BATCH;
+		}
+		while (hint->fresh != hint->fresh_end) {
+			uint32_t node = hint->fresh++;
+
+			if (node <= a->node_count &&
+				claim_free(a, seat, node, atomic_load_explicit(&a->nodes[node].own, memory_order_relaxed)))
+				return node;
+		}
+	}
+}
+
+static uint32_t take_by_clock(struct cv_arena *a, uint32_t seat, struct cv_hint *hint)
+{
+	if (hint->hand == 0)
+		hint->hand = seat * 61; /* threads begin apart */
+	for (uint32_t i = 0; i < a->node_count; i++) {
+		uint32_t node = hint->hand++ % a->node_count + 1;
+		uint64_t own = atomic_load_explicit(&a->nodes[node].own, memory_order_relaxed);
+
+		if (claim_free(a, seat, node, own) || claim_idle(a, seat, node, own))
+			return node;
+	}
+	return 0;
+}
+
+uint32_t cv_pool_take(struct cv_arena *a, uint32_t seat, struct cv_hint *hint)
+{
+	uint32_t node = take_fresh(a, seat, hint);
+
+	return node != 0 ? node : take_by_clock(a, seat, hint);
+}
+
+static int fill_long_name(
+	struct cv_arena *a, uint32_t seat, uint32_t node, const struct cv_key *key, struct cv_hint *hint)
+{
+	uint32_t ref = cv_heap_take(a, seat, key->size, hint);
+	struct cv_block *b = ref == 0 ? NULL : cv_heap_at(a, ref);
+
+	if (b == NULL)
+		return CV_EFULL;
+	b->node = node;
+	memcpy(b + 1, key->name, key->size);
+	atomic_store(&a->nodes[node].long_name, ref); /* the node names it before it is held: see block_orphaned() */
+	cv_heap_hold(a, seat, ref);
+	return 0;
+}
+
+static void fill_short_name(struct cv_node *n, const struct cv_key *key)
+{
+	uint64_t words[CV_NAME_INLINE / 8] = {0};
+
+	memcpy(words, key->name, key->size);
+	for (uint32_t i = 0; i < (key->size + 7) / 8; i++)
+		atomic_store_explicit(&n->name[i], words[i], memory_order_relaxed);
+}
+
+int cv_pool_fill(struct cv_arena *a, uint32_t seat, uint32_t node, const struct cv_key *key, struct cv_hint *hint)
+{
+	struct cv_node *n = &a->nodes[node];
+	uint64_t next = atomic_load_explicit(&n->next, memory_order_relaxed);
+	uint64_t gen = cv_word_gen(atomic_load_explicit(&n->own, memory_order_relaxed)), floor = floor_of(a);
+	int r;
+
+	/* the new incarnation before the new contents: the partner of same_incarnation() */
+	atomic_store_explicit(&n->next, (uint64_t)(cv_next_incarnation(next) + 1) << 32, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release);
+	if (key->size > CV_NAME_INLINE && (r = fill_long_name(a, seat, node, key, hint)) != 0)
+		return r;
+	if (key->size <= CV_NAME_INLINE)
+		fill_short_name(n, key);
+	atomic_store_explicit(&n->hash, key->hash, memory_order_relaxed);
+	atomic_store_explicit(&n->size, key->size, memory_order_relaxed);
+	/* release: whoever sees LEADING sees the contents */
+	atomic_store_explicit(
+		&n->own, cv_word(CV_LEADING, seat, (gen > floor ? gen : floor) + 1), memory_order_release);
+	return 0;
+}
+
+void cv_pool_free(struct cv_arena *a, uint32_t seat, uint32_t node)
+{
+	uint64_t own = atomic_load_explicit(&a->nodes[node].own, memory_order_relaxed);
+
+	drop_long_name(a, seat, node);
+	atomic_store(&a->nodes[node].own, cv_word(CV_FREE, 0, cv_word_gen(own)));
+}

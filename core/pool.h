@@ -1,0 +1,42 @@
+/*
+ * pool.h - nodes: where a new group gets its node from
+ *
+ * In this order: a node that was never used; a free one; the idle node of a group that nobody leads, which is evicted
+ * from the table.  A clock hand private to the thread finds the latter two.  FULL is said only after a look at every
+ * node, so a region made for 64 groups leads 64.
+ *
+ * Generations go on across eviction: the evictor raises the region's floor to the evicted group's generation before
+ * the node leaves the table, and every new node starts above the floor; so the fencing tokens of one name never
+ * repeat.  The floor moves once in about as many evictions as there are nodes, so it is no meeting point.
+ *
+ * Life of a node, and what a reaper makes of its owner's death in each state:
+ *
+ *      FREE -> PRIVATE -> LEADING -> (PUBLISHED) -> IDLE -> EVICTING -> PRIVATE ...
+ *               freed     linked: orphaned,   finished        taken out,
+ *                         else freed                          freed
+ *
+ * Progress: lock-free.
+ */
+#ifndef CV_POOL_H
+#define CV_POOL_H
+
+#include "heap.h"
+#include "table.h"
+
+/* A node PRIVATE to seat, its generation above that of any earlier execution; 0 when every node is led. */
+uint32_t cv_pool_take(struct cv_arena *a, uint32_t seat, struct cv_hint *hint);
+
+/* Write a group's name into a PRIVATE node and make it LEADING; it is ready to be inserted.  0, or CV_EFULL when there
+ * is no block for a long name (the node is then still PRIVATE). */
+int cv_pool_fill(struct cv_arena *a, uint32_t seat, uint32_t node, const struct cv_key *key, struct cv_hint *hint);
+
+/* Free a node that is PRIVATE to seat, or was filled by it and never inserted. */
+void cv_pool_free(struct cv_arena *a, uint32_t seat, uint32_t node);
+
+/* Finish the eviction of an EVICTING node that belongs to seat: it is PRIVATE to seat afterwards.  0 or CV_ECORRUPT. */
+int cv_pool_evict(struct cv_arena *a, uint32_t seat, uint32_t node);
+
+/* How far scans of the nodes must go. */
+uint32_t cv_pool_high(const struct cv_arena *a);
+
+#endif

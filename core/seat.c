@@ -1,0 +1,189 @@
+/*
+ * seat.c - taking seats, waiting in them, answering and pinning
+ *
+ * Progress: take is lock-free (a failed swap means that somebody else took that seat); post, lend, pin and settle are
+ * wait-free; withdraw and answer are one swap; the scans are bounded by the number of seats.
+ */
+#include "seat.h"
+
+static void raise_high(struct cv_arena *a, uint32_t seat)
+{
+	uint32_t high = atomic_load_explicit(&a->globals->seat_high, memory_order_relaxed);
+
+	/* seq_cst: a seat's first post comes after it, and a scanner that misses the post may rely on the old mark */
+	while (high < seat && !atomic_compare_exchange_weak(&a->globals->seat_high, &high, seat)) {
+	}
+}
+
+uint32_t cv_seat_take(struct cv_arena *a, uint32_t slot)
+{
+	for (uint32_t i = 1; i <= a->seat_count; i++) {
+		uint32_t free = 0;
+
+		if (atomic_load_explicit(&a->seats[i].owner, memory_order_relaxed) != 0)
+			continue;
+		/* acquire: with the release in cv_seat_give(); release: with cv_seat_owner() */
+		if (!atomic_compare_exchange_strong_explicit(&a->seats[i].owner, &free, slot + 1,
+			    memory_order_acq_rel, memory_order_relaxed))
+			continue;
+		raise_high(a, i);
+		return i;
+	}
+	return 0;
+}
+
+void cv_seat_give(struct cv_arena *a, uint32_t seat)
+{
+	atomic_store_explicit(&a->seats[seat].owner, 0, memory_order_release); /* with cv_seat_take() */
+}
+
+uint64_t cv_seat_post(struct cv_arena *a, uint32_t seat, uint32_t node)
+{
+	struct cv_seat *s = &a->seats[seat];
+	uint64_t old = atomic_load_explicit(&s->word, memory_order_relaxed); /* quiet: only we change it */
+	uint64_t posted = cv_seat_word(CV_SEAT_WAITING, cv_seat_seq(old) + 1, 0);
+
+	atomic_store_explicit(&s->key, node, memory_order_relaxed); /* published by the store below */
+	/* seq_cst: first half of "post, then look at the group"; the leader's is "end the execution, then scan" */
+	atomic_store(&s->word, posted);
+	return posted;
+}
+
+bool cv_seat_withdraw(struct cv_arena *a, uint32_t seat)
+{
+	struct cv_seat *s = &a->seats[seat];
+	uint64_t w = atomic_load(&s->word);
+
+	while (cv_seat_state(w) == CV_SEAT_WAITING)
+		if (atomic_compare_exchange_weak(&s->word, &w, cv_seat_word(CV_SEAT_QUIET, cv_seat_seq(w) + 1, 0)))
+			return true;
+	return false;
+}
+
+void cv_seat_settle(struct cv_arena *a, uint32_t seat)
+{
+	struct cv_seat *s = &a->seats[seat];
+	uint64_t w = atomic_load_explicit(&s->word, memory_order_relaxed);
+
+	/* seq_cst: a loan was stored before; a freeing scan that misses the word must see the loan */
+	atomic_store(&s->word, cv_seat_word(CV_SEAT_QUIET, cv_seat_seq(w), 0));
+}
+
+bool cv_seat_waits(struct cv_arena *a, uint32_t seat, uint32_t node, uint64_t *word)
+{
+	struct cv_seat *s = &a->seats[seat];
+
+	*word = atomic_load(&s->word); /* seq_cst: the leader's half of cv_seat_post()'s pair */
+	return cv_seat_state(*word) == CV_SEAT_WAITING && atomic_load_explicit(&s->key, memory_order_relaxed) == node;
+}
+
+bool cv_seat_answer(struct cv_arena *a, uint32_t seat, uint64_t word, enum cv_seat_state answer, uint32_t block)
+{
+	/* seq_cst: releases the block's bytes to the waiter, and orders the pin before a later retirement */
+	return atomic_compare_exchange_strong(
+		&a->seats[seat].word, &word, cv_seat_word(answer, cv_seat_seq(word), block));
+}
+
+void cv_seat_restamp(struct cv_arena *a, uint32_t node)
+{
+	uint32_t high = cv_seat_high(a);
+	uint64_t w;
+
+	/* A failed swap means that the wait was answered or ended, or that another leader re-stamped it: all fine. */
+	for (uint32_t i = 1; i <= high; i++)
+		if (cv_seat_waits(a, i, node, &w))
+			atomic_compare_exchange_strong(
+				&a->seats[i].word, &w, cv_seat_word(CV_SEAT_WAITING, cv_seat_seq(w) + 1, 0));
+}
+
+uint32_t cv_seat_count_waiting(struct cv_arena *a, uint32_t node)
+{
+	uint32_t high = cv_seat_high(a), count = 0;
+	uint64_t w;
+
+	for (uint32_t i = 1; i <= high; i++)
+		count += cv_seat_waits(a, i, node, &w);
+	return count;
+}
+
+void cv_seat_pin(struct cv_arena *a, uint32_t seat, enum cv_pin which, uint32_t block)
+{
+	atomic_store(&a->seats[seat].pins[which], block); /* seq_cst: the caller validates after it */
+}
+
+void cv_seat_unpin(struct cv_arena *a, uint32_t seat, enum cv_pin which)
+{
+	atomic_store(&a->seats[seat].pins[which], 0); /* seq_cst: after the swap that the pin covered */
+}
+
+void cv_seat_clear(struct cv_arena *a, uint32_t seat)
+{
+	struct cv_seat *s = &a->seats[seat];
+
+	atomic_store(&s->word, cv_seat_word(CV_SEAT_QUIET, cv_seat_seq(atomic_load(&s->word)) + 1, 0));
+	for (int i = 0; i < CV_LOANS; i++)
+		atomic_store(&s->loans[i], 0);
+	for (int i = 0; i < CV_PINS; i++)
+		atomic_store(&s->pins[i], 0);
+	atomic_store(&s->request_block, 0);
+	atomic_store(&s->mode, CV_PARK_AWAKE);
+}
+
+int cv_seat_lend(struct cv_arena *a, uint32_t seat, uint32_t block)
+{
+	struct cv_seat *s = &a->seats[seat];
+
+	/* Only this seat's thread fills loans; others may empty them. */
+	for (int i = 0; i < CV_LOANS; i++) {
+		if (atomic_load_explicit(&s->loans[i], memory_order_relaxed) != 0)
+			continue;
+		atomic_store(&s->loans[i], block); /* seq_cst: before the word lets go of it */
+		return i;
+	}
+	return -1;
+}
+
+static bool seat_holds(struct cv_seat *s, uint32_t block)
+{
+	uint64_t w = atomic_load(&s->word); /* the word before the loans: see seat.h */
+
+	if (cv_seat_state(w) == CV_SEAT_DONE && cv_seat_block(w) == block)
+		return true;
+	for (int i = 0; i < CV_LOANS; i++)
+		if (atomic_load(&s->loans[i]) == block)
+			return true;
+	return false;
+}
+
+static bool seat_pins(struct cv_seat *s, uint32_t block)
+{
+	return atomic_load(&s->pins[CV_PIN_RESULT]) == block || atomic_load(&s->pins[CV_PIN_BYTES]) == block;
+}
+
+static uint32_t keeper_high(const struct cv_arena *a)
+{
+	uint32_t high = atomic_load(&a->globals->slot_high);
+
+	return high < a->keeper_count ? high : a->keeper_count;
+}
+
+bool cv_seat_pinned(struct cv_arena *a, uint32_t block, uint32_t near)
+{
+	uint32_t high = cv_seat_high(a), keepers = keeper_high(a);
+
+	/* A cheap look first, from our own neighbourhood on: with many holders it ends at once, and any holder found
+	 * will do this check itself when it lets go. */
+	for (uint32_t i = 0; i < high; i++)
+		if (seat_holds(&a->seats[(near + i) % high + 1], block))
+			return true;
+	for (uint32_t i = 1; i <= high; i++)
+		if (seat_pins(&a->seats[i], block))
+			return true;
+	for (uint32_t i = 0; i < keepers; i++)
+		if (seat_pins(&a->seats[cv_seat_of_keeper(a, i)], block))
+			return true;
+	for (uint32_t i = 1; i <= high; i++)
+		if (seat_holds(&a->seats[i], block))
+			return true;
+	return false;
+}

@@ -1,0 +1,80 @@
+/*
+ * table.h - the hash table of groups
+ *
+ * A bucket is one word; its chain is linked through the nodes' `next` words.
+ *
+ *      bucket                 node 7                          node 3
+ *     +--------+-----+       +-------------+---+-----+       +-------------+---+---+
+ *     | tag 32 |  7  |-----> | incarn.  32 | m |  3  |-----> | incarn.  32 | m | 0 |
+ *     +--------+-----+       +-------------+---+-----+       +-------------+---+---+
+ *
+ * Insertion is at the head only, by one compare-and-swap that also advances the tag.  So whoever read the head, walked
+ * the chain without finding its name, and swaps that same head, has proved in one step that the name is absent and has
+ * put it there: two callers cannot both insert it, and a dead inserter leaves nothing half-way.
+ *
+ * Ending an execution does not remove the node: it stays, IDLE, and the next execution of the group begins with one
+ * swap of its ownership word.  A node is removed only when the pool needs it (pool.h): the owner makes it EVICTING,
+ * which no word ever leaves but towards FREE; marks its next word (Harris), so that nobody links or unlinks behind it;
+ * and swings the word that points to it.  Any walk for removal unlinks the marked nodes that it meets.
+ *
+ * Nodes are type-stable and may be reused under a reader.  A reader therefore takes each node as a snapshot: next,
+ * ownership word, contents, next again; an incarnation that changed, a node that is not in the table, or one of another
+ * bucket, sends it back to the start.  "Absent" is concluded only if the head is still the one it began with.
+ *
+ * Guarantees
+ *  A. At most one node of a name is in the table and not EVICTING.
+ *  B. find is linearizable: present at the last read of the ownership word, absent at the last read of the head.
+ *  C. find, insert and remove are lock-free; a stopped or dead process holds none of them back.
+ *  D. Every index is checked and every walk is capped: a scribbled table gives CV_ECORRUPT.
+ * Bound: A needs that a tag does not come round between a reader's two looks at one head: 2^32 changes of one bucket,
+ * with the same node back at its head, while one process is stopped inside find or insert.
+ *
+ * Sources: Harris, "A pragmatic implementation of non-blocking linked-lists" (2001); Michael, "High performance dynamic
+ * lock-free hash tables and list-based sets" (2002) for the tags.
+ */
+#ifndef CV_TABLE_H
+#define CV_TABLE_H
+
+#include <stdbool.h>
+
+#include "arena.h"
+
+#define CV_NEXT_MARK (UINT64_C(1) << 31)
+#define CV_NEXT_INDEX UINT64_C(0x7fffffff)
+
+static inline uint32_t cv_next_incarnation(uint64_t next)
+{
+	return (uint32_t)(next >> 32);
+}
+
+struct cv_key {
+	const unsigned char *name;
+	uint32_t size;
+	uint64_t hash;
+};
+
+/* What find saw: of a present group its node, of an absent one the head that proves it. */
+struct cv_spot {
+	uint32_t node;
+	uint32_t incarnation;
+	uint64_t own;
+	uint64_t head;
+};
+
+/* Look a group up.  1 present, 0 absent, CV_ECORRUPT.  seat pins the block of a long name while it is read; 0: none,
+ * for a reader without a seat, who may then read bytes that are being reused, and compares them in vain. */
+int cv_table_find(struct cv_arena *a, uint32_t seat, const struct cv_key *key, struct cv_spot *spot);
+
+/* Link a filled node at the head that spot->head describes.  False: the head has changed, look again. */
+bool cv_table_insert(struct cv_arena *a, uint32_t node, const struct cv_key *key, const struct cv_spot *spot);
+
+/* Take an EVICTING node out of its chain.  0, or CV_ECORRUPT. */
+int cv_table_remove(struct cv_arena *a, uint32_t node);
+
+/* Is this node linked in the chain of its hash?  1, 0, CV_ECORRUPT.  Exact if its owner can no longer insert it. */
+int cv_table_linked(struct cv_arena *a, uint32_t node);
+
+/* Copy a node's name out (at most CV_NAME_MAX of the public header).  Its size, or 0 if the node changed meanwhile. */
+uint32_t cv_table_name(struct cv_arena *a, uint32_t seat, uint32_t node, unsigned char *to, uint32_t room);
+
+#endif

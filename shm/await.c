@@ -1,0 +1,372 @@
+/*
+ * await.c - sleeping for another's result
+ *
+ *      put the request into the seat, post the seat (WAITING)
+ *      set W in the group's ownership word, or see it set    "armed": whoever ends the execution must look for us
+ *      until the seat's word is an answer:
+ *          read the bell, then look: is there a leader, does it live?
+ *          spin for a moment, then sleep on { own word, bell, the leader's two life words }
+ *
+ * Each thing that could end the wait changes one of these four words after the look that did not see it, so the kernel
+ * does not let us fall asleep; there is no window and no polling.
+ *
+ *      an answer                 our word
+ *      the end of the execution  the bell (after the answers)
+ *      a new leader, by hand     the bell
+ *      the leader's death        its life words; the kernel wakes one sleeper on each, and that one the rest
+ *
+ * When the leader has died, the first waiter whose swap succeeds leads with the next generation and withdraws; all
+ * others find a living leader again, and sleep.  If an answer came to the winner at the same moment, it passes the
+ * leadership on (to nobody: the next waiter takes it) and takes the answer.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+#include "spin.h"
+
+#define ASLEEP (-100) /* inside this file: no answer yet */
+#define HELP_AFTER 64 /* looks at a publication in progress before lending a hand */
+
+struct wait {
+	covey *c;
+	struct covey_thread *t;
+	struct cv_seat *seat;
+	struct cv_node *n;
+	uint32_t node;
+	uint32_t incarnation;
+	uint32_t flags;
+	int64_t deadline;
+	struct covey_result *out;
+	struct covey_life life; /* of the leader, as of the last look */
+	uint32_t bell;
+	uint64_t word;
+	unsigned looks; /* at a publication in progress */
+};
+
+static _Atomic int bounded_sleeps; /* sticky: this kernel cannot wait for several words; relaxed, a hint */
+
+/* ------------------------------------------------------------------------------------------------ arming */
+
+static bool is_led(uint64_t own)
+{
+	return cv_word_state(own) == CV_LEADING || cv_word_state(own) == CV_HANDED;
+}
+
+static bool same_group(const struct wait *w)
+{
+	return cv_next_incarnation(atomic_load(&w->n->next)) == w->incarnation;
+}
+
+/* False: the group is not led any more. */
+static bool arm(struct wait *w)
+{
+	for (;;) {
+		uint64_t own = atomic_load(&w->n->own); /* seq_cst: after the post */
+
+		if (!is_led(own) || !same_group(w))
+			return false;
+		if (cv_word_waiters(own) && atomic_load(&w->n->own) == own)
+			return true;
+		/* acquire: whatever the leader wrote before it began */
+		if (!cv_word_waiters(own) && atomic_compare_exchange_strong(&w->n->own, &own, own | CV_WAITERS))
+			return true;
+	}
+}
+
+static void tell_receiver(struct wait *w)
+{
+	atomic_fetch_add(&w->n->request_bell, 1); /* seq_cst: before the look at receiver */
+	if (atomic_load(&w->n->receiver) != 0)
+		cv_kernel.wake(&w->n->request_bell, 1);
+}
+
+/* ------------------------------------------------------------------------------------------------ answers */
+
+static int copy_out(struct covey_result *out)
+{
+	out->owned = malloc(out->size != 0 ? out->size : 1);
+	if (out->owned == NULL)
+		return COVEY_ESYSTEM;
+	memcpy(out->owned, out->data, out->size);
+	out->data = out->owned;
+	return 0;
+}
+
+/* The word says DONE: borrow the block, or copy it if this thread has borrowed as many as it can. */
+static int take_block(struct wait *w, uint32_t ref)
+{
+	struct cv_arena *a = &w->c->arena;
+	const struct cv_block *b = cv_heap_at(a, ref);
+	const unsigned char *request, *data;
+	struct covey_result *out = w->out;
+	int loan, r;
+
+	if (b == NULL || !cv_heap_payload(a, ref, &request, &data))
+		return COVEY_ECORRUPT;
+	out->data = data;
+	out->size = b->size;
+	out->code = b->code;
+	out->generation = b->generation;
+	r = b->error & COVEY_FLAG_ERROR ? COVEY_ERROR : COVEY_OK;
+	loan = cv_seat_lend(a, w->t->seat, ref);
+	if (loan < 0)
+		return copy_out(out) == 0 ? r : COVEY_ESYSTEM;
+	out->loan = ref;
+	out->loan_seat = w->t->seat * CV_LOANS + (uint32_t)loan;
+	return r;
+}
+
+static int take_answer(struct wait *w, uint64_t word)
+{
+	uint32_t ref = cv_seat_block(word);
+	int r;
+
+	switch (cv_seat_state(word)) {
+	case CV_SEAT_DONE:
+		r = take_block(w, ref);
+		cv_seat_settle(&w->c->arena, w->t->seat);
+		if (w->out->loan == 0)
+			cv_heap_try_free(&w->c->arena, w->t->seat, ref);
+		cv_seat_stat(&w->c->arena, w->t->seat, COVEY_COUNT_ANSWERED);
+		return r;
+	case CV_SEAT_GAVE_UP:
+		cv_seat_settle(&w->c->arena, w->t->seat);
+		return COVEY_GAVE_UP;
+	case CV_SEAT_CYCLE:
+		cv_seat_settle(&w->c->arena, w->t->seat);
+		return COVEY_CYCLE;
+	default:
+		return COVEY_ECORRUPT;
+	}
+}
+
+/* Leave without an answer, unless one has come. */
+static int leave(struct wait *w, int outcome)
+{
+	if (cv_seat_withdraw(&w->c->arena, w->t->seat))
+		return outcome;
+	return take_answer(w, atomic_load(&w->seat->word));
+}
+
+/* ------------------------------------------------------------------------------------------------ looking */
+
+/* We lead, but were answered too: whoever else waits is to lead. */
+static void pass_on(struct wait *w)
+{
+	uint64_t gen = w->out->lead.generation, own = atomic_load(&w->n->own), next;
+
+	do {
+		if (!cv_word_is(own, CV_LEADING, w->t->seat, gen))
+			return;
+		next = cv_word_waiters(own) ? cv_word(CV_LEADING, 0, gen) | CV_WAITERS : cv_word(CV_IDLE, 0, gen);
+	} while (!atomic_compare_exchange_strong(&w->n->own, &own, next));
+	covey_thread_led(w->t, w->t->seat, -1);
+	covey_ring(w->c, w->node);
+}
+
+static int take_over(struct wait *w, uint64_t own)
+{
+	int r = covey_depose(w->c, w->t, w->node, own, &w->out->lead);
+
+	if (r != COVEY_LEADER)
+		return r == COVEY_EFENCED ? ASLEEP : leave(w, r);
+	covey_keeper_reap(w->c);
+	if (!cv_seat_withdraw(&w->c->arena, w->t->seat)) {
+		pass_on(w);
+		return take_answer(w, atomic_load(&w->seat->word));
+	}
+	if (w->out->lead.previous == 0)
+		w->out->lead.previous = w->out->pid; /* reaped already: whom we began to wait for */
+	w->out->pid = w->out->lead.previous;
+	w->out->generation = w->out->lead.generation;
+	w->out->part = COVEY_TOOK_OVER;
+	return COVEY_DIED;
+}
+
+static int leader_died(struct wait *w, uint64_t own)
+{
+	covey_life_relay(w->c, w->life.slot); /* before all else: we may be the only one whom the kernel woke */
+	if ((w->flags & COVEY_NO_TAKEOVER) == 0)
+		return take_over(w, own);
+	covey_keeper_reap(w->c);
+	return leave(w, COVEY_DIED);
+}
+
+static int help_publish(struct wait *w, uint64_t own)
+{
+	if (w->looks++ > HELP_AFTER)
+		covey_finish(w->c, w->t->seat, w->node, own);
+	else
+		cv_pause();
+	return ASLEEP;
+}
+
+/* One look at everything: an outcome, an error, or ASLEEP with the words to sleep on in w. */
+static int look(struct wait *w)
+{
+	uint64_t own;
+
+	w->life.alive = false;
+	w->word = atomic_load(&w->seat->word);
+	if (cv_seat_state(w->word) != CV_SEAT_WAITING)
+		return take_answer(w, w->word);
+	w->bell = atomic_load(&w->n->bell); /* before the look at the group */
+	own = atomic_load(&w->n->own);
+	if (cv_word_state(own) == CV_PUBLISHED)
+		return help_publish(w, own);
+	if (!is_led(own) || !same_group(w)) {
+		/* Whoever ended it has answered us, unless our post came too late for it. */
+		return leave(w, COVEY_GAVE_UP);
+	}
+	covey_life_of_seat(w->c, cv_word_owner(own), &w->life);
+	if (atomic_load(&w->n->own) != own) {
+		w->life.alive = false; /* so that nobody sleeps on a life that is not the leader's */
+		return ASLEEP;
+	}
+	return w->life.alive ? ASLEEP : leader_died(w, own);
+}
+
+/* ------------------------------------------------------------------------------------------------ sleeping */
+
+static enum cv_parked park(struct wait *w)
+{
+	struct cv_futex list[] = {
+		{cv_seat_futex(w->seat), (uint32_t)w->word},
+		{&w->n->bell, w->bell},
+		w->life.words[0],
+		w->life.words[1],
+	};
+	int bounded = atomic_load_explicit(&bounded_sleeps, memory_order_relaxed);
+	enum cv_parked parked;
+
+	cv_seat_stat(&w->c->arena, w->t->seat, bounded ? COVEY_COUNT_BOUNDED : COVEY_COUNT_PARKED);
+	/* seq_cst: whoever answers swaps our word and then reads this; we set this and then the kernel reads our word */
+	atomic_store(&w->seat->mode, bounded ? CV_PARK_BOUNDED : CV_PARK_FULL);
+	parked = cv_park(list, 4, w->deadline, &bounded);
+	atomic_store_explicit(&w->seat->mode, CV_PARK_AWAKE, memory_order_relaxed); /* late readers wake us in vain */
+	if (bounded)
+		atomic_store_explicit(&bounded_sleeps, 1, memory_order_relaxed);
+	return parked;
+}
+
+static int expired(struct wait *w)
+{
+	int r = leave(w, COVEY_TIMED_OUT);
+
+	if (r == COVEY_TIMED_OUT)
+		cv_seat_stat(&w->c->arena, w->t->seat, COVEY_COUNT_TIMED_OUT);
+	return r;
+}
+
+static int wait_for_answer(struct wait *w)
+{
+	enum cv_parked parked = CV_PARK_LOOK;
+
+	for (;;) {
+		int r = look(w);
+
+		/* What a look after the backstop finds, the kernel should have told. */
+		if (parked == CV_PARK_BACKSTOP && (r != ASLEEP || !w->life.alive))
+			cv_seat_stat(&w->c->arena, w->t->seat, COVEY_COUNT_RESCUED);
+		parked = CV_PARK_LOOK;
+		if (r != ASLEEP)
+			return r;
+		if (!w->life.alive)
+			continue;
+		if (cv_spin(&w->t->spinner, cv_seat_futex(w->seat), (uint32_t)w->word))
+			continue;
+		parked = park(w);
+		if (parked == CV_PARK_EXPIRED)
+			return expired(w);
+	}
+}
+
+static int post_and_wait(struct wait *w)
+{
+	struct cv_arena *a = &w->c->arena;
+
+	cv_seat_post(a, w->t->seat, w->node);
+	if (!arm(w))
+		return leave(w, COVEY_GAVE_UP);
+	tell_receiver(w);
+	cv_seat_stat(a, w->t->seat, COVEY_COUNT_JOINED);
+	/* Only a thread that leads can be waited for, and so close a circle. */
+	if (w->t->leading != 0)
+		covey_cycle_check(w->c, w->t->seat);
+	return wait_for_answer(w);
+}
+
+/* ------------------------------------------------------------------------------------------------ the calls */
+
+static int finish_result(struct covey_result *out, int outcome, int64_t since)
+{
+	out->outcome = outcome;
+	out->wait = cv_kernel.now() - since;
+	return outcome;
+}
+
+int covey_await(covey *c, const struct covey_lead *lead, const void *request, size_t request_size, int64_t deadline,
+	uint32_t flags, struct covey_result *out)
+{
+	int r = COVEY_EINVAL;
+	struct covey_thread *t = covey_enter(c, &r);
+	int64_t since = cv_kernel.now();
+	struct wait w = {.c = c, .t = t, .deadline = deadline, .flags = flags, .out = out};
+
+	if (out == NULL)
+		return COVEY_EINVAL;
+	memset(out, 0, sizeof(*out));
+	out->part = COVEY_JOINED;
+	if (t == NULL || lead == NULL || lead->node == 0 || lead->node > c->arena.node_count ||
+		(request == NULL && request_size != 0))
+		return finish_result(out, t == NULL ? r : COVEY_EINVAL, since);
+	out->pid = lead->pid;
+	if (deadline == COVEY_NOW)
+		return finish_result(out, COVEY_TIMED_OUT, since);
+	w.node = lead->node;
+	w.incarnation = lead->incarnation;
+	w.n = &c->arena.nodes[w.node];
+	w.seat = &c->arena.seats[t->seat];
+	atomic_store_explicit(&w.seat->since, (uint64_t)since, memory_order_relaxed); /* for people */
+	r = covey_request_put(c, t, w.node, request, request_size);
+	if (r == 0) {
+		r = post_and_wait(&w);
+		covey_request_drop(c, t);
+	}
+	return finish_result(out, r, since);
+}
+
+int covey_default_await(covey *c, const struct covey_lead *lead, const void *request, size_t request_size,
+	int64_t deadline, struct covey_result *out)
+{
+	return covey_await(c, lead, request, request_size, deadline, 0, out);
+}
+
+static void loan_end(covey *c, struct covey_thread *t, const struct covey_result *result)
+{
+	uint32_t seat = result->loan_seat / CV_LOANS, block = result->loan;
+
+	/* In the child of a fork the loan is its parent's. */
+	if (seat == 0 || seat > c->arena.seat_count || cv_seat_owner(&c->arena, seat) != c->slot + 1)
+		return;
+	/* seq_cst: let go, then look whether it is for us to free; who retires it does the reverse */
+	if (atomic_compare_exchange_strong(&c->arena.seats[seat].loans[result->loan_seat % CV_LOANS], &block, 0))
+		cv_heap_try_free(&c->arena, t->seat, result->loan);
+}
+
+void covey_release(covey *c, struct covey_result *result)
+{
+	struct covey_thread *t;
+	int error;
+
+	if (result == NULL)
+		return;
+	free(result->owned);
+	if (c != NULL && result->loan != 0 && (t = covey_enter(c, &error)) != NULL)
+		loan_end(c, t, result);
+	result->owned = NULL;
+	result->data = NULL;
+	result->size = 0;
+	result->loan = 0;
+}

@@ -1,0 +1,172 @@
+/*
+ * check.c - every invariant of a quiet segment
+ *
+ *  - every chain ends, holds only nodes of its bucket, and no name twice
+ *  - a node is linked exactly once if it is LEADING, HANDED, PUBLISHED, IDLE or EVICTING, and not if FREE or PRIVATE
+ *  - what is owned is owned by a seat of a participant that lives; a group without a leader has waiters
+ *  - a held block is the long name of the node it names; a retired one is pinned; none is private to the dead
+ *  - whoever waits, waits for a group that is led
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+#include "pool.h"
+
+struct check {
+	covey *c;
+	char *why;
+	size_t size;
+	bool bad;
+};
+
+__attribute__((format(printf, 2, 3))) static void broken(struct check *k, const char *format, ...)
+{
+	va_list arguments;
+
+	if (k->bad)
+		return; /* the first one says most */
+	k->bad = true;
+	if (k->why == NULL || k->size == 0)
+		return;
+	va_start(arguments, format);
+	vsnprintf(k->why, k->size, format, arguments);
+	va_end(arguments);
+}
+
+static bool seat_lives(struct check *k, uint32_t seat)
+{
+	struct covey_life life;
+
+	covey_life_of_seat(k->c, seat, &life);
+	return life.alive;
+}
+
+static void check_chain(struct check *k, uint32_t bucket, uint8_t *seen)
+{
+	struct cv_arena *a = &k->c->arena;
+	uint32_t node = (uint32_t)atomic_load(&a->buckets[bucket]);
+
+	while (node != 0 && !k->bad) {
+		struct cv_node *n = node <= a->node_count ? &a->nodes[node] : NULL;
+
+		if (n == NULL)
+			broken(k, "bucket %u: its chain leads to node %u of %u", bucket, node, a->node_count);
+		else if (seen[node]++ != 0)
+			broken(k, "bucket %u: node %u is linked twice", bucket, node);
+		else if ((atomic_load(&n->hash) & a->bucket_mask) != bucket)
+			broken(k, "bucket %u: node %u belongs to another chain", bucket, node);
+		else
+			node = (uint32_t)(atomic_load(&n->next) & CV_NEXT_INDEX);
+	}
+}
+
+static void check_unique(struct check *k, uint32_t node)
+{
+	struct cv_arena *a = &k->c->arena;
+	unsigned char name[COVEY_NAME_MAX];
+	struct cv_key key = {name, cv_table_name(a, 0, node, name, sizeof(name)), 0};
+	struct cv_spot spot;
+
+	if (key.size == 0) {
+		broken(k, "node %u: its name cannot be read", node);
+		return;
+	}
+	key.hash = cv_hash(a->key, name, key.size);
+	if (key.hash != atomic_load(&a->nodes[node].hash))
+		broken(k, "node %u: its name and its hash disagree", node);
+	else if (cv_table_find(a, 0, &key, &spot) != 1 || spot.node != node)
+		broken(k, "node %u: a lookup of its name does not lead to it", node);
+}
+
+static void check_node(struct check *k, uint32_t node, bool linked)
+{
+	uint64_t own = atomic_load(&k->c->arena.nodes[node].own);
+	enum cv_state state = cv_word_state(own);
+	bool in_table = state != CV_FREE && state != CV_PRIVATE;
+
+	if (state == CV_RETIRED)
+		broken(k, "node %u: its state %d is none of a node", node, state);
+	else if (in_table != linked)
+		broken(k, "node %u: state %d, but it is %slinked", node, state, linked ? "" : "not ");
+	else if (cv_word_owner(own) != 0 && !seat_lives(k, cv_word_owner(own)))
+		broken(k, "node %u: state %d, owned by seat %u of a dead participant", node, state, cv_word_owner(own));
+	else if (cv_word_owner(own) == 0 && state != CV_FREE && state != CV_IDLE && !cv_word_waiters(own))
+		broken(k, "node %u: state %d without an owner or a waiter", node, state);
+	else if (in_table && state != CV_EVICTING)
+		check_unique(k, node);
+}
+
+static void check_seat(struct check *k, uint32_t seat)
+{
+	struct cv_arena *a = &k->c->arena;
+	uint64_t w = atomic_load(&a->seats[seat].word), own;
+	uint32_t key = atomic_load(&a->seats[seat].key);
+
+	if (cv_seat_owner(a, seat) != 0 && !seat_lives(k, seat))
+		broken(k, "seat %u: owned by a dead participant", seat);
+	if (cv_seat_state(w) != CV_SEAT_WAITING)
+		return;
+	if (key == 0 || key > a->node_count) {
+		broken(k, "seat %u: waits for node %u of %u", seat, key, a->node_count);
+		return;
+	}
+	own = atomic_load(&a->nodes[key].own);
+	if (cv_seat_owner(a, seat) == 0)
+		broken(k, "seat %u: waits, but nobody owns it", seat);
+	else if ((cv_word_state(own) != CV_LEADING && cv_word_state(own) != CV_HANDED) || !cv_word_waiters(own))
+		broken(k, "seat %u: waits for node %u, which is in state %d", seat, key, cv_word_state(own));
+}
+
+static void check_block(struct check *k, uint32_t ref)
+{
+	struct cv_arena *a = &k->c->arena;
+	uint64_t w = atomic_load(cv_heap_word(a, ref));
+	const struct cv_block *b = cv_heap_at(a, ref);
+
+	if (cv_word_state(w) == CV_FREE)
+		return;
+	if (b == NULL)
+		broken(k, "block %x: in use, but its chunk holds no blocks", ref);
+	else if (cv_word_state(w) == CV_PRIVATE && !seat_lives(k, cv_word_owner(w)))
+		broken(k, "block %x: private to seat %u of a dead participant", ref, cv_word_owner(w));
+	else if (cv_word_state(w) == CV_RETIRED && !cv_seat_pinned(a, ref, 0))
+		broken(k, "block %x: retired and held by nobody", ref);
+	else if (cv_word_state(w) == CV_IDLE &&
+		 (b->node == 0 || b->node > a->node_count || atomic_load(&a->nodes[b->node].long_name) != ref))
+		broken(k, "block %x: held, but not by node %u", ref, b->node);
+}
+
+static void check_blocks(struct check *k)
+{
+	struct cv_arena *a = &k->c->arena;
+	uint32_t high = atomic_load(&a->globals->chunk_high);
+
+	for (uint32_t c = 0; c < high && c < a->chunk_count && !k->bad; c++)
+		for (uint32_t b = 0; b < CV_CHUNK_BLOCKS; b++)
+			check_block(k, (c + 1) << 8 | b);
+}
+
+int covey_check(covey *c, char *why, size_t size)
+{
+	struct check k = {c, why, size, false};
+	uint8_t *seen;
+
+	if (c == NULL)
+		return COVEY_EINVAL;
+	seen = calloc((size_t)c->arena.node_count + 1, 1);
+	if (seen == NULL)
+		return COVEY_ESYSTEM;
+	for (uint32_t i = 0; i <= c->arena.bucket_mask && !k.bad; i++)
+		check_chain(&k, i, seen);
+	for (uint32_t i = 1; i <= c->arena.node_count && !k.bad; i++)
+		check_node(&k, i, seen[i] != 0);
+	for (uint32_t i = 1; i <= c->arena.seat_count && !k.bad; i++)
+		check_seat(&k, i);
+	if (!k.bad)
+		check_blocks(&k);
+	free(seen);
+	return k.bad ? COVEY_ECORRUPT : 0;
+}

@@ -1,0 +1,484 @@
+/*
+ * covey.h - one process computes, the others sleep and take its result
+ *
+ * Unrelated processes on one Linux host agree, through one shared segment and without a server, which of them
+ * runs a computation.  A process that asks for a group becomes its leader, or awaits the leader it has.
+ *
+ *      covey *c;
+ *      struct covey_lead lead;
+ *      covey_open(&c, "thumbnails", NULL);
+ *      switch (covey_find_or_register(c, key, key_size, &lead)) {
+ *      case COVEY_LEADER: compute(); covey_unregister_notify(c, &lead, NULL, 0, &reply); break;
+ *      case COVEY_WAIT:   covey_await(c, &lead, NULL, 0, covey_in_ms(500), 0, &result); break;
+ *      }
+ *
+ * covey_resolve() is that loop, whole, in one call.
+ *
+ * Conventions, which hold for every function unless it says otherwise:
+ *  - sizes are bytes, times are nanoseconds of CLOCK_MONOTONIC, pids are for people to read and never proof of life;
+ *  - a negative value is an error, one of enum covey_error; covey_strerror() says what to do about it;
+ *  - any thread of the process may call, any number at once; a thread that leads is told apart from its siblings;
+ *  - nothing is locked while the caller's code runs, and a process that is stopped or killed inside a call keeps no
+ *    other process from finishing its own;
+ *  - a child of fork() may use the handle it inherited: its first call attaches it anew.  It owns none of its
+ *    parent's groups.  A child of vfork() must not call at all;
+ *  - signal handlers must not call.
+ */
+#ifndef COVEY_H
+#define COVEY_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define COVEY_API __attribute__((visibility("default")))
+
+#define COVEY_NAME_MAX 4096 /* bytes of a group's name, 1 at least */
+
+/* ------------------------------------------------------------------------------------------------ answers */
+
+/* What covey_find_or_register() makes of its caller. */
+enum covey_role {
+	COVEY_LEADER = 1,    /* the group is yours: compute, then publish or give up */
+	COVEY_WAIT = 2,      /* another thread leads it: await it, or do something else */
+	COVEY_RECURSION = 3, /* this very thread leads it already: waiting would wait for ever */
+	COVEY_UNGROUPED = 4, /* no group was asked for: compute, and tell nobody */
+};
+
+/* How an await ends.  These are not errors of the call: each is an answer. */
+enum covey_outcome {
+	COVEY_OK = 0,        /* resolved: the leader's bytes are in the result */
+	COVEY_ERROR = 1,     /* resolved: the leader's own error, with its code and bytes */
+	COVEY_DIED = 2,      /* the leader died; if result.role is COVEY_TOOK_OVER, the caller leads now */
+	COVEY_GAVE_UP = 3,   /* the leader ended without a result for this request: ask again */
+	COVEY_TIMED_OUT = 4, /* the deadline passed; the group goes on for the others */
+	COVEY_CYCLE = 5,     /* this wait would close a circle of leaders that wait for each other */
+};
+
+/* Why a call did nothing.  The values are negative and stable. */
+enum covey_error {
+	COVEY_EINVAL = -1,     /* an argument is outside what the function documents */
+	COVEY_EFULL = -2,      /* no node, seat, slot or block is left; nothing was changed */
+	COVEY_ECORRUPT = -3,   /* the segment holds what no covey wrote */
+	COVEY_EFENCED = -4,    /* this leadership has ended: another generation leads */
+	COVEY_ENOENT = -5,     /* no such region, or nobody leads that group */
+	COVEY_EPERM = -6,      /* the region is another user's, or others may write it */
+	COVEY_EFOREIGN = -7,   /* the file is no region, or one of another version, layout or boot */
+	COVEY_ENOSPC = -8,     /* the file system of shared memory is too small for the region */
+	COVEY_ESYSTEM = -9,    /* a system call failed; errno has its reason */
+	COVEY_EREADONLY = -10, /* the handle was opened to inspect only */
+	COVEY_ETIMEDOUT = -11, /* a call other than covey_await() passed its deadline */
+	COVEY_ERECURSION = -12, /* covey_resolve(): this thread leads the group already (see allow_infinite) */
+};
+
+/* Part of the process that a result came through. */
+enum covey_part {
+	COVEY_LED = 1,       /* this caller computed it */
+	COVEY_JOINED = 2,    /* another computed it while this caller slept */
+	COVEY_TOOK_OVER = 3, /* this caller computed it after the leader died */
+	COVEY_ALONE = 4,     /* computed without a group: ungrouped, region full or absent */
+};
+
+/* covey_strerror - a sentence for any negative value of enum covey_error: what happened and what to do.
+ * Gives a constant string, never NULL.  No preconditions; callable with no region open. */
+COVEY_API const char *covey_strerror(int error);
+
+/* ------------------------------------------------------------------------------------------------ time */
+
+#define COVEY_NOW ((int64_t)0)           /* do not wait */
+#define COVEY_FOREVER ((int64_t)INT64_MAX) /* wait as long as somebody alive answers for it */
+
+/* covey_in_ms - the deadline that lies ms milliseconds ahead (CLOCK_MONOTONIC, nanoseconds).  A negative ms is now. */
+COVEY_API int64_t covey_in_ms(int64_t ms);
+
+/* ------------------------------------------------------------------------------------------------ region
+ * Seed: start/0. */
+
+typedef struct covey covey; /* one attachment of this process to one region */
+
+enum covey_open_flags {
+	COVEY_ATTACH_ONLY = 1,   /* do not create: COVEY_ENOENT where there is none */
+	COVEY_ALLOW_FOREIGN = 2, /* accept a region that another user owns */
+	COVEY_ALLOW_SHARED = 4,  /* accept (and create) a region that group or others may write */
+	COVEY_INSPECT = 8,       /* map read-only, take no slot: covey_find() and the covey_each_ calls only */
+};
+
+/* Capacity is fixed when the region is created; who attaches takes the region as it is.  0 means the default. */
+struct covey_options {
+	uint32_t flags;        /* enum covey_open_flags */
+	mode_t mode;           /* permissions of a new region; default 0600 */
+	uint32_t groups;       /* groups led at once, 1 to 134217728; default 16384 */
+	uint32_t participants; /* processes attached at once, 1 to 4096; default 1024 */
+	uint32_t threads;      /* threads that lead or wait at once, 2 to 16383; default 4 a participant, at most 16383.
+	                        * Each participant uses one besides its callers' */
+	uint64_t heap;         /* bytes for results, requests and long names set aside at creation; default 8 MiB */
+	uint64_t heap_max;     /* bytes to which the heap may grow on demand, up to 64 GiB; default 4 GiB */
+};
+
+/*
+ * covey_open - attach to the region of this name, and create it where there is none.
+ *
+ * name     1 to 200 bytes, no '/' but perhaps a leading one; the region is the POSIX shared memory object "/name"
+ * options  NULL for the defaults; read during the call only
+ * gives    0 and *out, to be ended with covey_close()
+ * errors   COVEY_EINVAL, COVEY_EPERM, COVEY_EFOREIGN, COVEY_ENOSPC (nothing is left behind), COVEY_EFULL (no free
+ *          participant), COVEY_ENOENT, COVEY_ECORRUPT, COVEY_ESYSTEM; *out is NULL then
+ *
+ * Two creators at once: one wins, both attach.  A region appears whole or not at all, whenever its creator dies.
+ * Starts one thread, the keeper, with all signals blocked: when the process ends in any way, the kernel tells the
+ * other participants through it.
+ */
+COVEY_API int covey_open(covey **out, const char *name, const struct covey_options *options);
+
+/*
+ * covey_close - leave the region.  Groups that this process still leads are given up, as by covey_unregister();
+ * borrowed results become invalid.  No other thread of the process may be inside a call on c.  NULL is allowed.
+ */
+COVEY_API void covey_close(covey *c);
+
+/* covey_unlink - remove the region's name.  Attached processes go on; the memory goes when the last of them leaves.
+ * Gives 0, COVEY_ENOENT, COVEY_EINVAL or COVEY_ESYSTEM. */
+COVEY_API int covey_unlink(const char *name);
+
+/* ------------------------------------------------------------------------------------------------ names
+ * Seed: group/3, default_grouper/3. */
+
+struct covey_bytes {
+	const void *data; /* may be NULL when size is 0 */
+	size_t size;
+};
+
+/* A group's name, owned by whoever declared the struct. */
+struct covey_name {
+	size_t size; /* 0: ungrouped */
+	unsigned char data[COVEY_NAME_MAX];
+};
+
+struct covey_device;
+
+struct covey_resolve_options {
+	int64_t deadline;      /* for the waits, not for compute; 0 means COVEY_FOREVER here; see no_wait */
+	int no_wait;           /* do not wait at all: COVEY_TIMED_OUT when another leads */
+	int no_await_inprogress; /* the seed's await_inprogress = false: ungrouped, always compute */
+	int allow_infinite;    /* compute in place of COVEY_ERECURSION and COVEY_CYCLE */
+};
+
+/*
+ * covey_default_grouper - the name of (base, request): the two byte strings themselves, with the length of the first
+ * in front, when that is at most 64 bytes; else BLAKE2b-256 of the same.  Different pairs never share a name, short of
+ * a collision of that digest.  With options->no_await_inprogress: size 0, ungrouped.  options may be NULL.
+ * Gives 0 or COVEY_EINVAL.  Needs no region.  (The seed's grouper keeps 27 bits of a hash.)
+ */
+COVEY_API int covey_default_grouper(struct covey_bytes base, struct covey_bytes request,
+                                    const struct covey_resolve_options *options, struct covey_name *out);
+
+/* covey_group - the name that the device gives (base, request), else the default grouper's.  device, options: may be
+ * NULL.  Gives 0, COVEY_EINVAL (also for a name over COVEY_NAME_MAX), or what the device's callback returned. */
+COVEY_API int covey_group(const struct covey_device *device, struct covey_bytes base, struct covey_bytes request,
+                          const struct covey_resolve_options *options, struct covey_name *out);
+
+/* ------------------------------------------------------------------------------------------------ lead and find
+ * Seed: find_execution/2, find_or_register/3,4, register_groupname/2. */
+
+/* Who leads a group. */
+struct covey_info {
+	uint64_t generation; /* of the execution; grows with every change of leader of that group */
+	int64_t since;       /* when it began to lead; the clock's tick (1 to 10 ms) is the resolution */
+	pid_t pid;           /* the leader's, in its own pid namespace; 0 when it is dead and nobody took over yet */
+	uint32_t waiters;    /* threads that sleep for it now */
+};
+
+/*
+ * covey_find - who leads this group now.  Never blocks, never registers, writes nothing to the region.
+ * Gives 0 and fills *out (which may be NULL), COVEY_ENOENT when nobody leads it, COVEY_EINVAL, COVEY_ECORRUPT.
+ */
+COVEY_API int covey_find(covey *c, const void *name, size_t size, struct covey_info *out);
+
+/*
+ * One leadership, or one leader to await: filled by the calls below, owned by the caller, copied freely.
+ * It needs no release: it is a claim, and each call checks it against the region.
+ */
+struct covey_lead {
+	uint64_t generation; /* the fencing token */
+	pid_t pid;           /* the leader's: your own, or whom to await */
+	pid_t previous;      /* taken over from this pid; 0 when the group was free */
+	uint32_t node;       /* where the group lives; the rest is covey's */
+	uint32_t incarnation;
+	uint32_t seat;
+	uint32_t cursor;
+};
+
+/*
+ * covey_find_or_register - become the leader of the group, or learn who is: one atomic step.
+ *
+ * name, size  1 to COVEY_NAME_MAX bytes, copied; size 0 gives COVEY_UNGROUPED
+ * gives       a value of enum covey_role; *out describes the leadership (LEADER) or whom to await (WAIT, RECURSION)
+ * errors      COVEY_EINVAL, COVEY_EFULL (nothing changed), COVEY_ECORRUPT
+ *
+ * A group whose leader is dead is taken over on the spot, with its waiters: LEADER, and out->previous is set.
+ * The leader is the calling thread.  If it exits, it gives the group up.
+ */
+COVEY_API int covey_find_or_register(covey *c, const void *name, size_t size, struct covey_lead *out);
+
+/* covey_leading - am I still the leader?  1, or 0 when this leadership has ended or was taken over. */
+COVEY_API int covey_leading(covey *c, const struct covey_lead *lead);
+
+/*
+ * covey_take_over - depose the leader of a group, dead, stopped or merely slow, and lead in its place.
+ * generation  the execution to end, as covey_find() told it: if another generation leads by now, COVEY_EFENCED
+ * gives       COVEY_LEADER and *out with its waiters; from then on the deposed leader's calls give COVEY_EFENCED
+ * errors      COVEY_ENOENT, COVEY_EFENCED, COVEY_EINVAL, COVEY_ECORRUPT
+ */
+COVEY_API int covey_take_over(covey *c, const void *name, size_t size, uint64_t generation, struct covey_lead *out);
+
+/* ------------------------------------------------------------------------------------------------ results */
+
+/* What a leader publishes.  The caller owns it; the bytes are copied once into the region, and only if somebody waits. */
+struct covey_reply {
+	int error;        /* 0: ok.  Else the leader's own error: waiters get COVEY_ERROR */
+	int32_t code;     /* the application's own code, passed on as it is */
+	const void *data; /* may be NULL when size is 0 */
+	size_t size;
+	uint32_t room;    /* 0, or a room of covey_room(): data and size then say what of it is the result */
+};
+
+/* What a caller gets.  Filled by covey_await() and covey_resolve(); to be ended with covey_release(). */
+struct covey_result {
+	int outcome;         /* enum covey_outcome */
+	int part;            /* enum covey_part */
+	int32_t code;        /* the application's code */
+	pid_t pid;           /* the leader's; for COVEY_TOOK_OVER the dead leader's */
+	uint64_t generation; /* of the execution that published; 0 when alone */
+	int64_t wait;        /* nanoseconds spent waiting */
+	const void *data;    /* the bytes, in place in the region (borrowed), or in memory of this process */
+	size_t size;
+	struct covey_lead lead; /* for COVEY_DIED with COVEY_TOOK_OVER: the leadership that the caller now has */
+	uint32_t loan, loan_seat; /* covey's */
+	void *owned;              /* covey's */
+};
+
+/*
+ * covey_room - a place in the region for the leader to build its result in, so that it is never copied.
+ * The room holds size bytes and belongs to the leader until it is published or given back.  request is what the
+ * result answers, as in covey_unregister_notify(): it is kept beside the bytes.
+ * gives   0, *data to write to (aligned to 16), and *room for struct covey_reply
+ * errors  COVEY_EFULL, COVEY_EFENCED, COVEY_EINVAL
+ */
+COVEY_API int covey_room(covey *c, const struct covey_lead *lead, const void *request, size_t request_size, size_t size,
+                         void **data, uint32_t *room);
+
+/* covey_room_free - give back a room that was not published. */
+COVEY_API void covey_room_free(covey *c, uint32_t room);
+
+/* covey_release - end a result: the region may reuse the bytes once nobody holds them.  Any thread of the process may
+ * release; twice is harmless; NULL is allowed. */
+COVEY_API void covey_release(covey *c, struct covey_result *result);
+
+/* ------------------------------------------------------------------------------------------------ await
+ * Seed: await/4, default_await/5. */
+
+enum covey_await_flags {
+	COVEY_NO_TAKEOVER = 1, /* when the leader dies, say so (COVEY_DIED) and leave its place to others */
+};
+
+/*
+ * covey_await - post a request to the leader and sleep until it is answered.
+ *
+ * lead      from covey_find_or_register() that gave COVEY_WAIT.  If the group has a newer leader by now, that one is
+ *           awaited; if it has none, the answer is COVEY_GAVE_UP at once: ask again
+ * request   tells apart what is asked of one leader; may be empty (NULL, 0); copied into the region
+ * deadline  absolute; COVEY_NOW, COVEY_FOREVER or covey_in_ms()
+ * gives     a value of enum covey_outcome, also in out->outcome; out is always to be released
+ *           COVEY_OK, COVEY_ERROR: out has the bytes, borrowed in place without a copy
+ *           COVEY_DIED with out->part == COVEY_TOOK_OVER: exactly one waiter gets this, and leads by out->lead now;
+ *           the others go on sleeping for it.  COVEY_DIED with COVEY_JOINED: with COVEY_NO_TAKEOVER only
+ * errors    COVEY_EFULL (no room for the request), COVEY_EINVAL, COVEY_ECORRUPT; out->outcome holds the same
+ *
+ * Sleeps in the kernel; never polls where the kernel has futex_waitv (5.16).
+ */
+COVEY_API int covey_await(covey *c, const struct covey_lead *lead, const void *request, size_t request_size,
+                          int64_t deadline, uint32_t flags, struct covey_result *out);
+
+/* covey_default_await - the await of a device without one of its own: covey_await() with takeover. */
+COVEY_API int covey_default_await(covey *c, const struct covey_lead *lead, const void *request, size_t request_size,
+                                  int64_t deadline, struct covey_result *out);
+
+/* ------------------------------------------------------------------------------------------------ answer
+ * Seed: notify/4, send_response/4, unregister/3, unregister_notify/4, forward_work/2.
+ * All need a lead for which COVEY_LEADER was given, to the calling thread or another of the process; all give
+ * COVEY_EFENCED, and change nothing, once that leadership has ended. */
+
+/* One received request.  Valid until it is answered, or until its waiter goes; owned by the caller, needs no release. */
+struct covey_request {
+	const void *data; /* borrowed until the next covey_receive() or covey_respond() of this thread */
+	size_t size;
+	pid_t pid;        /* who asks */
+	uint32_t seat;    /* covey's */
+	uint64_t ticket;
+};
+
+/*
+ * covey_receive - the oldest request that this leadership has not been given yet.  Sleeps until there is one.
+ * gives   0 and *out; COVEY_ETIMEDOUT at the deadline; COVEY_EFENCED (also while it sleeps)
+ * One thread at a time may receive on one lead; the lead keeps the place in the queue.
+ */
+COVEY_API int covey_receive(covey *c, struct covey_lead *lead, int64_t deadline, struct covey_request *out);
+
+/* covey_respond - answer one received request.  Gives 1, 0 when its waiter has gone, or an error (COVEY_EFULL: the
+ * waiter still waits). */
+COVEY_API int covey_respond(covey *c, const struct covey_lead *lead, const struct covey_request *request,
+                            const struct covey_reply *reply);
+
+/* covey_notify - answer every waiter whose request is equal, byte for byte.  Gives how many, or an error. */
+COVEY_API int covey_notify(covey *c, const struct covey_lead *lead, const void *request, size_t request_size,
+                           const struct covey_reply *reply);
+
+/* covey_notify_all - answer every waiter, whatever it asked.  Gives how many, or an error. */
+COVEY_API int covey_notify_all(covey *c, const struct covey_lead *lead, const struct covey_reply *reply);
+
+/* covey_notify_if - answer every waiter whose request the predicate picks (it must not call covey).  Gives how many. */
+typedef int (*covey_predicate)(void *context, const void *request, size_t request_size);
+COVEY_API int covey_notify_if(covey *c, const struct covey_lead *lead, covey_predicate pick, void *context,
+                              const struct covey_reply *reply);
+
+/* covey_unregister - give the group up without a result: its waiters are told COVEY_GAVE_UP at once.  0 or an error. */
+COVEY_API int covey_unregister(covey *c, const struct covey_lead *lead);
+
+/*
+ * covey_unregister_notify - publish and give up the group, as one step for every observer.
+ * request  whose answer this is: waiters with an equal request get the result, waiters with another one
+ *          COVEY_GAVE_UP.  request NULL: the result is everybody's
+ * gives    how many waiters were answered, 0 and more; no system call and no copy when nobody waits
+ * errors   COVEY_EFENCED: nothing was touched.  COVEY_EFULL: the group was given up, but there was no room for the
+ *          bytes, so its waiters were told COVEY_GAVE_UP
+ * A room of the reply is consumed in every case.
+ */
+COVEY_API int covey_unregister_notify(covey *c, const struct covey_lead *lead, const void *request, size_t request_size,
+                                      const struct covey_reply *reply);
+
+/*
+ * covey_forward_work - hand the group and every unanswered request to another participant.  No waiter is woken.
+ * to      the participant, from its covey_participant(); may be the caller's own (for another thread of it)
+ * gives   0: this leadership has ended, the generation has grown, and the group waits for covey_accept_work() of the
+ *         other side.  If that participant dies, before or after, a waiter takes over as from any dead leader
+ * errors  COVEY_EFENCED, COVEY_ENOENT (no such participant alive)
+ */
+COVEY_API int covey_forward_work(covey *c, const struct covey_lead *lead, uint32_t to);
+
+/* covey_accept_work - take up a group that was forwarded to this participant; sleeps until one is.
+ * Gives COVEY_LEADER and *out, COVEY_ETIMEDOUT, or an error. */
+COVEY_API int covey_accept_work(covey *c, const void *name, size_t size, int64_t deadline, struct covey_lead *out);
+
+/* covey_participant - the number of this process in the region, 1 and more; an error when it cannot attach. */
+COVEY_API int covey_participant(covey *c);
+
+/* ------------------------------------------------------------------------------------------------ resolve
+ * Seed: the caller of the module (resolver stages 4 to 12). */
+
+/* The answer that a compute callback builds.  Opaque; use the covey_answer_ calls. */
+struct covey_answer;
+
+/* covey_answer_copy - the result's bytes; copied, so the callback may free its own.  Replaces an earlier one.
+ * 0 or COVEY_ESYSTEM (out of memory). */
+COVEY_API int covey_answer_copy(struct covey_answer *answer, const void *data, size_t size);
+
+/* covey_answer_room - size bytes to build the result in: in the region when the caller leads and there is room, else
+ * in memory of this process.  Gives the address (aligned to 16), or NULL when out of memory. */
+COVEY_API void *covey_answer_room(struct covey_answer *answer, size_t size);
+
+/* covey_answer_code - the application's own code, passed to every caller. */
+COVEY_API void covey_answer_code(struct covey_answer *answer, int32_t code);
+
+/* The caller's callbacks.  Each may be NULL for the default; self is passed back to them.  They run in the calling
+ * thread, with nothing locked, and may call covey. */
+struct covey_device {
+	void *self;
+	/* fill *name (size 0: ungrouped) for this pair; 0 or a negative error that ends the call */
+	int (*group)(void *self, struct covey_bytes base, struct covey_bytes request, struct covey_name *name);
+	/* compute; 0, or nonzero for the leader's own error, which every waiter then gets */
+	int (*compute)(void *self, struct covey_bytes base, struct covey_bytes request, struct covey_answer *answer);
+	/* await in place of covey_default_await() */
+	int (*await)(void *self, covey *c, const struct covey_lead *lead, struct covey_bytes request, int64_t deadline,
+	             struct covey_result *out);
+};
+
+/*
+ * covey_resolve - the whole loop: group, find or register, compute or await, again when the leader dies or gives up,
+ * publish.  When the region is full, or c is NULL, it computes on its own rather than fail.
+ *
+ * device   needs compute; its storage must outlive the call
+ * options  may be NULL
+ * gives    enum covey_outcome: COVEY_OK, COVEY_ERROR, COVEY_TIMED_OUT, COVEY_CYCLE; out->part tells who computed
+ * errors   COVEY_ERECURSION, COVEY_EINVAL, COVEY_ECORRUPT, COVEY_ESYSTEM, or the device's group callback's
+ * *out is always to be released (with the same c).
+ */
+COVEY_API int covey_resolve(covey *c, const struct covey_device *device, struct covey_bytes base,
+                            struct covey_bytes request, const struct covey_resolve_options *options,
+                            struct covey_result *out);
+
+/* ------------------------------------------------------------------------------------------------ inspect */
+
+/* One group as covey_each_group() shows it.  The name is valid during the callback. */
+struct covey_group_view {
+	const void *name;
+	size_t size;
+	struct covey_info info;
+	int64_t leader_alive; /* 1, or 0 when the leader is dead and nobody took over yet */
+	char command[16];     /* the leader's, as the kernel names it */
+};
+
+struct covey_waiter_view {
+	pid_t pid;
+	int64_t since;       /* when this wait began */
+	size_t request_size;
+	char command[16];
+};
+
+/* Each returns nonzero to stop the walk. */
+typedef int (*covey_group_visitor)(void *context, const struct covey_group_view *group);
+typedef int (*covey_waiter_visitor)(void *context, const struct covey_waiter_view *waiter);
+
+/* covey_each_group - visit the groups that are led now, in no order.  Gives how many were visited, or COVEY_ECORRUPT.
+ * Works on any handle, COVEY_INSPECT too; writes nothing. */
+COVEY_API int covey_each_group(covey *c, covey_group_visitor visit, void *context);
+
+/* covey_each_waiter - visit the waiters of one group.  Gives how many, COVEY_ENOENT when nobody leads it, or an error. */
+COVEY_API int covey_each_waiter(covey *c, const void *name, size_t size, covey_waiter_visitor visit, void *context);
+
+/* The statistics of the region since its creation: one per line of counters.def, summed over all threads ever. */
+enum covey_counter {
+#define COVEY_COUNTER(id, name, text) COVEY_COUNT_##id,
+#include "counters.def"
+#undef COVEY_COUNTER
+	COVEY_COUNTERS
+};
+COVEY_API uint64_t covey_counter(covey *c, enum covey_counter counter);
+/* covey_counter_name, covey_counter_text - a counter's short name and its line of documentation. */
+COVEY_API const char *covey_counter_name(enum covey_counter counter);
+COVEY_API const char *covey_counter_text(enum covey_counter counter);
+
+/* covey_reap - free now what dead participants still hold; the keepers do it by themselves after a death.
+ * Gives how many dead participants were freed, or an error. */
+COVEY_API int covey_reap(covey *c);
+
+/* covey_check - walk the whole segment and check every invariant, for tests and for people.  Exact only while nobody
+ * else works on the region.  Gives 0, or COVEY_ECORRUPT with a sentence in why (size bytes). */
+COVEY_API int covey_check(covey *c, char *why, size_t size);
+
+/* What the region holds and has room for; of a quiet region, exact. */
+struct covey_usage {
+	uint32_t participants, participants_max;
+	uint32_t threads, threads_max;
+	uint32_t groups_led, groups_cached, groups_max;
+	uint64_t heap_blocks, heap_bytes, heap_max;
+};
+COVEY_API int covey_usage(covey *c, struct covey_usage *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

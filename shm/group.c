@@ -1,0 +1,344 @@
+/*
+ * group.c - becoming the leader, finding the leader, changing the leader
+ *
+ * A group that was led before has its node in the table, and leading it again is one swap, IDLE g -> LEADING g + 1.  A new
+ * one takes a node, fills it, makes it LEADING while nobody can reach it yet, and links it: the link is the step.  A
+ * leader that dies between filling and linking leaves a LEADING node that is not linked; only the reaper, which looks
+ * whether it is, can tell, and nobody else can meet it.
+ *
+ * Change of leader, by death, by hand or by forwarding, is one swap that advances the generation.  The new leader then
+ * gives every wait a new sequence before its call returns, so that an answer which the old one had begun to give either
+ * arrives before the change is complete or fails.
+ */
+#include <string.h>
+#include <time.h>
+
+#include "internal.h"
+#include "pool.h"
+
+/* When an execution began: for people, and on the path that must be fastest, so by the kernel's tick. */
+static uint64_t coarse_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static bool key_of(const covey *c, const void *name, size_t size, struct cv_key *key)
+{
+	if (cv_unlikely(name == NULL || size == 0 || size > COVEY_NAME_MAX))
+		return false;
+	key->name = name;
+	key->size = (uint32_t)size;
+	key->hash = cv_hash(c->arena.key, name, size);
+	return true;
+}
+
+static int led(struct covey_thread *t, uint32_t node, uint32_t incarnation, uint64_t gen, struct covey_lead *out)
+{
+	covey *c = t->c;
+
+	atomic_store_explicit(&c->arena.nodes[node].since, coarse_now(), memory_order_relaxed); /* for people only */
+	*out = (struct covey_lead){.generation = gen, .node = node, .incarnation = incarnation, .seat = t->seat};
+	out->pid = covey_pid_of_seat(c, t->seat);
+	t->leading++;
+	return COVEY_LEADER;
+}
+
+bool covey_dead_leader(const covey *c, uint64_t own, struct covey_life *life)
+{
+	covey_life_of_seat(c, cv_word_owner(own), life);
+	return !life->alive;
+}
+
+int covey_depose(covey *c, struct covey_thread *t, uint32_t node, uint64_t own, struct covey_lead *out)
+{
+	uint64_t gen = cv_word_gen(own) + 1, incarnation = atomic_load(&c->arena.nodes[node].next);
+	pid_t previous = covey_pid_of_seat(c, cv_word_owner(own));
+
+	if (cv_word_exhausted(own))
+		return COVEY_EFULL;
+	if (!atomic_compare_exchange_strong(
+		    &c->arena.nodes[node].own, &own, cv_word(CV_LEADING, t->seat, gen) | cv_word_waiters(own)))
+		return COVEY_EFENCED;
+	cv_seat_restamp(&c->arena, node);
+	cv_seat_stat(&c->arena, t->seat, COVEY_COUNT_TOOK_OVER);
+	led(t, node, cv_next_incarnation(incarnation), gen, out);
+	out->previous = previous;
+	return COVEY_LEADER;
+}
+
+/* ------------------------------------------------------------------------------------------------ register */
+
+#define AGAIN 100 /* inside this file: look the group up again */
+
+static int wait_for(const covey *c, const struct cv_spot *spot, int role, struct covey_lead *out)
+{
+	*out = (struct covey_lead){.generation = cv_word_gen(spot->own),
+		.node = spot->node,
+		.incarnation = spot->incarnation,
+		.seat = cv_word_owner(spot->own)};
+	out->pid = covey_pid_of_seat(c, out->seat);
+	return role;
+}
+
+static int register_idle(covey *c, struct covey_thread *t, const struct cv_spot *spot, struct covey_lead *out)
+{
+	uint64_t own = spot->own, gen = cv_word_gen(own) + 1;
+
+	if (cv_unlikely(cv_word_exhausted(own)))
+		return COVEY_EFULL;
+	if (cv_unlikely(!atomic_compare_exchange_strong(
+		    &c->arena.nodes[spot->node].own, &own, cv_word(CV_LEADING, t->seat, gen))))
+		return AGAIN;
+	cv_seat_stat(&c->arena, t->seat, COVEY_COUNT_LED);
+	return led(t, spot->node, spot->incarnation, gen, out);
+}
+
+static int register_taken(covey *c, struct covey_thread *t, const struct cv_spot *spot, struct covey_lead *out)
+{
+	struct covey_life life;
+	int r;
+
+	if (cv_word_state(spot->own) == CV_LEADING && cv_word_owner(spot->own) == t->seat)
+		return wait_for(c, spot, COVEY_RECURSION, out);
+	if (!covey_dead_leader(c, spot->own, &life))
+		return wait_for(c, spot, COVEY_WAIT, out);
+	covey_life_relay(c, life.slot);
+	r = covey_depose(c, t, spot->node, spot->own, out);
+	if (r == COVEY_LEADER) {
+		covey_ring(c, spot->node); /* its waiters sleep on a life that has ended */
+		covey_keeper_reap(c);
+	}
+	return r == COVEY_EFENCED ? AGAIN : r;
+}
+
+static int register_present(covey *c, struct covey_thread *t, const struct cv_spot *spot, struct covey_lead *out)
+{
+	switch (cv_word_state(spot->own)) {
+	case CV_IDLE:
+		return register_idle(c, t, spot, out);
+	case CV_LEADING:
+	case CV_HANDED:
+		return register_taken(c, t, spot, out);
+	case CV_PUBLISHED:
+		covey_finish(c, t->seat, spot->node, spot->own);
+		return AGAIN;
+	default:
+		return AGAIN;
+	}
+}
+
+/* A node of our own, filled and not linked, kept across attempts to link it. */
+static int node_ready(covey *c, struct covey_thread *t, const struct cv_key *key, uint32_t *node)
+{
+	int r;
+
+	if (*node != 0)
+		return 0;
+	*node = cv_pool_take(&c->arena, t->seat, &t->hint);
+	if (*node == 0)
+		return COVEY_EFULL;
+	r = cv_pool_fill(&c->arena, t->seat, *node, key, &t->hint);
+	if (r != 0) {
+		cv_pool_free(&c->arena, t->seat, *node);
+		*node = 0;
+	}
+	return r;
+}
+
+static int register_absent(covey *c, struct covey_thread *t, const struct cv_key *key, const struct cv_spot *spot,
+	uint32_t *node, struct covey_lead *out)
+{
+	int r = node_ready(c, t, key, node);
+	struct cv_node *n = &c->arena.nodes[*node];
+	uint64_t gen;
+
+	if (r != 0)
+		return r;
+	gen = cv_word_gen(atomic_load_explicit(&n->own, memory_order_relaxed)); /* ours still */
+	if (!cv_table_insert(&c->arena, *node, key, spot))
+		return AGAIN;
+	cv_seat_stat(&c->arena, t->seat, COVEY_COUNT_LED);
+	r = led(t, *node, cv_next_incarnation(atomic_load_explicit(&n->next, memory_order_relaxed)), gen, out);
+	*node = 0;
+	return r;
+}
+
+static int find_or_register(covey *c, struct covey_thread *t, const struct cv_key *key, struct covey_lead *out)
+{
+	struct cv_spot spot;
+	uint32_t node = 0;
+	int r;
+
+	do {
+		r = cv_table_find(&c->arena, t->seat, key, &spot);
+		if (cv_likely(r == 1))
+			r = register_present(c, t, &spot, out);
+		else if (r == 0)
+			r = register_absent(c, t, key, &spot, &node, out);
+	} while (cv_unlikely(r == AGAIN));
+	if (cv_unlikely(node != 0)) /* somebody else inserted the name first */
+		cv_pool_free(&c->arena, t->seat, node);
+	return r;
+}
+
+int covey_find_or_register(covey *c, const void *name, size_t size, struct covey_lead *out)
+{
+	int r = COVEY_EINVAL;
+	struct covey_thread *t = covey_enter(c, &r);
+	struct cv_key key;
+
+	if (cv_unlikely(t == NULL))
+		return r;
+	if (cv_unlikely(out == NULL))
+		return COVEY_EINVAL;
+	if (cv_unlikely(!key_of(c, name, size, &key)))
+		return size == 0 ? COVEY_UNGROUPED : COVEY_EINVAL;
+	r = find_or_register(c, t, &key, out);
+	/* Full, but perhaps of what the dead hold. */
+	if (cv_unlikely(r == COVEY_EFULL) && covey_reap(c) > 0)
+		r = find_or_register(c, t, &key, out);
+	return r;
+}
+
+/* ------------------------------------------------------------------------------------------------ find */
+
+static bool is_led(uint64_t own)
+{
+	return cv_word_state(own) == CV_LEADING || cv_word_state(own) == CV_HANDED;
+}
+
+static int find(covey *c, uint32_t seat, const void *name, size_t size, struct cv_spot *spot)
+{
+	struct cv_key key;
+	int r;
+
+	if (!key_of(c, name, size, &key))
+		return COVEY_EINVAL;
+	r = cv_table_find(&c->arena, seat, &key, spot);
+	return r < 0 ? r : r == 1 && is_led(spot->own) ? 0 : COVEY_ENOENT;
+}
+
+int covey_find(covey *c, const void *name, size_t size, struct covey_info *out)
+{
+	int r = COVEY_EINVAL;
+	struct covey_thread *t = c != NULL && c->inspect ? NULL : covey_enter(c, &r);
+	struct covey_life life;
+	struct cv_spot spot;
+
+	if (c == NULL || (t == NULL && !c->inspect))
+		return r;
+	r = find(c, t != NULL ? t->seat : 0, name, size, &spot);
+	if (r != 0 || out == NULL)
+		return r;
+	covey_life_of_seat(c, cv_word_owner(spot.own), &life);
+	out->generation = cv_word_gen(spot.own);
+	out->since = (int64_t)atomic_load_explicit(&c->arena.nodes[spot.node].since, memory_order_relaxed);
+	out->pid = life.alive ? covey_pid_of_seat(c, cv_word_owner(spot.own)) : 0;
+	out->waiters = cv_word_waiters(spot.own) ? cv_seat_count_waiting(&c->arena, spot.node) : 0;
+	return 0;
+}
+
+int covey_leading(covey *c, const struct covey_lead *lead)
+{
+	return c != NULL && lead != NULL && lead->node != 0 && lead->node <= c->arena.node_count &&
+	       cv_word_is(atomic_load(&c->arena.nodes[lead->node].own), CV_LEADING, lead->seat, lead->generation);
+}
+
+/* ------------------------------------------------------------------------------------------------ change of leader */
+
+int covey_take_over(covey *c, const void *name, size_t size, uint64_t generation, struct covey_lead *out)
+{
+	int r = COVEY_EINVAL;
+	struct covey_thread *t = covey_enter(c, &r);
+	struct cv_spot spot;
+
+	if (t == NULL)
+		return r;
+	if (out == NULL)
+		return COVEY_EINVAL;
+	do {
+		r = find(c, t->seat, name, size, &spot);
+		if (r != 0)
+			return r;
+		if (cv_word_gen(spot.own) != generation)
+			return COVEY_EFENCED;
+		r = covey_depose(c, t, spot.node, spot.own, out); /* fails if only a waiter came: then again */
+	} while (r == COVEY_EFENCED);
+	if (r == COVEY_LEADER)
+		covey_ring(c, spot.node); /* waiters now depend on our life */
+	return r;
+}
+
+int covey_forward_work(covey *c, const struct covey_lead *lead, uint32_t to)
+{
+	int r = COVEY_EINVAL;
+	struct covey_thread *t = covey_enter(c, &r);
+	struct covey_life life;
+	uint64_t own, handed;
+
+	if (t == NULL)
+		return r;
+	if (lead == NULL || to == 0)
+		return COVEY_EINVAL;
+	covey_life_of_slot(c, to - 1, &life);
+	if (!life.alive)
+		return COVEY_ENOENT;
+	do {
+		if (!covey_leading(c, lead))
+			return COVEY_EFENCED;
+		own = atomic_load(&c->arena.nodes[lead->node].own);
+		handed = cv_word(CV_HANDED, cv_seat_of_keeper(&c->arena, to - 1), lead->generation + 1) | cv_word_waiters(own);
+	} while (!cv_word_is(own, CV_LEADING, lead->seat, lead->generation) ||
+		 !atomic_compare_exchange_strong(&c->arena.nodes[lead->node].own, &own, handed));
+	covey_thread_led(t, lead->seat, -1);
+	/* The waiters sleep on our life, not on the new leader's.  Our keeper tells them if that one ends; if it cannot
+	 * take this on, they are woken now, to look for themselves. */
+	if (to - 1 != c->slot && cv_word_waiters(handed) && !covey_keeper_watch(c, to - 1, lead->node))
+		covey_ring(c, lead->node);
+	/* Whoever is in covey_accept_work() sleeps on the request bell. */
+	atomic_fetch_add(&c->arena.nodes[lead->node].request_bell, 1);
+	cv_kernel.wake(&c->arena.nodes[lead->node].request_bell, INT32_MAX);
+	return 0;
+}
+
+/* One look for a group handed to us: LEADER, AGAIN with what to sleep on, or an error. */
+static int accept_handed(
+	covey *c, struct covey_thread *t, const void *name, size_t size, struct cv_futex *bell, struct covey_lead *out)
+{
+	struct cv_spot spot;
+	int r = find(c, t->seat, name, size, &spot);
+
+	if (r != 0)
+		return r;
+	bell->word = &c->arena.nodes[spot.node].request_bell;
+	bell->expected = atomic_load(bell->word);
+	if (cv_word_state(spot.own) == CV_HANDED && cv_word_owner(spot.own) == cv_seat_of_keeper(&c->arena, c->slot)) {
+		r = covey_depose(c, t, spot.node, spot.own, out);
+		return r == COVEY_EFENCED ? AGAIN : r;
+	}
+	return atomic_load(&c->arena.nodes[spot.node].own) == spot.own ? AGAIN + 1 : AGAIN;
+}
+
+int covey_accept_work(covey *c, const void *name, size_t size, int64_t deadline, struct covey_lead *out)
+{
+	int r = COVEY_EINVAL, bounded;
+	struct covey_thread *t = covey_enter(c, &r);
+	struct cv_futex bell;
+
+	if (t == NULL)
+		return r;
+	if (out == NULL)
+		return COVEY_EINVAL;
+	for (;;) {
+		r = accept_handed(c, t, name, size, &bell, out);
+		if (r == AGAIN)
+			continue;
+		if (r != AGAIN + 1)
+			return r;
+		if (cv_park(&bell, 1, deadline, &bounded) == CV_PARK_EXPIRED)
+			return COVEY_ETIMEDOUT;
+	}
+}

@@ -1,0 +1,133 @@
+/*
+ * inspect.c - looking at a region without touching it
+ *
+ * Nothing here writes to the segment, so it works on a read-only mapping and disturbs nobody.  A group may change while
+ * it is looked at: each line is true of one instant, the whole of none.
+ */
+#include <string.h>
+
+#include "internal.h"
+#include "pool.h"
+
+static void command_of(const covey *c, uint32_t seat, char out[16])
+{
+	uint32_t slot = cv_seat_owner(&c->arena, seat) - 1;
+
+	memset(out, 0, 16);
+	for (int i = 0; i < 2 && slot < c->counts.participants; i++) {
+		uint64_t w = atomic_load_explicit(&c->slots[slot].command[i], memory_order_relaxed);
+
+		memcpy(out + i * 8, &w, 8);
+	}
+	out[15] = '\0';
+}
+
+static bool is_led(uint64_t own)
+{
+	return cv_word_state(own) == CV_LEADING || cv_word_state(own) == CV_HANDED;
+}
+
+static bool group_view(covey *c, uint32_t node, unsigned char *name, struct covey_group_view *out)
+{
+	struct cv_node *n = &c->arena.nodes[node];
+	uint64_t own = atomic_load(&n->own);
+	struct covey_life life;
+
+	if (!is_led(own) || (out->size = cv_table_name(&c->arena, 0, node, name, COVEY_NAME_MAX)) == 0)
+		return false;
+	covey_life_of_seat(c, cv_word_owner(own), &life);
+	out->name = name;
+	out->leader_alive = life.alive;
+	out->info.generation = cv_word_gen(own);
+	out->info.since = (int64_t)atomic_load_explicit(&n->since, memory_order_relaxed);
+	out->info.pid = life.alive ? covey_pid_of_seat(c, cv_word_owner(own)) : 0;
+	out->info.waiters = cv_word_waiters(own) ? cv_seat_count_waiting(&c->arena, node) : 0;
+	command_of(c, cv_word_owner(own), out->command);
+	return true;
+}
+
+int covey_each_group(covey *c, covey_group_visitor visit, void *context)
+{
+	unsigned char name[COVEY_NAME_MAX];
+	struct covey_group_view view;
+	uint32_t high;
+	int n = 0;
+
+	if (c == NULL || visit == NULL)
+		return COVEY_EINVAL;
+	high = cv_pool_high(&c->arena);
+	for (uint32_t i = 1; i <= high; i++) {
+		if (!group_view(c, i, name, &view))
+			continue;
+		n++;
+		if (visit(context, &view) != 0)
+			break;
+	}
+	return n;
+}
+
+static void waiter_view(covey *c, uint32_t seat, struct covey_waiter_view *out)
+{
+	struct cv_seat *s = &c->arena.seats[seat];
+
+	out->pid = covey_pid_of_seat(c, seat);
+	out->since = (int64_t)atomic_load_explicit(&s->since, memory_order_relaxed);
+	out->request_size = atomic_load_explicit(&s->request_size, memory_order_relaxed);
+	command_of(c, seat, out->command);
+}
+
+int covey_each_waiter(covey *c, const void *name, size_t size, covey_waiter_visitor visit, void *context)
+{
+	struct covey_waiter_view view;
+	struct cv_key key = {name, (uint32_t)size, 0};
+	struct cv_spot spot;
+	uint32_t high;
+	uint64_t word;
+	int n = 0, r;
+
+	if (c == NULL || visit == NULL || name == NULL || size == 0 || size > COVEY_NAME_MAX)
+		return COVEY_EINVAL;
+	key.hash = cv_hash(c->arena.key, name, size);
+	r = cv_table_find(&c->arena, 0, &key, &spot);
+	if (r < 0 || r == 0 || !is_led(spot.own))
+		return r < 0 ? r : COVEY_ENOENT;
+	high = cv_seat_high(&c->arena);
+	for (uint32_t i = 1; i <= high; i++) {
+		if (!cv_seat_waits(&c->arena, i, spot.node, &word))
+			continue;
+		waiter_view(c, i, &view);
+		n++;
+		if (visit(context, &view) != 0)
+			break;
+	}
+	return n;
+}
+
+static void count_groups(const covey *c, struct covey_usage *out)
+{
+	uint32_t high = cv_pool_high(&c->arena);
+
+	for (uint32_t i = 1; i <= high; i++) {
+		uint64_t own = atomic_load(&c->arena.nodes[i].own);
+
+		out->groups_led += is_led(own);
+		out->groups_cached += cv_word_state(own) == CV_IDLE;
+	}
+}
+
+int covey_usage(covey *c, struct covey_usage *out)
+{
+	if (c == NULL || out == NULL)
+		return COVEY_EINVAL;
+	memset(out, 0, sizeof(*out));
+	out->participants_max = c->counts.participants;
+	out->threads_max = c->counts.threads;
+	out->groups_max = c->counts.groups;
+	out->heap_max = (uint64_t)c->counts.chunks << CV_CHUNK_SHIFT;
+	for (uint32_t i = 0; i < c->counts.participants; i++)
+		out->participants += atomic_load(&c->slots[i].state) == COVEY_SLOT_TAKEN;
+	for (uint32_t i = 1; i <= c->counts.threads; i++)
+		out->threads += cv_seat_owner(&c->arena, i) != 0;
+	count_groups(c, out);
+	return cv_heap_count(&c->arena, &out->heap_blocks, &out->heap_bytes);
+}

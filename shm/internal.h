@@ -1,0 +1,98 @@
+/*
+ * internal.h - what the library's files call of each other
+ *
+ * Callers above, callees below:
+ *
+ *      resolve  answer  inspect  check
+ *      group  await  request        the calls of covey.h
+ *      publish  cycle  recovery     what several of them share
+ *      participant  thread          who we are, who is alive
+ *      region                       where it all lies
+ */
+#ifndef COVEY_INTERNAL_H
+#define COVEY_INTERNAL_H
+
+#include "region.h"
+#include "seat.h"
+#include "hash.h"
+#include "table.h"
+
+/* ---- participant.c: slots, life and death */
+
+int covey_participant_join(covey *c);   /* take a slot and start the keeper; 0 or an error */
+void covey_participant_leave(covey *c); /* give up what this process leads, free what it holds, end the keeper */
+
+/* The life words of the participant that a seat belongs to. */
+struct covey_life {
+	struct cv_futex words[COVEY_LIFE_WORDS]; /* with what they held: to be slept on */
+	uint32_t slot;
+	bool alive;
+};
+void covey_life_of_slot(const covey *c, uint32_t slot, struct covey_life *out);
+void covey_life_of_seat(const covey *c, uint32_t seat, struct covey_life *out);
+/* Wake everybody who sleeps on a life: the kernel woke one.  Called by whoever finds it ended, before all else. */
+void covey_life_relay(const covey *c, uint32_t slot);
+/* Have the keeper free what dead participants hold, soon. */
+void covey_keeper_reap(covey *c);
+/* Have the keeper tell a forwarded group's waiters when its new leader's participant dies.  False: no place left. */
+bool covey_keeper_watch(covey *c, uint32_t slot, uint32_t node);
+pid_t covey_pid_of_seat(const covey *c, uint32_t seat);
+
+/* ---- recovery.c */
+
+int covey_slot_lock(covey *c, uint32_t slot);    /* 0 if this process now holds the slot's file lock alone */
+void covey_slot_unlock(covey *c, uint32_t slot);
+void covey_slot_free(covey *c, uint32_t slot, bool leaving); /* free all that a slot holds; its lock is held */
+int covey_reap_dead(covey *c, int *left); /* how many slots were freed; *left: how many could not be yet */
+
+/* ---- thread.c */
+
+bool covey_threads_current(const covey *c); /* is this the process that attached? */
+void covey_thread_led(struct covey_thread *t, uint32_t seat, int change);
+
+/* ---- publish.c: the end of an execution */
+
+#define COVEY_FLAG_ERROR 1u  /* of a block: the leader's own error */
+#define COVEY_FLAG_ANYONE 2u /* of a block: answers whatever was asked */
+
+/* A block with this reply for this request, PRIVATE to seat; 0 when the region is full. */
+uint32_t covey_block_make(covey *c, struct covey_thread *t, const struct covey_lead *lead, const void *request,
+                          size_t request_size, const struct covey_reply *reply);
+/* Tell the waiters of a PUBLISHED execution, and make the group idle.  Anyone may do it; how many it answered. */
+int covey_finish(covey *c, uint32_t seat, uint32_t node, uint64_t own);
+/* Ring a group's waiters. */
+void covey_ring(covey *c, uint32_t node);
+/* Wake one answered waiter. */
+void covey_wake_seat(covey *c, uint32_t seat);
+/* End an execution with the given block (0: nothing) as its outcome.  How many were answered, or COVEY_EFENCED. */
+int covey_end(covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block);
+
+/* ---- request.c */
+
+/* Is what this seat asks equal to these bytes, as of this word of it? */
+bool covey_request_equal(covey *c, uint32_t reader, uint32_t seat, uint64_t word, const void *bytes, size_t size);
+
+/* What the predicate says of this seat's request, as of this word of it; 0 if the wait has changed. */
+int covey_request_matches(covey *c, uint32_t reader, uint32_t seat, uint64_t word, covey_predicate pick, void *context);
+/* Put a request into the caller's seat, before it is posted.  0 or COVEY_EFULL. */
+int covey_request_put(covey *c, struct covey_thread *t, uint32_t node, const void *request, size_t size);
+/* After the wait: give its bytes back. */
+void covey_request_drop(covey *c, struct covey_thread *t);
+
+/* ---- group.c */
+
+int covey_depose(covey *c, struct covey_thread *t, uint32_t node, uint64_t own, struct covey_lead *out);
+bool covey_dead_leader(const covey *c, uint64_t own, struct covey_life *life);
+
+/* ---- cycle.c: 1 if the wait of this thread closed a circle and this thread is to leave it */
+int covey_cycle_check(covey *c, uint32_t seat);
+
+static inline uint64_t covey_command_word(const char comm[16], int half)
+{
+	uint64_t w;
+
+	__builtin_memcpy(&w, comm + half * 8, 8);
+	return w;
+}
+
+#endif

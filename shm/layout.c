@@ -1,0 +1,55 @@
+/*
+ * layout.c - from counts to offsets, and the fingerprint
+ */
+#include "layout.h"
+
+static uint64_t place(uint64_t *at, uint64_t bytes)
+{
+	uint64_t start = *at;
+
+	*at = (start + bytes + COVEY_PAGE - 1) & ~(uint64_t)(COVEY_PAGE - 1);
+	return start;
+}
+
+static bool counts_legal(const struct covey_counts *n)
+{
+	return n->participants >= 1 && n->participants <= COVEY_PARTICIPANTS_LIMIT && n->threads >= 1 &&
+	       n->threads + n->participants <= CV_SEAT_LIMIT && n->groups >= 1 && n->groups <= COVEY_GROUPS_LIMIT &&
+	       n->chunks >= 1 && n->chunks < CV_CHUNK_LIMIT && n->chunks_base >= 1 && n->chunks_base <= n->chunks &&
+	       n->buckets >= 1 && (n->buckets & (n->buckets - 1)) == 0 && n->buckets <= COVEY_GROUPS_LIMIT * 2;
+}
+
+bool covey_layout_of(const struct covey_counts *n, struct covey_layout *out)
+{
+	uint64_t at = COVEY_PAGE;
+
+	if (!counts_legal(n))
+		return false;
+	out->slots = place(&at, (uint64_t)n->participants * sizeof(struct covey_slot));
+	out->seats = place(&at, ((uint64_t)n->threads + n->participants + 1) * sizeof(struct cv_seat));
+	out->nodes = place(&at, ((uint64_t)n->groups + 1) * sizeof(struct cv_node));
+	out->buckets = place(&at, (uint64_t)n->buckets * 8);
+	out->chunks = place(&at, (uint64_t)n->chunks * 8);
+	out->blocks = place(&at, (uint64_t)n->chunks * CV_CHUNK_BLOCKS * 8);
+	out->heap = place(&at, (uint64_t)n->chunks << CV_CHUNK_SHIFT);
+	out->size = at;
+	return true;
+}
+
+uint32_t covey_fingerprint(void)
+{
+	static const uint32_t facts[] = {
+		COVEY_ABI,
+		sizeof(struct covey_header), offsetof(struct covey_header, globals), sizeof(struct cv_globals),
+		sizeof(struct covey_slot), offsetof(struct covey_slot, state), offsetof(struct covey_slot, command),
+		sizeof(struct cv_seat), offsetof(struct cv_seat, loans), offsetof(struct cv_seat, request),
+		sizeof(struct cv_node), offsetof(struct cv_node, name), offsetof(struct cv_node, bell),
+		sizeof(struct cv_block), CV_CHUNK_SHIFT, CV_CHUNK_BLOCKS, CV_CLASSES, CV_CLASS_MIN_SHIFT,
+		CV_OWNER_BITS, CV_GEN_SHIFT, __BYTE_ORDER__,
+	};
+	uint32_t print = 2166136261u; /* FNV-1a over the words */
+
+	for (unsigned i = 0; i < sizeof(facts) / sizeof(facts[0]); i++)
+		print = (print ^ facts[i]) * 16777619u;
+	return print;
+}

@@ -1,0 +1,93 @@
+/*
+ * layout.h - the segment's ABI
+ *
+ *      0        +--------------------------------------------+
+ *               | header: who made it, how large, which key  |  one page, read-mostly
+ *               | globals: hints and the generation floor    |
+ *      page 1   +--------------------------------------------+
+ *               | participants    256 B each                 |  life words, pid, command
+ *               +--------------------------------------------+
+ *               | seats           256 B each                 |  threads' first, then the keepers'
+ *               +--------------------------------------------+
+ *               | nodes           128 B each                 |  the groups
+ *               +--------------------------------------------+
+ *               | buckets           8 B each, 2^k >= 2 nodes |
+ *               +--------------------------------------------+
+ *               | chunk words       8 B each                 |
+ *               +--------------------------------------------+  all above is backed by memory from the start
+ *               | block words       2 KiB a chunk            |  backed for the chunks in use
+ *               +--------------------------------------------+
+ *               | heap             64 KiB a chunk            |  backed for the chunks in use
+ *      size     +--------------------------------------------+
+ *
+ * The file has its final size from the start, so every process maps all of it once and no pointer ever moves; the heap's
+ * memory is taken from the system chunk by chunk, each by an explicit allocation that can fail.  Offsets are not stored:
+ * they follow from the counts, and the counts are checked when a process attaches.
+ */
+#ifndef COVEY_LAYOUT_H
+#define COVEY_LAYOUT_H
+
+#include <stdbool.h>
+
+#include "arena.h"
+#include "heap.h"
+
+#define COVEY_MAGIC UINT64_C(0x7965766f63008aff) /* bytes that no text begins with, then "covey" */
+#define COVEY_ABI 1u
+#define COVEY_PAGE 4096u
+#define COVEY_PARTICIPANTS_LIMIT 4096u
+#define COVEY_GROUPS_LIMIT (1u << 27)
+
+struct covey_counts {
+	uint32_t participants;
+	uint32_t threads;
+	uint32_t groups;
+	uint32_t chunks;      /* the heap's limit */
+	uint32_t chunks_base; /* backed at creation */
+	uint32_t buckets;
+};
+
+struct covey_header {
+	uint64_t magic;
+	uint32_t abi;
+	uint32_t fingerprint; /* of the structs' sizes and offsets, as the creator's compiler laid them out */
+	uint64_t size;
+	uint64_t key; /* of the hash */
+	struct covey_counts counts;
+	unsigned char boot[16];
+	uint64_t created; /* seconds since the epoch */
+	_Alignas(CV_LINE) struct cv_globals globals;
+};
+static_assert(sizeof(struct covey_header) <= COVEY_PAGE, "the header is one page");
+static_assert(offsetof(struct covey_header, counts) == 32, "ABI");
+
+enum covey_slot_state { COVEY_SLOT_FREE = 0, COVEY_SLOT_TAKEN = 1 };
+
+/*
+ * A participant.  The two life words hold TID | FUTEX_WAITERS of its keeper while it lives; the kernel replaces that by
+ * FUTEX_OWNER_DIED when the keeper ends in any way, and wakes one sleeper on each word.
+ */
+struct covey_slot {
+	_Atomic uint32_t life[5]; /* words 0 and 4 are used: 16 bytes apart, as their robust-list nodes must be */
+	_Atomic uint32_t state;   /* enum covey_slot_state; written only by the holder of the slot's file lock */
+	_Atomic int32_t pid;
+	_Atomic uint32_t unused;
+	_Atomic uint64_t since;
+	_Atomic uint64_t command[2];
+	unsigned char reserve[200];
+};
+static_assert(sizeof(struct covey_slot) == 256, "ABI");
+#define COVEY_LIFE_WORDS 2
+#define COVEY_LIFE_STRIDE 4
+
+struct covey_layout {
+	uint64_t slots, seats, nodes, buckets, chunks, blocks, heap, size;
+};
+
+/* Where everything is for these counts; false if they are outside their limits. */
+bool covey_layout_of(const struct covey_counts *counts, struct covey_layout *out);
+
+/* A number that changes when the layout of any shared struct does. */
+uint32_t covey_fingerprint(void);
+
+#endif

@@ -1,0 +1,347 @@
+/*
+ * participant.c - slots, life and death
+ *
+ * A participant is a process with a slot.  That it owns the slot is a file lock (an open-file-description lock on one
+ * byte of the segment's file, far beyond its end): it is released when the last descriptor is, that is, when the last
+ * thread of the process can no longer write to the segment.  That it lives is told by two life words, which the kernel
+ * changes when the process's keeper thread ends; that comes a little earlier.  So:
+ *
+ *      life ended    its leadership may be taken over: a swap of the ownership word fences whatever still runs
+ *      lock free     its memory may be reused
+ *
+ * The keeper registers a robust list (set_robust_list(2)) whose two nodes lie in its own memory and whose two futex words
+ * lie in the slot.  When it ends, be it by exit, exec, a signal or SIGKILL, the kernel walks the list, replaces each word
+ * that holds the keeper's thread id by FUTEX_OWNER_DIED, and wakes one sleeper on each.  The id is compared in the dying
+ * thread's own pid namespace, so containers do not matter.
+ *
+ *      keeper's memory                 slot in the segment
+ *      head -> node 0 -> node 1        life 0 ... life 1
+ *               |         |              ^          ^
+ *               +---------+-- offset ----+----------+
+ *
+ * Only one sleeper is woken on a word, and it might be killed before it tells the others.  Every waiter sleeps on both
+ * words, so two different ones are woken; whoever finds a life ended wakes everybody on both words before anything
+ * else.  For all to sleep on, two waiters must be killed within the microseconds between their wake-up and that call;
+ * for that there is the backstop, and it is counted.
+ *
+ * Sources: the kernel's robust futex ABI (Documentation/locking/robust-futex-ABI.rst); fcntl(2), F_OFD_SETLK.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+#define REAP_RETRY_MIN_NS 1000000
+#define REAP_RETRY_MAX_NS 1000000000
+
+/* ------------------------------------------------------------------------------------------------ life */
+
+static bool life_word_alive(uint32_t w)
+{
+	return (w & FUTEX_TID_MASK) != 0 && (w & FUTEX_OWNER_DIED) == 0;
+}
+
+void covey_life_of_slot(const covey *c, uint32_t slot, struct covey_life *out)
+{
+	out->slot = slot;
+	out->alive = slot < c->counts.participants;
+	for (int i = 0; i < COVEY_LIFE_WORDS && out->alive; i++) {
+		_Atomic uint32_t *word = &c->slots[slot].life[i * COVEY_LIFE_STRIDE];
+
+		out->words[i] = (struct cv_futex){word, atomic_load(word)};
+		out->alive = life_word_alive(out->words[i].expected);
+	}
+}
+
+void covey_life_of_seat(const covey *c, uint32_t seat, struct covey_life *out)
+{
+	/* A seat that nobody owns gives slot 0 - 1, which is none: dead. */
+	covey_life_of_slot(c, cv_seat_owner(&c->arena, seat) - 1, out);
+}
+
+void covey_life_relay(const covey *c, uint32_t slot)
+{
+	for (int i = 0; i < COVEY_LIFE_WORDS && slot < c->counts.participants; i++)
+		cv_kernel.wake(&c->slots[slot].life[i * COVEY_LIFE_STRIDE], INT_MAX);
+}
+
+pid_t covey_pid_of_seat(const covey *c, uint32_t seat)
+{
+	uint32_t slot = cv_seat_owner(&c->arena, seat) - 1;
+
+	return slot < c->counts.participants ? (pid_t)atomic_load_explicit(&c->slots[slot].pid, memory_order_relaxed) : 0;
+}
+
+/* ------------------------------------------------------------------------------------------------ the keeper */
+
+struct robust {
+	struct robust_list_head head;
+	/* as far apart as the words that they stand for */
+	_Alignas(16) unsigned char nodes[COVEY_LIFE_WORDS][COVEY_LIFE_STRIDE * sizeof(uint32_t)];
+};
+_Static_assert(sizeof(struct robust_list) <= COVEY_LIFE_STRIDE * sizeof(uint32_t), "a list node fits its stride");
+
+static struct robust_list *robust_node(struct robust *r, int i)
+{
+	return (struct robust_list *)(void *)r->nodes[i];
+}
+
+static void life_begin(covey *c, struct robust *r)
+{
+	struct covey_slot *slot = &c->slots[c->slot];
+	uint32_t alive = (uint32_t)syscall(SYS_gettid) | FUTEX_WAITERS;
+
+	r->head.list.next = robust_node(r, 0);
+	r->head.futex_offset = (long)((uintptr_t)&slot->life[0] - (uintptr_t)r->nodes[0]);
+	r->head.list_op_pending = NULL;
+	for (int i = 0; i < COVEY_LIFE_WORDS; i++)
+		robust_node(r, i)->next = i + 1 < COVEY_LIFE_WORDS ? robust_node(r, i + 1) : &r->head.list;
+	/* Registered before the words say that we live: there is no instant at which our death would go unnoticed. */
+	if (syscall(SYS_set_robust_list, &r->head, sizeof(r->head)) != 0) {
+		atomic_store(&c->keeper.ready, -errno);
+		return;
+	}
+	for (int i = 0; i < COVEY_LIFE_WORDS; i++)
+		atomic_store(&slot->life[i * COVEY_LIFE_STRIDE], alive);
+	atomic_store(&c->keeper.ready, 1);
+}
+
+static void life_end(covey *c, struct robust *r)
+{
+	r->head.list.next = &r->head.list;
+	for (int i = 0; i < COVEY_LIFE_WORDS; i++)
+		atomic_store(&c->slots[c->slot].life[i * COVEY_LIFE_STRIDE], 0);
+	covey_life_relay(c, c->slot);
+}
+
+/* Forget watches whose participant has died, after waking those who rely on them; list the others' words. */
+static unsigned watches_visit(covey *c, struct cv_futex *list, unsigned room)
+{
+	struct covey_keeper *k = &c->keeper;
+	unsigned n = 0;
+
+	pthread_mutex_lock(&k->lock);
+	for (int i = 0; i < COVEY_WATCHES; i++) {
+		struct covey_life life;
+
+		if (k->watches[i].node == 0)
+			continue;
+		covey_life_of_slot(c, k->watches[i].slot, &life);
+		if (!life.alive) {
+			covey_ring(c, k->watches[i].node);
+			k->watches[i].node = 0;
+		} else if (n < room) {
+			list[n++] = life.words[0];
+		}
+	}
+	pthread_mutex_unlock(&k->lock);
+	return n;
+}
+
+static void keeper_sleep(covey *c, uint32_t bell, int64_t retry)
+{
+	struct cv_futex list[CV_FUTEX_MAX] = {{&c->keeper.bell, bell}};
+	unsigned n = 1 + watches_visit(c, list + 1, CV_FUTEX_MAX - 1);
+	int64_t deadline = retry == 0 ? COVEY_FOREVER : cv_kernel.now() + retry;
+
+	if (n == 1)
+		cv_kernel.wait(list, deadline);
+	else if (cv_kernel.waitv(list, n, deadline) == CV_UNSUPPORTED)
+		cv_kernel.wait(list, cv_kernel.now() + CV_BOUNDED_NS);
+}
+
+static void *keeper_run(void *argument)
+{
+	covey *c = argument;
+	struct robust *robust = calloc(1, sizeof(*robust));
+	int64_t retry = 0;
+	int left = 0;
+
+	prctl(PR_SET_NAME, "covey-keeper");
+	if (robust == NULL)
+		atomic_store(&c->keeper.ready, -ENOMEM);
+	else
+		life_begin(c, robust);
+	cv_kernel.wake((_Atomic uint32_t *)(void *)&c->keeper.ready, INT_MAX);
+	while (atomic_load(&c->keeper.ready) > 0) {
+		uint32_t bell = atomic_load(&c->keeper.bell);
+
+		if (atomic_load(&c->keeper.stop))
+			break;
+		if (atomic_exchange(&c->keeper.reap, 0) != 0 || left != 0)
+			covey_reap_dead(c, &left);
+		/* Between the end of a life and the release of its lock lie microseconds, or a core dump. */
+		retry = left == 0 ? 0 : retry == 0 ? REAP_RETRY_MIN_NS : retry * 2;
+		keeper_sleep(c, bell, retry < REAP_RETRY_MAX_NS ? retry : REAP_RETRY_MAX_NS);
+	}
+	if (robust != NULL && atomic_load(&c->keeper.ready) > 0)
+		life_end(c, robust);
+	free(robust);
+	return NULL;
+}
+
+static void keeper_ring(covey *c)
+{
+	atomic_fetch_add(&c->keeper.bell, 1);
+	cv_kernel.wake(&c->keeper.bell, 1);
+}
+
+void covey_keeper_reap(covey *c)
+{
+	if (atomic_exchange(&c->keeper.reap, 1) == 0)
+		keeper_ring(c);
+}
+
+bool covey_keeper_watch(covey *c, uint32_t slot, uint32_t node)
+{
+	struct covey_keeper *k = &c->keeper;
+	unsigned used = 0, place = COVEY_WATCHES;
+
+	pthread_mutex_lock(&k->lock);
+	for (unsigned i = COVEY_WATCHES; i-- > 0;)
+		if (k->watches[i].node == 0 || k->watches[i].node == node)
+			place = i;
+		else
+			used++;
+	/* Each watch is one word to sleep on. */
+	if (place < COVEY_WATCHES && used < CV_FUTEX_MAX - 1) {
+		k->watches[place].slot = slot;
+		k->watches[place].node = node;
+	} else {
+		place = COVEY_WATCHES;
+	}
+	pthread_mutex_unlock(&k->lock);
+	if (place == COVEY_WATCHES)
+		return false;
+	keeper_ring(c);
+	return true;
+}
+
+static int keeper_start(covey *c)
+{
+	struct covey_keeper *k = &c->keeper;
+	sigset_t all, old;
+	int r;
+
+	memset(k, 0, sizeof(*k));
+	pthread_mutex_init(&k->lock, NULL);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = pthread_create(&k->thread, NULL, keeper_run, c);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (r != 0) {
+		errno = r;
+		return COVEY_ESYSTEM;
+	}
+	while (atomic_load(&k->ready) == 0) {
+		struct cv_futex ready = {(_Atomic uint32_t *)(void *)&k->ready, 0};
+
+		cv_kernel.wait(&ready, INT64_MAX);
+	}
+	if (atomic_load(&k->ready) > 0)
+		return 0;
+	pthread_join(k->thread, NULL);
+	errno = -atomic_load(&k->ready);
+	return COVEY_ESYSTEM;
+}
+
+/* ------------------------------------------------------------------------------------------------ slots */
+
+static void slot_describe(struct covey_slot *s)
+{
+	char command[16] = "";
+
+	prctl(PR_GET_NAME, command);
+	atomic_store(&s->pid, (int32_t)getpid());
+	atomic_store(&s->since, (uint64_t)cv_kernel.now());
+	for (int i = 0; i < 2; i++)
+		atomic_store(&s->command[i], covey_command_word(command, i));
+}
+
+static void slot_high_raise(covey *c, uint32_t count)
+{
+	uint32_t high = atomic_load(&c->header->globals.slot_high);
+
+	while (high < count && !atomic_compare_exchange_weak(&c->header->globals.slot_high, &high, count)) {
+	}
+}
+
+/* Take slot i if nobody lives in it; what a dead owner left there is freed first. */
+static bool slot_claim(covey *c, uint32_t i, bool dirty)
+{
+	struct covey_slot *s = &c->slots[i];
+	struct covey_life life;
+
+	covey_life_of_slot(c, i, &life);
+	if (life.alive || (atomic_load(&s->state) == COVEY_SLOT_TAKEN) != dirty || covey_slot_lock(c, i) != 0)
+		return false;
+	c->slot = i;
+	slot_high_raise(c, i + 1);
+	if (atomic_load(&s->state) != COVEY_SLOT_FREE)
+		covey_slot_free(c, i, false);
+	atomic_store(&s->state, COVEY_SLOT_TAKEN);
+	slot_describe(s);
+	return true;
+}
+
+static int slot_take(covey *c)
+{
+	for (int dirty = 0; dirty < 2; dirty++)
+		for (uint32_t i = 0; i < c->counts.participants; i++)
+			if (slot_claim(c, i, dirty != 0))
+				return 0;
+	return COVEY_EFULL;
+}
+
+static bool others_died(const covey *c)
+{
+	uint32_t high = atomic_load(&c->header->globals.slot_high);
+
+	for (uint32_t i = 0; i < high && i < c->counts.participants; i++) {
+		struct covey_life life;
+
+		covey_life_of_slot(c, i, &life);
+		if (!life.alive && atomic_load(&c->slots[i].state) == COVEY_SLOT_TAKEN)
+			return true;
+	}
+	return false;
+}
+
+int covey_participant_join(covey *c)
+{
+	int r = slot_take(c);
+
+	if (r == 0 && (r = keeper_start(c)) != 0) {
+		atomic_store(&c->slots[c->slot].state, COVEY_SLOT_FREE);
+		covey_slot_unlock(c, c->slot);
+	}
+	if (r == 0 && others_died(c))
+		covey_keeper_reap(c);
+	return r;
+}
+
+void covey_participant_leave(covey *c)
+{
+	atomic_store(&c->keeper.stop, 1);
+	keeper_ring(c);
+	pthread_join(c->keeper.thread, NULL);
+	watches_visit(c, NULL, 0);
+	covey_slot_free(c, c->slot, true);
+	covey_slot_unlock(c, c->slot);
+}
+
+int covey_participant(covey *c)
+{
+	int error;
+
+	return covey_enter(c, &error) == NULL ? error : (int)c->slot + 1;
+}

@@ -1,0 +1,446 @@
+/*
+ * publish.c - the end of an execution
+ *
+ * With nobody waiting, an execution ends with one swap of the ownership word, LEADING -> IDLE, and nothing else: no copy,
+ * no scan, no system call.
+ *
+ * With waiters, the same swap goes to PUBLISHED, and that is the step in which the group is given up and its outcome
+ * becomes known, for every observer.  What follows can be done by anybody, and any number at once:
+ *
+ *      outcome := {generation, block}       by swap, so a deposed leader's late write fails
+ *      own:  LEADING g  ->  PUBLISHED g     ---- the end of the execution
+ *      for each seat that waits for the node:  WAITING -> DONE(block), or GAVE_UP if it asked for something else
+ *      ring the bell
+ *      own:  PUBLISHED g  ->  IDLE g
+ *
+ * If the publisher dies in between, whoever meets the PUBLISHED word (a waiter, a newcomer, the reaper) does the rest.
+ * A helper pins the block and then finds the word unchanged before it hands the block out: until the word leaves
+ * PUBLISHED the block is not retired, and a later retirement sees the pin.  Only the block's owner, or its reaper,
+ * retires it.
+ *
+ * No waiter is missed: it posts (seat word WAITING), then looks at the ownership word; the publisher swaps the
+ * ownership word, then looks at the seats.  Both are sequentially consistent, so one of them sees the other.
+ */
+#include <limits.h>
+#include <string.h>
+
+#include "internal.h"
+
+/* The outcome word: generation 36 bits, block 28 bits. */
+#define OUTCOME_GEN_MASK ((UINT64_C(1) << 36) - 1)
+
+static uint64_t outcome_word(uint64_t gen, uint32_t block)
+{
+	return (uint64_t)block << 36 | (gen & OUTCOME_GEN_MASK);
+}
+
+static uint32_t outcome_block(uint64_t outcome, uint64_t gen)
+{
+	return (outcome & OUTCOME_GEN_MASK) == (gen & OUTCOME_GEN_MASK) ? (uint32_t)(outcome >> 36) : 0;
+}
+
+void covey_ring(covey *c, uint32_t node)
+{
+	struct cv_node *n = &c->arena.nodes[node];
+
+	/* seq_cst: after what the sleepers are to see; they read the bell before they look */
+	atomic_fetch_add(&n->bell, 1);
+	cv_kernel.wake(&n->bell, INT_MAX);
+	atomic_fetch_add(&n->request_bell, 1);
+	if (atomic_load(&n->receiver) != 0)
+		cv_kernel.wake(&n->request_bell, INT_MAX);
+}
+
+void covey_wake_seat(covey *c, uint32_t seat)
+{
+	struct cv_seat *s = &c->arena.seats[seat];
+
+	/* seq_cst: the waiter says that it sleeps before it looks at its word for the last time */
+	if (atomic_load(&s->mode) != CV_PARK_AWAKE)
+		cv_kernel.wake(cv_seat_futex(s), 1);
+}
+
+/* ------------------------------------------------------------------------------------------------ blocks */
+
+uint32_t covey_block_make(covey *c, struct covey_thread *t, const struct covey_lead *lead, const void *request,
+	size_t request_size, const struct covey_reply *reply)
+{
+	size_t skip = (request_size + 15) & ~(size_t)15;
+	uint32_t ref = cv_heap_take(&c->arena, t->seat, skip + reply->size, &t->hint);
+	struct cv_block *b = ref == 0 ? NULL : cv_heap_at(&c->arena, ref);
+
+	if (b == NULL)
+		return 0;
+	*b = (struct cv_block){
+		.size = reply->size,
+		.generation = lead->generation,
+		.node = lead->node,
+		.request_size = (uint32_t)request_size,
+		.code = reply->code,
+		.error = (reply->error != 0 ? COVEY_FLAG_ERROR : 0) | (request == NULL ? COVEY_FLAG_ANYONE : 0),
+	};
+	if (request_size != 0)
+		memcpy(b + 1, request, request_size);
+	if (reply->size != 0 && reply->data != NULL)
+		memcpy((unsigned char *)(b + 1) + skip, reply->data, reply->size);
+	return ref;
+}
+
+/* ------------------------------------------------------------------------------------------------ delivery */
+
+struct delivery {
+	uint32_t seat;  /* who delivers */
+	uint32_t node;
+	uint32_t block; /* 0: everybody is told GAVE_UP */
+	bool anyone;
+	const unsigned char *request;
+	size_t request_size;
+};
+
+static bool delivery_open(covey *c, struct delivery *d)
+{
+	const struct cv_block *b = d->block == 0 ? NULL : cv_heap_at(&c->arena, d->block);
+	const unsigned char *data;
+
+	if (b == NULL || !cv_heap_payload(&c->arena, d->block, &d->request, &data)) {
+		d->block = 0;
+		return d->block == 0;
+	}
+	d->anyone = (b->error & COVEY_FLAG_ANYONE) != 0;
+	d->request_size = b->request_size;
+	return true;
+}
+
+static bool deliver_to(covey *c, const struct delivery *d, uint32_t seat, uint64_t word)
+{
+	bool meant = d->block != 0 &&
+		     (d->anyone || covey_request_equal(c, d->seat, seat, word, d->request, d->request_size));
+
+	if (!cv_seat_answer(&c->arena, seat, word, meant ? CV_SEAT_DONE : CV_SEAT_GAVE_UP, meant ? d->block : 0))
+		return false;
+	if (atomic_load(&c->arena.seats[seat].mode) == CV_PARK_BOUNDED)
+		covey_wake_seat(c, seat); /* it does not hear the bell */
+	return meant;
+}
+
+static int deliver(covey *c, const struct delivery *d)
+{
+	uint32_t high = cv_seat_high(&c->arena);
+	int answered = 0;
+	uint64_t word;
+
+	for (uint32_t i = 1; i <= high; i++)
+		while (cv_seat_waits(&c->arena, i, d->node, &word))
+			if (deliver_to(c, d, i, word)) {
+				answered++;
+				break;
+			}
+	return answered;
+}
+
+int covey_finish(covey *c, uint32_t seat, uint32_t node, uint64_t own)
+{
+	struct cv_node *n = &c->arena.nodes[node];
+	struct delivery d = {.seat = seat, .node = node};
+	bool helping = cv_word_owner(own) != seat;
+	int answered = 0;
+
+	d.block = outcome_block(atomic_load(&n->outcome), cv_word_gen(own));
+	if (helping)
+		cv_seat_pin(&c->arena, seat, CV_PIN_RESULT, d.block);
+	if (atomic_load(&n->own) == own) {
+		delivery_open(c, &d);
+		answered = deliver(c, &d);
+		covey_ring(c, node);
+		atomic_compare_exchange_strong(&n->own, &own, cv_word(CV_IDLE, 0, cv_word_gen(own)));
+	}
+	if (helping) {
+		cv_seat_unpin(&c->arena, seat, CV_PIN_RESULT);
+		cv_heap_try_free(&c->arena, seat, d.block); /* its owner may have found only our pin */
+	}
+	return answered;
+}
+
+/* ------------------------------------------------------------------------------------------------ the end */
+
+static int end_alone(covey *c, struct covey_thread *t, const struct covey_lead *lead, uint64_t *own)
+{
+	if (!atomic_compare_exchange_strong(
+		    &c->arena.nodes[lead->node].own, own, cv_word(CV_IDLE, 0, lead->generation)))
+		return COVEY_EFENCED;
+	covey_thread_led(t, lead->seat, -1);
+	return 0;
+}
+
+static int end_before_waiters(covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block)
+{
+	struct cv_node *n = &c->arena.nodes[lead->node];
+	uint64_t own, outcome, published = cv_word(CV_PUBLISHED, t->seat, lead->generation) | CV_WAITERS;
+
+	do {
+		outcome = atomic_load(&n->outcome); /* before the look at own: a swap by another leader makes ours fail */
+		own = atomic_load(&n->own);
+		if (!cv_word_is(own, CV_LEADING, lead->seat, lead->generation))
+			return COVEY_EFENCED;
+	} while (!atomic_compare_exchange_strong(&n->outcome, &outcome, outcome_word(lead->generation, block)));
+	if (!atomic_compare_exchange_strong(&n->own, &own, published))
+		return COVEY_EFENCED; /* the waiters' bit was set already, so it can only have been a new leader */
+	covey_thread_led(t, lead->seat, -1);
+	return covey_finish(c, t->seat, lead->node, published);
+}
+
+int covey_end(covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block)
+{
+	uint64_t own = atomic_load(&c->arena.nodes[lead->node].own);
+
+	for (;;) {
+		if (!cv_word_is(own, CV_LEADING, lead->seat, lead->generation))
+			return COVEY_EFENCED;
+		if (cv_word_waiters(own))
+			return end_before_waiters(c, t, lead, block);
+		if (end_alone(c, t, lead, &own) == 0)
+			return 0;
+	}
+}
+
+static bool lead_valid(const covey *c, const struct covey_lead *lead)
+{
+	return lead != NULL && lead->node != 0 && lead->node <= c->arena.node_count;
+}
+
+int covey_unregister(covey *c, const struct covey_lead *lead)
+{
+	int error = COVEY_EINVAL;
+	struct covey_thread *t = covey_enter(c, &error);
+
+	if (t == NULL)
+		return error;
+	if (!lead_valid(c, lead))
+		return COVEY_EINVAL;
+	error = covey_end(c, t, lead, 0);
+	return error < 0 ? error : 0;
+}
+
+static bool someone_waits(covey *c, uint32_t node)
+{
+	uint32_t high = cv_seat_high(&c->arena);
+	uint64_t word;
+
+	for (uint32_t i = 1; i <= high; i++)
+		if (cv_seat_waits(&c->arena, i, node, &word))
+			return true;
+	return false;
+}
+
+/* A room that this process was given and has not published: its header, else NULL. */
+static struct cv_block *room_block(covey *c, uint32_t room)
+{
+	_Atomic uint64_t *word = room == 0 ? NULL : cv_heap_word(&c->arena, room);
+	uint64_t w = word == NULL ? 0 : atomic_load(word);
+
+	if (cv_word_state(w) != CV_PRIVATE || cv_seat_owner(&c->arena, cv_word_owner(w)) != c->slot + 1)
+		return NULL;
+	return cv_heap_at(&c->arena, room);
+}
+
+/* The block to publish: the leader's room, or a copy made now if there is anybody for it.  0 or COVEY_EFULL. */
+static int block_for(covey *c, struct covey_thread *t, const struct covey_lead *lead, const void *request,
+	size_t request_size, const struct covey_reply *reply, uint32_t *block)
+{
+	struct cv_block *b = room_block(c, reply->room);
+
+	*block = 0;
+	if (b != NULL) {
+		b->size = reply->size < b->size ? reply->size : b->size;
+		b->code = reply->code;
+		b->error = (b->error & COVEY_FLAG_ANYONE) | (reply->error != 0 ? COVEY_FLAG_ERROR : 0);
+		*block = reply->room;
+		return 0;
+	}
+	if (!someone_waits(c, lead->node))
+		return 0;
+	*block = covey_block_make(c, t, lead, request, request_size, reply);
+	return *block != 0 ? 0 : COVEY_EFULL;
+}
+
+/* Slow path of the next: there are, or were, waiters, or there is a room to be accounted for. */
+static int publish(covey *c, struct covey_thread *t, const struct covey_lead *lead, const void *request,
+	size_t request_size, const struct covey_reply *reply)
+{
+	uint32_t block;
+	int r, full;
+
+	if (request_size > UINT32_MAX || !covey_leading(c, lead)) {
+		covey_room_free(c, reply->room);
+		return request_size > UINT32_MAX ? COVEY_EINVAL : COVEY_EFENCED;
+	}
+	full = block_for(c, t, lead, request, request_size, reply, &block);
+	r = covey_end(c, t, lead, block);
+	if (block != 0)
+		cv_heap_retire(&c->arena, t->seat, block);
+	return r < 0 || full == 0 ? r : full;
+}
+
+int covey_unregister_notify(covey *c, const struct covey_lead *lead, const void *request, size_t request_size,
+	const struct covey_reply *reply)
+{
+	static const struct covey_reply empty;
+	int error = COVEY_EINVAL;
+	struct covey_thread *t = covey_enter(c, &error);
+	uint64_t own;
+
+	if (cv_unlikely(t == NULL))
+		return error;
+	if (cv_unlikely(!lead_valid(c, lead)))
+		return COVEY_EINVAL;
+	own = cv_word(CV_LEADING, lead->seat, lead->generation);
+	/* The common case is that nobody waits: guess so, and let the swap tell. */
+	if (cv_likely(reply == NULL || reply->room == 0) && cv_likely(end_alone(c, t, lead, &own) == 0))
+		return 0;
+	return publish(c, t, lead, request, request_size, reply != NULL ? reply : &empty);
+}
+
+/* ------------------------------------------------------------------------------------------------ answers on the way */
+
+/* Answer those whom pick chooses while still leading; consumes the block. */
+static int notify_picked(covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block,
+	bool (*pick)(covey *, struct covey_thread *, uint32_t seat, uint64_t word, void *), void *context)
+{
+	uint32_t high = cv_seat_high(&c->arena);
+	int answered = 0;
+	uint64_t word;
+
+	for (uint32_t i = 1; i <= high; i++) {
+		if (!cv_seat_waits(&c->arena, i, lead->node, &word) || (pick != NULL && !pick(c, t, i, word, context)))
+			continue;
+		/* After the word was read: a new leader re-stamps the waits before it begins, so the swap below fails. */
+		if (!covey_leading(c, lead)) {
+			answered = answered > 0 ? answered : COVEY_EFENCED;
+			break;
+		}
+		if (cv_seat_answer(&c->arena, i, word, CV_SEAT_DONE, block)) {
+			answered++;
+			covey_wake_seat(c, i);
+		}
+	}
+	cv_heap_retire(&c->arena, t->seat, block);
+	return answered;
+}
+
+struct wanted {
+	const void *request;
+	size_t size;
+	covey_predicate predicate;
+	void *context;
+};
+
+static bool pick_equal(covey *c, struct covey_thread *t, uint32_t seat, uint64_t word, void *context)
+{
+	const struct wanted *w = context;
+
+	return covey_request_equal(c, t->seat, seat, word, w->request, w->size);
+}
+
+static int notify(covey *c, const struct covey_lead *lead, const struct covey_reply *reply,
+	bool (*pick)(covey *, struct covey_thread *, uint32_t, uint64_t, void *), void *context)
+{
+	int error = COVEY_EINVAL;
+	struct covey_thread *t = covey_enter(c, &error);
+	uint32_t block;
+
+	if (t == NULL)
+		return error;
+	if (!lead_valid(c, lead) || reply == NULL)
+		return COVEY_EINVAL;
+	if (!covey_leading(c, lead)) {
+		covey_room_free(c, reply->room);
+		return COVEY_EFENCED;
+	}
+	error = block_for(c, t, lead, NULL, 0, reply, &block);
+	if (error != 0 || block == 0)
+		return error;
+	return notify_picked(c, t, lead, block, pick, context);
+}
+
+int covey_notify(covey *c, const struct covey_lead *lead, const void *request, size_t request_size,
+	const struct covey_reply *reply)
+{
+	struct wanted w = {.request = request, .size = request_size};
+
+	return notify(c, lead, reply, pick_equal, &w);
+}
+
+int covey_notify_all(covey *c, const struct covey_lead *lead, const struct covey_reply *reply)
+{
+	return notify(c, lead, reply, NULL, NULL);
+}
+
+static bool pick_if(covey *c, struct covey_thread *t, uint32_t seat, uint64_t word, void *context)
+{
+	const struct wanted *w = context;
+
+	return covey_request_matches(c, t->seat, seat, word, w->predicate, w->context) != 0;
+}
+
+int covey_notify_if(covey *c, const struct covey_lead *lead, covey_predicate pick, void *context,
+	const struct covey_reply *reply)
+{
+	struct wanted w = {.predicate = pick, .context = context};
+
+	return pick == NULL ? COVEY_EINVAL : notify(c, lead, reply, pick_if, &w);
+}
+
+struct one {
+	uint32_t seat, ticket;
+};
+
+static bool pick_one(covey *c, struct covey_thread *t, uint32_t seat, uint64_t word, void *context)
+{
+	const struct one *o = context;
+
+	(void)t, (void)word;
+	return seat == o->seat && atomic_load(&c->arena.seats[seat].ticket) == o->ticket;
+}
+
+int covey_respond(covey *c, const struct covey_lead *lead, const struct covey_request *request,
+	const struct covey_reply *reply)
+{
+	struct one o;
+
+	if (request == NULL)
+		return COVEY_EINVAL;
+	o = (struct one){request->seat, (uint32_t)request->ticket};
+	return notify(c, lead, reply, pick_one, &o);
+}
+
+/* ------------------------------------------------------------------------------------------------ rooms */
+
+int covey_room(covey *c, const struct covey_lead *lead, const void *request, size_t request_size, size_t size,
+	void **data, uint32_t *room)
+{
+	struct covey_reply reply = {.size = size};
+	const unsigned char *at, *bytes;
+	int error = COVEY_EINVAL;
+	struct covey_thread *t = covey_enter(c, &error);
+
+	if (t == NULL)
+		return error;
+	if (!lead_valid(c, lead) || data == NULL || room == NULL || request_size > UINT32_MAX)
+		return COVEY_EINVAL;
+	if (!covey_leading(c, lead))
+		return COVEY_EFENCED;
+	*room = covey_block_make(c, t, lead, request, request_size, &reply);
+	if (*room == 0 || !cv_heap_payload(&c->arena, *room, &at, &bytes))
+		return COVEY_EFULL;
+	*data = (void *)(uintptr_t)bytes;
+	return 0;
+}
+
+void covey_room_free(covey *c, uint32_t room)
+{
+	int error;
+	struct covey_thread *t = covey_enter(c, &error);
+
+	if (t != NULL && room_block(c, room) != NULL)
+		cv_heap_free(&c->arena, t->seat, room);
+}

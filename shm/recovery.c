@@ -1,0 +1,199 @@
+/*
+ * recovery.c - freeing what a participant left
+ *
+ * Whoever reaps holds the slot's file lock, so there is one reaper a slot at a time, no thread of the dead process can
+ * still write, and if the reaper dies in turn, its lock goes with it and the next one begins anew.  Each step is a swap
+ * from "the dead one's" to "mine" and then the ordinary way of freeing, so it does not matter where the last one
+ * stopped.  No other participant ever waits for a reaper; at the worst it does not get the dead one's memory yet.
+ *
+ * What becomes of a dead leader's group:
+ *      with waiters      orphaned: LEADING by seat 0, and rung; the first waiter that looks takes it over
+ *      without           idle
+ *      being delivered   delivered
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <unistd.h>
+
+#include "internal.h"
+#include "pool.h"
+
+#define LOCK_BASE ((off_t)1 << 60) /* far beyond any file's end: locks need no bytes behind them */
+
+static int slot_lock_set(covey *c, uint32_t slot, short type)
+{
+	struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = LOCK_BASE + (off_t)slot, .l_len = 1};
+	int r;
+
+	do
+		r = fcntl(c->fd, F_OFD_SETLK, &lock);
+	while (r != 0 && errno == EINTR);
+	return r;
+}
+
+int covey_slot_lock(covey *c, uint32_t slot)
+{
+	return slot_lock_set(c, slot, F_WRLCK);
+}
+
+void covey_slot_unlock(covey *c, uint32_t slot)
+{
+	slot_lock_set(c, slot, F_UNLCK);
+}
+
+/* ------------------------------------------------------------------------------------------------ nodes */
+
+struct reaping {
+	covey *c;
+	uint32_t slot;
+	uint32_t seat; /* ours */
+	bool leaving;  /* the participant itself leaves: its waiters are told that it gave up */
+};
+
+static bool seat_is_dead(void *context, uint32_t seat)
+{
+	const struct reaping *r = context;
+
+	return cv_seat_owner(&r->c->arena, seat) == r->slot + 1;
+}
+
+static bool swap(_Atomic uint64_t *word, uint64_t old, uint64_t new)
+{
+	return atomic_compare_exchange_strong(word, &old, new);
+}
+
+/* A group that is in the table and whose leader is no more. */
+static void free_leadership(struct reaping *r, uint32_t node, uint64_t own)
+{
+	struct cv_node *n = &r->c->arena.nodes[node];
+	uint64_t gen = cv_word_gen(own), waiters = cv_word_waiters(own);
+
+	if (waiters == 0) {
+		swap(&n->own, own, cv_word(CV_IDLE, 0, gen));
+	} else if (r->leaving) {
+		if (swap(&n->own, own, cv_word(CV_PUBLISHED, r->seat, gen) | waiters))
+			covey_finish(r->c, r->seat, node, cv_word(CV_PUBLISHED, r->seat, gen) | waiters);
+	} else if (swap(&n->own, own, cv_word(CV_LEADING, 0, gen) | waiters)) {
+		covey_ring(r->c, node);
+	}
+}
+
+static void free_private(struct reaping *r, uint32_t node, uint64_t own)
+{
+	if (swap(&r->c->arena.nodes[node].own, own, cv_word(CV_PRIVATE, r->seat, cv_word_gen(own))))
+		cv_pool_free(&r->c->arena, r->seat, node);
+}
+
+static void free_evicting(struct reaping *r, uint32_t node, uint64_t own)
+{
+	if (swap(&r->c->arena.nodes[node].own, own, cv_word(CV_EVICTING, r->seat, cv_word_gen(own))) &&
+		cv_pool_evict(&r->c->arena, r->seat, node) == 0)
+		cv_pool_free(&r->c->arena, r->seat, node);
+}
+
+/* Again if the word changed under us: a waiter may have set its bit, or have taken over. */
+static void free_node(struct reaping *r, uint32_t node)
+{
+	_Atomic uint64_t *word = &r->c->arena.nodes[node].own;
+	uint64_t own;
+
+	while (own = atomic_load(word), cv_word_owner(own) != 0 && seat_is_dead(r, cv_word_owner(own))) {
+		int linked = 1;
+
+		if (cv_word_state(own) == CV_LEADING)
+			linked = cv_table_linked(&r->c->arena, node);
+		if (linked < 0)
+			return; /* a damaged chain: leave the node alone */
+		if (cv_word_state(own) == CV_PUBLISHED)
+			covey_finish(r->c, r->seat, node, own);
+		else if (cv_word_state(own) == CV_EVICTING)
+			free_evicting(r, node, own);
+		else if (cv_word_state(own) == CV_PRIVATE || !linked)
+			free_private(r, node, own);
+		else if (cv_word_state(own) == CV_LEADING || cv_word_state(own) == CV_HANDED)
+			free_leadership(r, node, own);
+		else
+			return;
+	}
+}
+
+/* ------------------------------------------------------------------------------------------------ slots */
+
+static void free_seats(struct reaping *r, bool give)
+{
+	struct cv_arena *a = &r->c->arena;
+
+	for (uint32_t i = 1; i <= a->seat_count; i++) {
+		if (cv_seat_owner(a, i) != r->slot + 1)
+			continue;
+		if (give)
+			cv_seat_give(a, i);
+		else
+			cv_seat_clear(a, i);
+	}
+}
+
+void covey_slot_free(covey *c, uint32_t slot, bool leaving)
+{
+	struct reaping r = {c, slot, cv_seat_of_keeper(&c->arena, c->slot), leaving};
+	struct covey_slot *s = &c->slots[slot];
+	uint32_t high = cv_pool_high(&c->arena);
+
+	/* A participant killed while it attached has life words that no kernel will change. */
+	for (int i = 0; i < COVEY_LIFE_WORDS; i++)
+		atomic_fetch_or(&s->life[i * COVEY_LIFE_STRIDE], FUTEX_OWNER_DIED);
+	covey_life_relay(c, slot);
+	for (uint32_t i = 1; i <= high; i++)
+		free_node(&r, i);
+	free_seats(&r, false);
+	cv_seat_clear(&c->arena, cv_seat_of_keeper(&c->arena, slot));
+	cv_heap_reap(&c->arena, r.seat, seat_is_dead, &r);
+	free_seats(&r, true);
+	atomic_store(&s->pid, 0);
+	atomic_store(&s->state, COVEY_SLOT_FREE);
+	for (int i = 0; i < COVEY_LIFE_WORDS; i++)
+		atomic_store(&s->life[i * COVEY_LIFE_STRIDE], 0);
+	covey_life_relay(c, slot);
+}
+
+static bool slot_died(const covey *c, uint32_t slot)
+{
+	struct covey_life life;
+
+	covey_life_of_slot(c, slot, &life);
+	return !life.alive && atomic_load(&c->slots[slot].state) == COVEY_SLOT_TAKEN;
+}
+
+int covey_reap_dead(covey *c, int *left)
+{
+	uint32_t high = atomic_load(&c->header->globals.slot_high);
+	int freed = 0;
+
+	*left = 0;
+	pthread_mutex_lock(&c->reaping);
+	for (uint32_t i = 0; i < high && i < c->counts.participants; i++) {
+		if (i == c->slot || !slot_died(c, i))
+			continue;
+		if (covey_slot_lock(c, i) != 0) { /* it still runs, or somebody else reaps it */
+			++*left;
+			continue;
+		}
+		if (slot_died(c, i)) {
+			covey_slot_free(c, i, false);
+			freed++;
+		}
+		covey_slot_unlock(c, i);
+	}
+	pthread_mutex_unlock(&c->reaping);
+	return freed;
+}
+
+int covey_reap(covey *c)
+{
+	int left;
+
+	if (c == NULL)
+		return COVEY_EINVAL;
+	return c->inspect ? COVEY_EREADONLY : covey_reap_dead(c, &left);
+}

@@ -1,0 +1,77 @@
+/*
+ * region.h - one attachment of this process to one region, as the library's files share it
+ */
+#ifndef COVEY_REGION_H
+#define COVEY_REGION_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "covey.h"
+#include "layout.h"
+#include "parking.h"
+
+/*
+ * What a thread needs at every call.  It lies in memory that the kernel empties in the child of a fork, so one compare
+ * tells both "this thread has a seat in this region" and "this is still the process that took it".
+ */
+struct covey_thread {
+	covey *c;
+	const void *thread; /* address of a thread-local of the thread that it belongs to */
+	uint32_t seat;
+	uint32_t leading; /* groups led through this seat, or more: a hint that may err high */
+	struct cv_hint hint;
+	struct cv_spinner spinner;
+	unsigned char *request; /* the bytes of the last received request */
+	size_t request_room;
+};
+
+#define COVEY_WATCHES 48
+
+/* The thread through which the kernel tells others of our death; it also reaps and watches.  See participant.c. */
+struct covey_keeper {
+	pthread_t thread;
+	_Atomic uint32_t bell; /* rung to have it look at the following */
+	_Atomic int ready;     /* 1 alive, negative: could not start */
+	_Atomic int stop;
+	_Atomic int reap;
+	pthread_mutex_t lock;
+	struct {
+		uint32_t slot, node;
+	} watches[COVEY_WATCHES]; /* forwarded groups whose waiters still sleep on our life; node 0: empty */
+};
+
+struct covey {
+	struct cv_arena arena;
+	struct covey_header *header;
+	struct covey_slot *slots;
+	struct covey_counts counts;
+	struct covey_layout layout;
+	int fd;
+	bool inspect;
+	bool attached; /* this process, not one it was forked from, has a slot */
+	uint32_t slot;
+	uint64_t serial; /* of this attachment, never reused in this process */
+	struct covey_keeper keeper;
+	pthread_mutex_t reaping; /* file locks do not tell threads apart */
+	struct covey *next;      /* in the process's list of open regions */
+};
+
+/* region.c */
+int covey_map_again(covey *c); /* a descriptor of its own for the child of a fork */
+
+/* thread.c: the caller's thread state, or NULL with *error set.  Attaches anew after a fork. */
+struct covey_thread *covey_thread_slow(covey *c, int *error);
+extern _Thread_local struct covey_thread *covey_thread_last __attribute__((tls_model("initial-exec")));
+
+static inline struct covey_thread *covey_enter(covey *c, int *error)
+{
+	struct covey_thread *t = covey_thread_last;
+
+	return cv_likely(t != NULL && t->c == c && t->thread == &covey_thread_last) ? t : covey_thread_slow(c, error);
+}
+void covey_threads_forget(covey *c); /* at close: no thread has a seat in c any more */
+int covey_registry_add(covey *c); /* 0 or COVEY_ESYSTEM */
+void covey_registry_remove(covey *c);
+
+#endif

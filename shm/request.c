@@ -1,0 +1,205 @@
+/*
+ * request.c - what is asked of a leader: putting it into a seat, comparing it, receiving it
+ *
+ * A short request lies in its waiter's seat, a longer one in a block that the seat names.  Others read it while the
+ * waiter may leave at any time, so each reading is bracketed by the seat's word: it counts only if the word is the same
+ * afterwards, and a block is pinned before that second look.
+ *
+ * Requests are received in the order of their tickets.  Receiving changes nothing in the segment: what was received and
+ * not answered is still asked, and the next leader is given it again.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+int covey_request_put(covey *c, struct covey_thread *t, uint32_t node, const void *request, size_t size)
+{
+	struct cv_seat *s = &c->arena.seats[t->seat];
+	uint64_t words[CV_REQUEST_INLINE / 8] = {0};
+	uint32_t ref = 0;
+
+	if (size > UINT32_MAX - 64)
+		return COVEY_EINVAL;
+	if (size > CV_REQUEST_INLINE) {
+		ref = cv_heap_take(&c->arena, t->seat, size, &t->hint);
+		if (ref == 0)
+			return COVEY_EFULL;
+		memcpy(cv_heap_at(&c->arena, ref) + 1, request, size);
+	} else if (size != 0) {
+		memcpy(words, request, size);
+	}
+	/* relaxed: all of it is published by the post */
+	for (unsigned i = 0; i < (size <= CV_REQUEST_INLINE ? (size + 7) / 8 : 0); i++)
+		atomic_store_explicit(&s->request[i], words[i], memory_order_relaxed);
+	atomic_store_explicit(&s->request_block, ref, memory_order_relaxed);
+	atomic_store_explicit(&s->request_size, (uint32_t)size, memory_order_relaxed);
+	atomic_store_explicit(
+		&s->ticket, atomic_fetch_add(&c->arena.nodes[node].tickets, 1) + 1, memory_order_relaxed);
+	return 0;
+}
+
+void covey_request_drop(covey *c, struct covey_thread *t)
+{
+	struct cv_seat *s = &c->arena.seats[t->seat];
+	uint32_t ref = atomic_load_explicit(&s->request_block, memory_order_relaxed);
+
+	if (ref == 0)
+		return;
+	atomic_store_explicit(&s->request_block, 0, memory_order_relaxed);
+	cv_heap_retire(&c->arena, t->seat, ref); /* a leader may just be reading it */
+}
+
+/* ------------------------------------------------------------------------------------------------ reading others' */
+
+static bool unchanged(struct cv_seat *s, uint64_t word)
+{
+	atomic_thread_fence(memory_order_acquire); /* the bytes before the second look */
+	return atomic_load(&s->word) == word;
+}
+
+static int use_inline(struct cv_seat *s, uint64_t word, uint32_t size, covey_predicate use, void *context)
+{
+	uint64_t words[CV_REQUEST_INLINE / 8];
+
+	for (unsigned i = 0; i < (size + 7) / 8; i++)
+		words[i] = atomic_load_explicit(&s->request[i], memory_order_relaxed);
+	return unchanged(s, word) ? use(context, words, size) : 0;
+}
+
+static int use_block(
+	covey *c, uint32_t reader, struct cv_seat *s, uint64_t word, uint32_t size, covey_predicate use, void *context)
+{
+	uint32_t ref = atomic_load_explicit(&s->request_block, memory_order_relaxed);
+	const struct cv_block *b;
+	int r = 0;
+
+	cv_seat_pin(&c->arena, reader, CV_PIN_BYTES, ref);
+	b = unchanged(s, word) ? cv_heap_at(&c->arena, ref) : NULL;
+	if (b != NULL && size <= cv_heap_room(&c->arena, ref))
+		r = use(context, b + 1, size);
+	cv_seat_unpin(&c->arena, reader, CV_PIN_BYTES);
+	cv_heap_try_free(&c->arena, reader, ref); /* its waiter may have left and found only our pin */
+	return r;
+}
+
+int covey_request_matches(covey *c, uint32_t reader, uint32_t seat, uint64_t word, covey_predicate use, void *context)
+{
+	struct cv_seat *s = &c->arena.seats[seat];
+	uint32_t size = atomic_load_explicit(&s->request_size, memory_order_relaxed);
+
+	if (size <= CV_REQUEST_INLINE)
+		return use_inline(s, word, size, use, context);
+	return use_block(c, reader, s, word, size, use, context);
+}
+
+static int equal(void *context, const void *request, size_t size)
+{
+	const struct covey_bytes *want = context;
+
+	return size == want->size && (size == 0 || memcmp(request, want->data, size) == 0);
+}
+
+bool covey_request_equal(covey *c, uint32_t reader, uint32_t seat, uint64_t word, const void *bytes, size_t size)
+{
+	struct covey_bytes want = {bytes, size};
+
+	return covey_request_matches(c, reader, seat, word, equal, &want) != 0;
+}
+
+/* ------------------------------------------------------------------------------------------------ receiving */
+
+/* The waiting seat with the oldest ticket after the cursor; 0 when there is none. */
+static uint32_t oldest(covey *c, const struct covey_lead *lead, uint64_t *word)
+{
+	struct cv_arena *a = &c->arena;
+	/* Tickets wrap; those in use lie within 2^30 behind the newest. */
+	uint32_t base = atomic_load(&a->nodes[lead->node].tickets) - (UINT32_C(1) << 30), best = UINT32_MAX;
+	uint32_t after = lead->cursor == 0 ? 0 : lead->cursor - base, high = cv_seat_high(a), found = 0;
+	uint64_t w;
+
+	for (uint32_t i = 1; i <= high; i++) {
+		uint32_t ticket;
+
+		if (!cv_seat_waits(a, i, lead->node, &w))
+			continue;
+		ticket = atomic_load_explicit(&a->seats[i].ticket, memory_order_relaxed) - base;
+		if (ticket > after && ticket < best) {
+			best = ticket;
+			found = i;
+			*word = w;
+		}
+	}
+	return found;
+}
+
+static int keep(void *context, const void *request, size_t size)
+{
+	struct covey_thread *t = context;
+
+	if (size > t->request_room || t->request == NULL) {
+		unsigned char *more = realloc(t->request, size + 128);
+
+		if (more == NULL)
+			return -1;
+		t->request = more;
+		t->request_room = size + 128;
+	}
+	if (size != 0)
+		memcpy(t->request, request, size);
+	return 1;
+}
+
+/* 1 received, 0 none there, or an error. */
+static int receive_one(covey *c, struct covey_thread *t, struct covey_lead *lead, struct covey_request *out)
+{
+	uint64_t word;
+	uint32_t seat;
+	int r = 0;
+
+	while ((seat = oldest(c, lead, &word)) != 0) {
+		struct cv_seat *s = &c->arena.seats[seat];
+
+		*out = (struct covey_request){.seat = seat};
+		out->size = atomic_load_explicit(&s->request_size, memory_order_relaxed);
+		out->ticket = atomic_load_explicit(&s->ticket, memory_order_relaxed);
+		out->pid = covey_pid_of_seat(c, seat);
+		r = covey_request_matches(c, t->seat, seat, word, keep, t);
+		if (r == 0)
+			continue; /* it left meanwhile */
+		out->data = t->request;
+		lead->cursor = (uint32_t)out->ticket;
+		return r < 0 ? COVEY_ESYSTEM : 1;
+	}
+	return 0;
+}
+
+int covey_receive(covey *c, struct covey_lead *lead, int64_t deadline, struct covey_request *out)
+{
+	int r = COVEY_EINVAL, bounded;
+	struct covey_thread *t = covey_enter(c, &r);
+	enum cv_parked parked = CV_PARK_LOOK;
+	struct cv_node *n;
+
+	if (t == NULL)
+		return r;
+	if (lead == NULL || out == NULL || lead->node == 0 || lead->node > c->arena.node_count)
+		return COVEY_EINVAL;
+	n = &c->arena.nodes[lead->node];
+	for (;;) {
+		struct cv_futex bell = {&n->request_bell, atomic_load(&n->request_bell)}; /* before the look */
+
+		if (!covey_leading(c, lead))
+			return COVEY_EFENCED;
+		r = receive_one(c, t, lead, out);
+		if (r != 0)
+			return r > 0 ? 0 : r;
+		if (parked == CV_PARK_EXPIRED || deadline == COVEY_NOW)
+			return COVEY_ETIMEDOUT;
+		if (cv_spin(&t->spinner, bell.word, bell.expected))
+			continue;
+		atomic_store(&n->receiver, 1); /* seq_cst: before the kernel compares the bell */
+		parked = cv_park(&bell, 1, deadline, &bounded);
+		atomic_store(&n->receiver, 0);
+	}
+}
