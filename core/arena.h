@@ -14,7 +14,7 @@
  *     +------------+---------------+ 64               +----------------------------+ 64
  *     | name 24..63                |                  | statistics of this seat    |
  *     +---------+------+-----------+ 104              +----------------------------+ 128
- *     | outcome | bell | receive.. |                  | a short request's bytes    |
+ *     | outcome | bell | receive.. |                  | a short request, since     |
  *     +---------+------+-----------+ 128              +----------------------------+ 256
  *
  * A 24-byte name, the common digest prefix or cache key, is compared within the line that holds the ownership word.
@@ -35,7 +35,7 @@
 #define CV_EFULL (-2)
 
 #define CV_NAME_INLINE 64
-#define CV_REQUEST_INLINE 128
+#define CV_REQUEST_INLINE 120
 #define CV_LOANS 4
 #define CV_PINS 2
 #define CV_STATS 8
@@ -59,7 +59,7 @@ static_assert(offsetof(struct cv_node, name) == 40, "24 bytes of name lie in the
 
 struct cv_seat {
 	_Atomic uint64_t word; /* see seat.h; its low half is the futex that its thread sleeps on */
-	_Atomic uint32_t key;  /* the node awaited */
+	_Atomic uint64_t key;  /* the group awaited: cv_key_of() its node */
 	_Atomic uint32_t ticket;
 	_Atomic uint32_t request_size;
 	_Atomic uint32_t request_block; /* the request's bytes when over CV_REQUEST_INLINE */
@@ -67,9 +67,10 @@ struct cv_seat {
 	_Atomic uint32_t pins[CV_PINS];   /* hazards: blocks that this thread reads without owning them */
 	_Atomic uint32_t loans[CV_LOANS]; /* blocks lent to callers */
 	_Atomic uint32_t owner;           /* 0 free, else participant slot + 1 */
-	_Atomic uint64_t since;           /* when the wait began */
+	_Atomic uint32_t unused;
 	_Atomic uint64_t stats[CV_STATS]; /* written by this seat's thread only */
 	_Atomic uint64_t request[CV_REQUEST_INLINE / 8];
+	_Atomic uint64_t since; /* when the wait began; for people */
 };
 static_assert(sizeof(struct cv_seat) == 4 * CV_LINE, "a seat is four lines");
 static_assert(offsetof(struct cv_seat, stats) == CV_LINE, "what others read of a seat lies in its first line");

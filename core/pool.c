@@ -135,7 +135,6 @@ int cv_pool_fill(struct cv_arena *a, uint32_t seat, uint32_t node, const struct 
 {
 	struct cv_node *n = &a->nodes[node];
 	uint64_t next = atomic_load_explicit(&n->next, memory_order_relaxed);
-	uint64_t gen = cv_word_gen(atomic_load_explicit(&n->own, memory_order_relaxed)), floor = floor_of(a);
 	int r;
 
 	/* the new incarnation before the new contents: the partner of same_incarnation() */
@@ -147,10 +146,20 @@ int cv_pool_fill(struct cv_arena *a, uint32_t seat, uint32_t node, const struct 
 		fill_short_name(n, key);
 	atomic_store_explicit(&n->hash, key->hash, memory_order_relaxed);
 	atomic_store_explicit(&n->size, key->size, memory_order_relaxed);
-	/* release: whoever sees LEADING sees the contents */
-	atomic_store_explicit(
-		&n->own, cv_word(CV_LEADING, seat, (gen > floor ? gen : floor) + 1), memory_order_release);
 	return 0;
+}
+
+uint64_t cv_pool_refresh(struct cv_arena *a, uint32_t seat, uint32_t node)
+{
+	struct cv_node *n = &a->nodes[node];
+	uint64_t own = atomic_load_explicit(&n->own, memory_order_relaxed), gen = cv_word_gen(own), floor = floor_of(a);
+
+	if (cv_word_state(own) == CV_PRIVATE || gen <= floor) {
+		gen = (gen > floor ? gen : floor) + 1;
+		/* release: whoever sees LEADING sees the contents */
+		atomic_store_explicit(&n->own, cv_word(CV_LEADING, seat, gen), memory_order_release);
+	}
+	return gen;
 }
 
 void cv_pool_free(struct cv_arena *a, uint32_t seat, uint32_t node)

@@ -6,7 +6,7 @@
  * node, so a region made for 64 groups leads 64.
  *
  * Generations go on across eviction: the evictor raises the region's floor to the evicted group's generation before
- * the node leaves the table, and every new node starts above the floor; so the fencing tokens of one name never
+ * the node leaves the table, and every new node starts above the floor as it is after its name was found absent; so the fencing tokens of one name never
  * repeat.  The floor moves once in about as many evictions as there are nodes, so it is no meeting point.
  *
  * Life of a node, and what a reaper makes of its owner's death in each state:
@@ -26,9 +26,12 @@
 /* A node PRIVATE to seat, its generation above that of any earlier execution; 0 when every node is led. */
 uint32_t cv_pool_take(struct cv_arena *a, uint32_t seat, struct cv_hint *hint);
 
-/* Write a group's name into a PRIVATE node and make it LEADING; it is ready to be inserted.  0, or CV_EFULL when there
- * is no block for a long name (the node is then still PRIVATE). */
+/* Write a group's name into a PRIVATE node.  0, or CV_EFULL when there is no block for a long name. */
 int cv_pool_fill(struct cv_arena *a, uint32_t seat, uint32_t node, const struct cv_key *key, struct cv_hint *hint);
+
+/* Make a filled node LEADING, ready to be inserted, with a generation above that of any execution that has ended.  To be
+ * called after each lookup that found the name absent, also when an insertion failed.  Gives the generation. */
+uint64_t cv_pool_refresh(struct cv_arena *a, uint32_t seat, uint32_t node);
 
 /* Free a node that is PRIVATE to seat, or was filled by it and never inserted. */
 void cv_pool_free(struct cv_arena *a, uint32_t seat, uint32_t node);

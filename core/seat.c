@@ -37,13 +37,13 @@ void cv_seat_give(struct cv_arena *a, uint32_t seat)
 	atomic_store_explicit(&a->seats[seat].owner, 0, memory_order_release); /* with cv_seat_take() */
 }
 
-uint64_t cv_seat_post(struct cv_arena *a, uint32_t seat, uint32_t node)
+uint64_t cv_seat_post(struct cv_arena *a, uint32_t seat, uint64_t key)
 {
 	struct cv_seat *s = &a->seats[seat];
 	uint64_t old = atomic_load_explicit(&s->word, memory_order_relaxed); /* quiet: only we change it */
 	uint64_t posted = cv_seat_word(CV_SEAT_WAITING, cv_seat_seq(old) + 1, 0);
 
-	atomic_store_explicit(&s->key, node, memory_order_relaxed); /* published by the store below */
+	atomic_store_explicit(&s->key, key, memory_order_relaxed); /* published by the store below */
 	/* seq_cst: first half of "post, then look at the group"; the leader's is "end the execution, then scan" */
 	atomic_store(&s->word, posted);
 	return posted;
@@ -69,12 +69,12 @@ void cv_seat_settle(struct cv_arena *a, uint32_t seat)
 	atomic_store(&s->word, cv_seat_word(CV_SEAT_QUIET, cv_seat_seq(w), 0));
 }
 
-bool cv_seat_waits(struct cv_arena *a, uint32_t seat, uint32_t node, uint64_t *word)
+bool cv_seat_waits(struct cv_arena *a, uint32_t seat, uint64_t key, uint64_t *word)
 {
 	struct cv_seat *s = &a->seats[seat];
 
 	*word = atomic_load(&s->word); /* seq_cst: the leader's half of cv_seat_post()'s pair */
-	return cv_seat_state(*word) == CV_SEAT_WAITING && atomic_load_explicit(&s->key, memory_order_relaxed) == node;
+	return cv_seat_state(*word) == CV_SEAT_WAITING && atomic_load_explicit(&s->key, memory_order_relaxed) == key;
 }
 
 bool cv_seat_answer(struct cv_arena *a, uint32_t seat, uint64_t word, enum cv_seat_state answer, uint32_t block)
@@ -84,25 +84,25 @@ bool cv_seat_answer(struct cv_arena *a, uint32_t seat, uint64_t word, enum cv_se
 		&a->seats[seat].word, &word, cv_seat_word(answer, cv_seat_seq(word), block));
 }
 
-void cv_seat_restamp(struct cv_arena *a, uint32_t node)
+void cv_seat_restamp(struct cv_arena *a, uint64_t key)
 {
 	uint32_t high = cv_seat_high(a);
 	uint64_t w;
 
 	/* A failed swap means that the wait was answered or ended, or that another leader re-stamped it: all fine. */
 	for (uint32_t i = 1; i <= high; i++)
-		if (cv_seat_waits(a, i, node, &w))
+		if (cv_seat_waits(a, i, key, &w))
 			atomic_compare_exchange_strong(
 				&a->seats[i].word, &w, cv_seat_word(CV_SEAT_WAITING, cv_seat_seq(w) + 1, 0));
 }
 
-uint32_t cv_seat_count_waiting(struct cv_arena *a, uint32_t node)
+uint32_t cv_seat_count_waiting(struct cv_arena *a, uint64_t key)
 {
 	uint32_t high = cv_seat_high(a), count = 0;
 	uint64_t w;
 
 	for (uint32_t i = 1; i <= high; i++)
-		count += cv_seat_waits(a, i, node, &w);
+		count += cv_seat_waits(a, i, key, &w);
 	return count;
 }
 

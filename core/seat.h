@@ -105,8 +105,21 @@ static inline uint32_t cv_seat_owner(const struct cv_arena *a, uint32_t seat)
 	return seat == 0 ? 0 : atomic_load_explicit(&a->seats[seat].owner, memory_order_acquire);
 }
 
-/* Begin to wait for a node: after this the thread may be answered.  Returns the posted word. */
-uint64_t cv_seat_post(struct cv_arena *a, uint32_t seat, uint32_t node);
+/* What a seat waits for: a node as it is now.  The incarnation is part of it, because the node may be given to another
+ * group between a caller's look at it and its post, and an answer for that group must not reach it. */
+static inline uint64_t cv_key_of(uint32_t node, uint32_t incarnation)
+{
+	return (uint64_t)incarnation << 32 | node;
+}
+
+/* The key of a node; it stays the node's for as long as its ownership word is that of one execution. */
+static inline uint64_t cv_key_now(const struct cv_arena *a, uint32_t node)
+{
+	return cv_key_of(node, (uint32_t)(atomic_load(&a->nodes[node].next) >> 32));
+}
+
+/* Begin to wait: after this the thread may be answered.  Returns the posted word. */
+uint64_t cv_seat_post(struct cv_arena *a, uint32_t seat, uint64_t key);
 
 /* Stop waiting.  False: an answer came first, and the word has it. */
 bool cv_seat_withdraw(struct cv_arena *a, uint32_t seat);
@@ -114,17 +127,17 @@ bool cv_seat_withdraw(struct cv_arena *a, uint32_t seat);
 /* After an answer was taken in: ready for the next wait. */
 void cv_seat_settle(struct cv_arena *a, uint32_t seat);
 
-/* Is this seat waiting for node?  *word is what a delivery must swap. */
-bool cv_seat_waits(struct cv_arena *a, uint32_t seat, uint32_t node, uint64_t *word);
+/* Does this seat wait for key?  *word is what a delivery must swap. */
+bool cv_seat_waits(struct cv_arena *a, uint32_t seat, uint64_t key, uint64_t *word);
 
 /* Answer the wait that word describes; false when it has ended, or was re-stamped, meanwhile. */
 bool cv_seat_answer(struct cv_arena *a, uint32_t seat, uint64_t word, enum cv_seat_state answer, uint32_t block);
 
-/* After a change of leader: give every wait for node a new sequence, so that the old leader's answers fail. */
-void cv_seat_restamp(struct cv_arena *a, uint32_t node);
+/* After a change of leader: give every wait for key a new sequence, so that the old leader's answers fail. */
+void cv_seat_restamp(struct cv_arena *a, uint64_t key);
 
-/* How many wait for node now. */
-uint32_t cv_seat_count_waiting(struct cv_arena *a, uint32_t node);
+/* How many wait for key now. */
+uint32_t cv_seat_count_waiting(struct cv_arena *a, uint64_t key);
 
 /* What the two pins of a seat are for: a thread may need both at once. */
 enum cv_pin { CV_PIN_RESULT = 0, CV_PIN_BYTES = 1 };

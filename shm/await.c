@@ -286,7 +286,7 @@ static int post_and_wait(struct wait *w)
 {
 	struct cv_arena *a = &w->c->arena;
 
-	cv_seat_post(a, w->t->seat, w->node);
+	cv_seat_post(a, w->t->seat, cv_key_of(w->node, w->incarnation));
 	if (!arm(w))
 		return leave(w, COVEY_GAVE_UP);
 	tell_receiver(w);

@@ -102,8 +102,8 @@ static void check_node(struct check *k, uint32_t node, bool linked)
 static void check_seat(struct check *k, uint32_t seat)
 {
 	struct cv_arena *a = &k->c->arena;
-	uint64_t w = atomic_load(&a->seats[seat].word), own;
-	uint32_t key = atomic_load(&a->seats[seat].key);
+	uint64_t w = atomic_load(&a->seats[seat].word), own, awaited = atomic_load(&a->seats[seat].key);
+	uint32_t key = (uint32_t)awaited;
 
 	if (cv_seat_owner(a, seat) != 0 && !seat_lives(k, seat))
 		broken(k, "seat %u: owned by a dead participant", seat);
@@ -114,7 +114,9 @@ static void check_seat(struct check *k, uint32_t seat)
 		return;
 	}
 	own = atomic_load(&a->nodes[key].own);
-	if (cv_seat_owner(a, seat) == 0)
+	if (awaited != cv_key_now(a, key))
+		broken(k, "seat %u: waits for a group that node %u no longer holds", seat, key);
+	else if (cv_seat_owner(a, seat) == 0)
 		broken(k, "seat %u: waits, but nobody owns it", seat);
 	else if ((cv_word_state(own) != CV_LEADING && cv_word_state(own) != CV_HANDED) || !cv_word_waiters(own))
 		broken(k, "seat %u: waits for node %u, which is in state %d", seat, key, cv_word_state(own));

@@ -25,6 +25,7 @@
 struct edge {
 	uint32_t seat;
 	uint32_t node;
+	uint64_t key;
 	uint64_t word;
 	uint64_t own;
 };
@@ -38,7 +39,8 @@ static uint32_t edge_read(covey *c, uint32_t seat, struct edge *e)
 		return 0;
 	e->seat = seat;
 	e->word = atomic_load(&a->seats[seat].word);
-	e->node = atomic_load(&a->seats[seat].key);
+	e->key = atomic_load(&a->seats[seat].key);
+	e->node = (uint32_t)e->key;
 	if (cv_seat_state(e->word) != CV_SEAT_WAITING || e->node == 0 || e->node > a->node_count)
 		return 0;
 	e->own = atomic_load(&a->nodes[e->node].own);
@@ -49,7 +51,7 @@ static bool edge_holds(covey *c, const struct edge *e)
 {
 	struct edge again;
 
-	return edge_read(c, e->seat, &again) != 0 && again.word == e->word && again.node == e->node &&
+	return edge_read(c, e->seat, &again) != 0 && again.word == e->word && again.key == e->key &&
 	       again.own == e->own;
 }
 

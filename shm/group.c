@@ -54,7 +54,7 @@ bool covey_dead_leader(const covey *c, uint64_t own, struct covey_life *life)
 
 int covey_depose(covey *c, struct covey_thread *t, uint32_t node, uint64_t own, struct covey_lead *out)
 {
-	uint64_t gen = cv_word_gen(own) + 1, incarnation = atomic_load(&c->arena.nodes[node].next);
+	uint64_t gen = cv_word_gen(own) + 1, key = cv_key_now(&c->arena, node);
 	pid_t previous = covey_pid_of_seat(c, cv_word_owner(own));
 
 	if (cv_word_exhausted(own))
@@ -62,9 +62,9 @@ int covey_depose(covey *c, struct covey_thread *t, uint32_t node, uint64_t own, 
 	if (!atomic_compare_exchange_strong(
 		    &c->arena.nodes[node].own, &own, cv_word(CV_LEADING, t->seat, gen) | cv_word_waiters(own)))
 		return COVEY_EFENCED;
-	cv_seat_restamp(&c->arena, node);
+	cv_seat_restamp(&c->arena, key);
 	cv_seat_stat(&c->arena, t->seat, COVEY_COUNT_TOOK_OVER);
-	led(t, node, cv_next_incarnation(incarnation), gen, out);
+	led(t, node, (uint32_t)(key >> 32), gen, out);
 	out->previous = previous;
 	return COVEY_LEADER;
 }
@@ -157,7 +157,7 @@ static int register_absent(covey *c, struct covey_thread *t, const struct cv_key
 
 	if (r != 0)
 		return r;
-	gen = cv_word_gen(atomic_load_explicit(&n->own, memory_order_relaxed)); /* ours still */
+	gen = cv_pool_refresh(&c->arena, t->seat, *node);
 	if (!cv_table_insert(&c->arena, *node, key, spot))
 		return AGAIN;
 	cv_seat_stat(&c->arena, t->seat, COVEY_COUNT_LED);
@@ -237,7 +237,7 @@ int covey_find(covey *c, const void *name, size_t size, struct covey_info *out)
 	out->generation = cv_word_gen(spot.own);
 	out->since = (int64_t)atomic_load_explicit(&c->arena.nodes[spot.node].since, memory_order_relaxed);
 	out->pid = life.alive ? covey_pid_of_seat(c, cv_word_owner(spot.own)) : 0;
-	out->waiters = cv_word_waiters(spot.own) ? cv_seat_count_waiting(&c->arena, spot.node) : 0;
+	out->waiters = cv_word_waiters(spot.own) ? cv_seat_count_waiting(&c->arena, cv_key_of(spot.node, spot.incarnation)) : 0;
 	return 0;
 }
 

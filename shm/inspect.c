@@ -41,7 +41,7 @@ static bool group_view(covey *c, uint32_t node, unsigned char *name, struct cove
 	out->info.generation = cv_word_gen(own);
 	out->info.since = (int64_t)atomic_load_explicit(&n->since, memory_order_relaxed);
 	out->info.pid = life.alive ? covey_pid_of_seat(c, cv_word_owner(own)) : 0;
-	out->info.waiters = cv_word_waiters(own) ? cv_seat_count_waiting(&c->arena, node) : 0;
+	out->info.waiters = cv_word_waiters(own) ? cv_seat_count_waiting(&c->arena, cv_key_now(&c->arena, node)) : 0;
 	command_of(c, cv_word_owner(own), out->command);
 	return true;
 }
@@ -93,7 +93,7 @@ int covey_each_waiter(covey *c, const void *name, size_t size, covey_waiter_visi
 		return r < 0 ? r : COVEY_ENOENT;
 	high = cv_seat_high(&c->arena);
 	for (uint32_t i = 1; i <= high; i++) {
-		if (!cv_seat_waits(&c->arena, i, spot.node, &word))
+		if (!cv_seat_waits(&c->arena, i, cv_key_of(spot.node, spot.incarnation), &word))
 			continue;
 		waiter_view(c, i, &view);
 		n++;

@@ -3,6 +3,8 @@
  */
 #include "layout.h"
 
+#include "hash.h"
+
 static uint64_t place(uint64_t *at, uint64_t bytes)
 {
 	uint64_t start = *at;
@@ -52,4 +54,9 @@ uint32_t covey_fingerprint(void)
 	for (unsigned i = 0; i < sizeof(facts) / sizeof(facts[0]); i++)
 		print = (print ^ facts[i]) * 16777619u;
 	return print;
+}
+
+uint64_t covey_seal(const struct covey_header *header)
+{
+	return cv_hash(COVEY_MAGIC, header, offsetof(struct covey_header, seal));
 }

@@ -56,6 +56,7 @@ struct covey_header {
 	struct covey_counts counts;
 	unsigned char boot[16];
 	uint64_t created; /* seconds since the epoch */
+	uint64_t seal;    /* of all above: nothing of it ever changes */
 	_Alignas(CV_LINE) struct cv_globals globals;
 };
 static_assert(sizeof(struct covey_header) <= COVEY_PAGE, "the header is one page");
@@ -86,6 +87,9 @@ struct covey_layout {
 
 /* Where everything is for these counts; false if they are outside their limits. */
 bool covey_layout_of(const struct covey_counts *counts, struct covey_layout *out);
+
+/* The seal of a header as it stands. */
+uint64_t covey_seal(const struct covey_header *header);
 
 /* A number that changes when the layout of any shared struct does. */
 uint32_t covey_fingerprint(void);

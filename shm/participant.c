@@ -2,9 +2,10 @@
  * participant.c - slots, life and death
  *
  * A participant is a process with a slot.  That it owns the slot is a file lock (an open-file-description lock on one
- * byte of the segment's file, far beyond its end): it is released when the last descriptor is, that is, when the last
- * thread of the process can no longer write to the segment.  That it lives is told by two life words, which the kernel
- * changes when the process's keeper thread ends; that comes a little earlier.  So:
+ * byte, far beyond the end of the segment's file), held through an open file of its own that no mapping refers to.  The
+ * kernel releases it when the process's last thread gives up its descriptors, and each does so after it has given up its
+ * memory: then nothing of the process can write to the segment any more.  That it lives is told by two life words, which
+ * the kernel changes when the process's keeper thread ends; that comes a little earlier.  So:
  *
  *      life ended    its leadership may be taken over: a swap of the ownership word fences whatever still runs
  *      lock free     its memory may be reused
@@ -331,6 +332,7 @@ int covey_participant_join(covey *c)
 
 void covey_participant_leave(covey *c)
 {
+	covey_slot_give_up(c); /* first: who finds our life ended would take over instead of being told */
 	atomic_store(&c->keeper.stop, 1);
 	keeper_ring(c);
 	pthread_join(c->keeper.thread, NULL);

@@ -91,6 +91,8 @@ uint32_t covey_block_make(covey *c, struct covey_thread *t, const struct covey_l
 struct delivery {
 	uint32_t seat;  /* who delivers */
 	uint32_t node;
+	uint64_t own;   /* as it is while this may be delivered */
+	uint64_t key;   /* whom to answer */
 	uint32_t block; /* 0: everybody is told GAVE_UP */
 	bool anyone;
 	const unsigned char *request;
@@ -130,18 +132,20 @@ static int deliver(covey *c, const struct delivery *d)
 	uint64_t word;
 
 	for (uint32_t i = 1; i <= high; i++)
-		while (cv_seat_waits(&c->arena, i, d->node, &word))
-			if (deliver_to(c, d, i, word)) {
-				answered++;
-				break;
-			}
+		while (cv_seat_waits(&c->arena, i, d->key, &word)) {
+			/* After the word was read: a wait seen before the end of PUBLISHED is answered before that end, by us
+			 * or by others, so the swap cannot hit one that began later. */
+			if (atomic_load(&c->arena.nodes[d->node].own) != d->own)
+				return answered;
+			answered += deliver_to(c, d, i, word);
+		}
 	return answered;
 }
 
 int covey_finish(covey *c, uint32_t seat, uint32_t node, uint64_t own)
 {
 	struct cv_node *n = &c->arena.nodes[node];
-	struct delivery d = {.seat = seat, .node = node};
+	struct delivery d = {.seat = seat, .node = node, .own = own, .key = cv_key_now(&c->arena, node)}; /* before own is found unchanged */
 	bool helping = cv_word_owner(own) != seat;
 	int answered = 0;
 
@@ -221,13 +225,13 @@ int covey_unregister(covey *c, const struct covey_lead *lead)
 	return error < 0 ? error : 0;
 }
 
-static bool someone_waits(covey *c, uint32_t node)
+static bool someone_waits(covey *c, const struct covey_lead *lead)
 {
 	uint32_t high = cv_seat_high(&c->arena);
 	uint64_t word;
 
 	for (uint32_t i = 1; i <= high; i++)
-		if (cv_seat_waits(&c->arena, i, node, &word))
+		if (cv_seat_waits(&c->arena, i, cv_key_of(lead->node, lead->incarnation), &word))
 			return true;
 	return false;
 }
@@ -257,7 +261,7 @@ static int block_for(covey *c, struct covey_thread *t, const struct covey_lead *
 		*block = reply->room;
 		return 0;
 	}
-	if (!someone_waits(c, lead->node))
+	if (!someone_waits(c, lead))
 		return 0;
 	*block = covey_block_make(c, t, lead, request, request_size, reply);
 	return *block != 0 ? 0 : COVEY_EFULL;
@@ -306,12 +310,12 @@ int covey_unregister_notify(covey *c, const struct covey_lead *lead, const void 
 static int notify_picked(covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block,
 	bool (*pick)(covey *, struct covey_thread *, uint32_t seat, uint64_t word, void *), void *context)
 {
+	uint64_t key = cv_key_of(lead->node, lead->incarnation), word;
 	uint32_t high = cv_seat_high(&c->arena);
 	int answered = 0;
-	uint64_t word;
 
 	for (uint32_t i = 1; i <= high; i++) {
-		if (!cv_seat_waits(&c->arena, i, lead->node, &word) || (pick != NULL && !pick(c, t, i, word, context)))
+		if (!cv_seat_waits(&c->arena, i, key, &word) || (pick != NULL && !pick(c, t, i, word, context)))
 			continue;
 		/* After the word was read: a new leader re-stamps the waits before it begins, so the swap below fails. */
 		if (!covey_leading(c, lead)) {

@@ -157,6 +157,17 @@ void covey_slot_free(covey *c, uint32_t slot, bool leaving)
 	covey_life_relay(c, slot);
 }
 
+void covey_slot_give_up(covey *c)
+{
+	struct reaping r = {c, c->slot, cv_seat_of_keeper(&c->arena, c->slot), true};
+	uint32_t high = cv_pool_high(&c->arena);
+
+	pthread_mutex_lock(&c->reaping); /* the keeper may be using its seat */
+	for (uint32_t i = 1; i <= high; i++)
+		free_node(&r, i);
+	pthread_mutex_unlock(&c->reaping);
+}
+
 static bool slot_died(const covey *c, uint32_t slot)
 {
 	struct covey_life life;

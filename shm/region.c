@@ -26,7 +26,7 @@
 #include "internal.h"
 
 #define SHM_DIRECTORY "/dev/shm"
-#define PATH_SIZE 288
+#define PATH_SIZE COVEY_PATH_SIZE
 #define NAME_LIMIT 200
 
 /* ------------------------------------------------------------------------------------------------ names */
@@ -162,6 +162,7 @@ static int header_write(int fd, const struct covey_counts *n, const struct covey
 	boot_id(h.boot);
 	if (getrandom(&h.key, sizeof(h.key), 0) != (ssize_t)sizeof(h.key))
 		return COVEY_ESYSTEM;
+	h.seal = covey_seal(&h);
 	return pwrite(fd, &h, sizeof(h), 0) == (ssize_t)sizeof(h) ? 0 : COVEY_ESYSTEM;
 }
 
@@ -263,7 +264,7 @@ static int header_check(int fd, uint64_t size, bool inspect, struct covey_counts
 	if (!inspect && memcmp(boot, h.boot, sizeof(boot)) != 0)
 		return COVEY_EFOREIGN;
 	*n = h.counts;
-	if (!covey_layout_of(n, layout) || layout->size != h.size || h.size != size)
+	if (h.seal != covey_seal(&h) || !covey_layout_of(n, layout) || layout->size != h.size || h.size != size)
 		return COVEY_ECORRUPT;
 	return 0;
 }
@@ -309,16 +310,27 @@ static int region_map(covey *c, uint32_t flags)
 	return 0;
 }
 
-int covey_map_again(covey *c)
+static bool same_file(int a, int b)
 {
-	char self[64];
-	int fd;
+	struct stat x, y;
 
-	/* The open file, and the lock on the slot with it, is our parent's: this is another one on the same file. */
+	return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+int covey_file_again(covey *c)
+{
+	int access = c->inspect ? O_RDONLY : O_RDWR, fd;
+	char self[64];
+
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", c->fd);
-	fd = open(self, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
+	fd = open(self, access | O_CLOEXEC);
+	if (fd < 0) /* no /proc: by its name, if that is still this file's */
+		fd = open(c->path, access | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 || !same_file(fd, c->fd)) {
+		if (fd >= 0)
+			close(fd);
 		return COVEY_ESYSTEM;
+	}
 	close(c->fd);
 	c->fd = fd;
 	return 0;
@@ -364,6 +376,11 @@ static int region_enter(covey *c, uint32_t flags)
 
 	if (r != 0 || c->inspect)
 		return r;
+	/* The mapping keeps the open file that it was made from, also in the children of a fork.  The lock on our slot
+	 * must not: it belongs to another one, of which only this process has a descriptor. */
+	r = covey_file_again(c);
+	if (r != 0)
+		return r;
 	pthread_mutex_init(&c->reaping, NULL);
 	r = covey_participant_join(c);
 	if (r == 0 && (r = covey_registry_add(c)) != 0)
@@ -392,6 +409,7 @@ int covey_open(covey **out, const char *name, const struct covey_options *option
 		return COVEY_ESYSTEM;
 	}
 	c->fd = fd;
+	snprintf(c->path, sizeof(c->path), "%s", path);
 	c->inspect = (flags & COVEY_INSPECT) != 0;
 	r = region_enter(c, flags);
 	if (r != 0) {

@@ -26,6 +26,7 @@ struct covey_thread {
 	size_t request_room;
 };
 
+#define COVEY_PATH_SIZE 288
 #define COVEY_WATCHES 48
 
 /* The thread through which the kernel tells others of our death; it also reaps and watches.  See participant.c. */
@@ -47,7 +48,8 @@ struct covey {
 	struct covey_slot *slots;
 	struct covey_counts counts;
 	struct covey_layout layout;
-	int fd;
+	int fd; /* carries the slot's lock; not the open file that is mapped */
+	char path[COVEY_PATH_SIZE];
 	bool inspect;
 	bool attached; /* this process, not one it was forked from, has a slot */
 	uint32_t slot;
@@ -58,7 +60,7 @@ struct covey {
 };
 
 /* region.c */
-int covey_map_again(covey *c); /* a descriptor of its own for the child of a fork */
+int covey_file_again(covey *c); /* another open file on the same region in place of c->fd: file locks belong to one */
 
 /* thread.c: the caller's thread state, or NULL with *error set.  Attaches anew after a fork. */
 struct covey_thread *covey_thread_slow(covey *c, int *error);

@@ -121,7 +121,7 @@ static uint32_t oldest(covey *c, const struct covey_lead *lead, uint64_t *word)
 	for (uint32_t i = 1; i <= high; i++) {
 		uint32_t ticket;
 
-		if (!cv_seat_waits(a, i, lead->node, &w))
+		if (!cv_seat_waits(a, i, cv_key_of(lead->node, lead->incarnation), &w))
 			continue;
 		ticket = atomic_load_explicit(&a->seats[i].ticket, memory_order_relaxed) - base;
 		if (ticket > after && ticket < best) {

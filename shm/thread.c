@@ -82,7 +82,7 @@ static void disown_regions(void)
 	slabs->parent = 1;
 	for (covey *c = open_regions; c != NULL; c = c->next) {
 		c->attached = false;
-		(void)covey_map_again(c); /* if it fails, attaching will say so */
+		(void)covey_file_again(c); /* if it fails, attaching will say so */
 	}
 }
 

@@ -1,0 +1,301 @@
+/*
+ * death.c - leaders that are killed: one successor, every waiter answered in time, nothing left behind
+ */
+#include "world.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { LED, DONE, KILLED, RELEASED }; /* indexes of world->count */
+enum { GO };                          /* of world->flag */
+
+/* Leads the group, says so, and stays until it is killed. */
+static int leads_for_ever(void *context)
+{
+	covey *c = world_open();
+	struct covey_lead lead;
+
+	(void)context;
+	must(lead_of(c, "g", &lead) == COVEY_LEADER);
+	atomic_store(&world->flag[GO], 1);
+	for (;;)
+		pause();
+}
+
+/* Waits; if it becomes the successor, publishes once everybody else sleeps. */
+static int waits_or_succeeds(void *context)
+{
+	int expected = *(int *)context;
+	int64_t deadline = covey_in_ms(60000);
+	covey *c = world_open();
+	struct covey_lead lead;
+	struct covey_result result;
+	struct covey_reply reply = text("from the successor");
+	int r;
+
+	must(lead_of(c, "g", &lead) == COVEY_WAIT);
+	r = covey_await(c, &lead, NULL, 0, deadline, 0, &result);
+	must(covey_in_ms(0) <= deadline);
+	if (r == COVEY_DIED) {
+		must(result.part == COVEY_TOOK_OVER && covey_leading(c, &result.lead));
+		must(result.lead.generation > lead.generation);
+		must(result.pid == lead.pid);
+		must(atomic_fetch_add(&world->count[LED], 1) == 0);
+		until(world_waiters(c, "g") == (uint32_t)expected - 1);
+		must(covey_unregister_notify(c, &result.lead, NULL, 0, &reply) == expected - 1);
+	} else {
+		must(r == COVEY_OK && says(&result, "from the successor"));
+	}
+	atomic_fetch_add(&world->count[DONE], 1);
+	covey_release(c, &result);
+	covey_close(c);
+	return 0;
+}
+
+static void one_round(covey *c, int waiters)
+{
+	pid_t leader, child[100];
+
+	memset(world->count, 0, sizeof(world->count));
+	atomic_store(&world->flag[GO], 0);
+	leader = world_spawn(leads_for_ever, NULL);
+	until(atomic_load(&world->flag[GO]) == 1);
+	for (int i = 0; i < waiters; i++)
+		child[i] = world_spawn(waits_or_succeeds, &waiters);
+	until(world_waiters(c, "g") == (uint32_t)waiters);
+	world_kill(leader);
+	for (int i = 0; i < waiters; i++)
+		assert_int_equal(world_join(child[i]), 0);
+	assert_int_equal(atomic_load(&world->count[LED]), 1);
+	assert_int_equal(atomic_load(&world->count[DONE]), waiters);
+}
+
+static void hundred_waiters_ten_times(void **state)
+{
+	covey *c;
+
+	(void)state;
+	world_begin(NULL);
+	c = world_open();
+	for (int i = 0; i < 10; i++)
+		one_round(c, 100);
+	assert_int_equal(covey_counter(c, COVEY_COUNT_RESCUED), 0);
+	assert_int_equal(covey_counter(c, COVEY_COUNT_TOOK_OVER), 10);
+	world_settle(c, 1);
+	world_check(c, 0);
+	covey_close(c);
+}
+
+/* Waits; as a successor it is killed, until enough of them were. */
+static int succeeds_and_is_killed(void *context)
+{
+	int kills = *(int *)context;
+	covey *c = world_open();
+	struct covey_lead lead;
+	struct covey_result result;
+	struct covey_reply reply = text("at last");
+	int r;
+
+	must(lead_of(c, "g", &lead) == COVEY_WAIT);
+	r = covey_await(c, &lead, NULL, 0, covey_in_ms(60000), 0, &result);
+	if (r == COVEY_DIED && atomic_fetch_add(&world->count[KILLED], 1) < kills)
+		raise(SIGKILL);
+	if (r == COVEY_DIED) {
+		must(result.part == COVEY_TOOK_OVER);
+		must(atomic_fetch_add(&world->count[LED], 1) == 0);
+		must(covey_unregister_notify(c, &result.lead, NULL, 0, &reply) >= 0);
+	} else {
+		must(r == COVEY_OK && says(&result, "at last"));
+	}
+	atomic_fetch_add(&world->count[DONE], 1);
+	covey_release(c, &result);
+	covey_close(c);
+	return 0;
+}
+
+static void successors_are_killed_too(void **state)
+{
+	pid_t leader, child[100];
+	int kills = 20, killed = 0;
+	covey *c;
+
+	(void)state;
+	world_begin(NULL);
+	c = world_open();
+	leader = world_spawn(leads_for_ever, NULL);
+	until(atomic_load(&world->flag[GO]) == 1);
+	for (int i = 0; i < 100; i++)
+		child[i] = world_spawn(succeeds_and_is_killed, &kills);
+	until(world_waiters(c, "g") == 100);
+	world_kill(leader);
+	for (int i = 0; i < 100; i++) {
+		int status = world_join(child[i]);
+
+		assert_true(status == 0 || status == 128 + SIGKILL);
+		killed += status != 0;
+	}
+	assert_int_equal(killed, kills);
+	assert_int_equal(atomic_load(&world->count[LED]), 1);
+	assert_int_equal(atomic_load(&world->count[DONE]), 100 - kills);
+	assert_int_equal(covey_counter(c, COVEY_COUNT_RESCUED), 0);
+	world_settle(c, 1);
+	world_check(c, 0);
+	covey_close(c);
+}
+
+static int waits_without_takeover(void *context)
+{
+	covey *c = world_open();
+	struct covey_lead lead;
+	struct covey_result result;
+
+	(void)context;
+	must(lead_of(c, "g", &lead) == COVEY_WAIT);
+	must(covey_await(c, &lead, NULL, 0, COVEY_FOREVER, COVEY_NO_TAKEOVER, &result) == COVEY_DIED);
+	must(result.part == COVEY_JOINED);
+	covey_release(c, &result);
+	covey_close(c);
+	return 0;
+}
+
+static void all_are_told_where_nobody_wants_to_lead(void **state)
+{
+	pid_t leader, child[16];
+	struct covey_lead lead;
+	covey *c;
+
+	(void)state;
+	world_begin(NULL);
+	c = world_open();
+	leader = world_spawn(leads_for_ever, NULL);
+	until(atomic_load(&world->flag[GO]) == 1);
+	for (int i = 0; i < 16; i++)
+		child[i] = world_spawn(waits_without_takeover, NULL);
+	until(world_waiters(c, "g") == 16);
+	world_kill(leader);
+	for (int i = 0; i < 16; i++)
+		assert_int_equal(world_join(child[i]), 0);
+	world_settle(c, 1);
+	assert_int_equal(lead_of(c, "g", &lead), COVEY_LEADER);
+	covey_unregister(c, &lead);
+	world_check(c, 0);
+	covey_close(c);
+}
+
+static void a_newcomer_takes_over(void **state)
+{
+	struct covey_lead lead;
+	pid_t leader;
+	covey *c;
+
+	(void)state;
+	world_begin(NULL);
+	c = world_open();
+	leader = world_spawn(leads_for_ever, NULL);
+	until(atomic_load(&world->flag[GO]) == 1);
+	world_kill(leader);
+	assert_int_equal(lead_of(c, "g", &lead), COVEY_LEADER);
+	assert_true(lead.previous == leader || lead.previous == 0);
+	covey_unregister(c, &lead);
+	world_settle(c, 1);
+	world_check(c, 0);
+	covey_close(c);
+}
+
+static int execs(void *context)
+{
+	covey *c = world_open();
+	struct covey_lead lead;
+
+	(void)context;
+	must(lead_of(c, "g", &lead) == COVEY_LEADER);
+	atomic_store(&world->flag[GO], 1);
+	until(world_waiters(c, "g") == 1);
+	execl("/bin/sleep", "sleep", "600", (char *)NULL);
+	abort();
+}
+
+static void exec_counts_as_leaving(void **state)
+{
+	struct covey_lead lead;
+	struct covey_result result;
+	pid_t leader;
+	covey *c;
+
+	(void)state;
+	world_begin(NULL);
+	c = world_open();
+	leader = world_spawn(execs, NULL);
+	until(atomic_load(&world->flag[GO]) == 1);
+	assert_int_equal(lead_of(c, "g", &lead), COVEY_WAIT);
+	assert_int_equal(covey_await(c, &lead, NULL, 0, covey_in_ms(60000), 0, &result), COVEY_DIED);
+	assert_int_equal(result.part, COVEY_TOOK_OVER);
+	covey_unregister(c, &result.lead);
+	covey_release(c, &result);
+	world_settle(c, 1);
+	world_kill(leader);
+	world_check(c, 0);
+	covey_close(c);
+}
+
+/* Dies with blocks of every kind in its hands. */
+static int hoards(void *context)
+{
+	static char name[COVEY_NAME_MAX], large[20000];
+	covey *c = world_open();
+	struct covey_lead lead;
+	uint32_t room;
+	void *data;
+
+	(void)context;
+	memset(name, 'h', sizeof(name));
+	for (int i = 0; i < 50; i++) {
+		memcpy(name, &i, sizeof(i));
+		must(covey_find_or_register(c, name, sizeof(name) - (size_t)i, &lead) == COVEY_LEADER);
+		must(covey_room(c, &lead, "r", 1, (size_t)1 << (i % 22), &data, &room) == 0);
+	}
+	must(lead_of(c, "led by the parent", &lead) == COVEY_WAIT);
+	atomic_store(&world->flag[GO], 1);
+	covey_await(c, &lead, large, sizeof(large), COVEY_FOREVER, 0, &(struct covey_result){0});
+	abort();
+}
+
+static void nothing_of_the_dead_remains(void **state)
+{
+	struct covey_usage usage;
+	struct covey_lead lead;
+	pid_t child;
+	covey *c;
+
+	(void)state;
+	world_begin(NULL);
+	c = world_open();
+	assert_int_equal(lead_of(c, "led by the parent", &lead), COVEY_LEADER);
+	child = world_spawn(hoards, NULL);
+	until(world_waiters(c, "led by the parent") == 1);
+	world_kill(child);
+	world_settle(c, 1);
+	assert_int_equal(covey_usage(c, &usage), 0);
+	assert_int_equal(usage.groups_led, 1);
+	assert_int_equal(usage.threads, 1);
+	covey_unregister(c, &lead);
+	world_check(c, 50); /* the long names of the groups that stay cached */
+	covey_close(c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(hundred_waiters_ten_times),
+		cmocka_unit_test(successors_are_killed_too),
+		cmocka_unit_test(all_are_told_where_nobody_wants_to_lead),
+		cmocka_unit_test(a_newcomer_takes_over),
+		cmocka_unit_test(exec_counts_as_leaving),
+		cmocka_unit_test(nothing_of_the_dead_remains),
+	};
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+	world_end();
+	return failed;
+}

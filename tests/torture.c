@@ -1,0 +1,149 @@
+/*
+ * torture.c - threads of one process over two mappings of one region, all calls at once
+ *
+ * For the thread sanitizer, which cannot see other processes: the threads of one handle race with each other under its
+ * eyes, those of the other handle reach the same memory at other addresses and keep the first ones from having it to
+ * themselves.
+ */
+#include "world.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <unistd.h>
+
+#define THREADS 6
+#define GROUPS 5
+
+static int rounds = 4000;
+static covey *handle[2];
+static _Atomic int leaders[GROUPS]; /* who thinks that it leads */
+static _Atomic uint64_t newest[GROUPS];
+static _Atomic long led, joined, other;
+
+static void group_name(int group, char *name, size_t size)
+{
+	/* one line, two lines, and long */
+	static const int width[GROUPS] = {1, 24, 60, 65, 200};
+
+	snprintf(name, size, "%0*d", width[group], group);
+}
+
+struct payload {
+	uint64_t generation;
+	int group;
+	unsigned char bytes[604]; /* no padding behind them */
+};
+
+static void lead_group(covey *c, int group, const struct covey_lead *lead, unsigned seed)
+{
+	struct payload p = {lead->generation, group, {0}};
+	struct covey_reply reply = {.data = &p, .size = sizeof(p) - seed % 500};
+
+	must(atomic_fetch_add(&leaders[group], 1) == 0); /* one leader */
+	must(atomic_exchange(&newest[group], lead->generation) < lead->generation);
+	memset(p.bytes, (int)(lead->generation & 0xff), sizeof(p.bytes));
+	if (seed % 3 == 0)
+		must(covey_notify(c, lead, "some", 4, &reply) >= 0);
+	for (unsigned i = 0; i < seed % 5; i++)
+		sched_yield(); /* time for others to join */
+	must(atomic_fetch_sub(&leaders[group], 1) == 1);
+	if (seed % 7 == 0)
+		must(covey_unregister(c, lead) == 0);
+	else
+		must(covey_unregister_notify(c, lead, seed % 2 ? "some" : NULL, seed % 2 ? 4 : 0, &reply) >= 0);
+	atomic_fetch_add(&led, 1);
+}
+
+static void take_result(covey *c, int group, struct covey_result *result)
+{
+	struct payload p = {0};
+
+	must(result->size <= sizeof(p) && result->size >= sizeof(p) - 500);
+	memcpy(&p, result->data, result->size);
+	must(p.group == group && p.generation == result->generation);
+	for (size_t i = 0; i < result->size - offsetof(struct payload, bytes); i++)
+		must(p.bytes[i] == (p.generation & 0xff));
+	(void)c;
+	atomic_fetch_add(&joined, 1);
+}
+
+static void await_group(covey *c, int group, const struct covey_lead *lead, unsigned seed)
+{
+	struct covey_result result;
+	const char *request = seed % 3 ? "some" : "else";
+	int r = covey_await(c, lead, request, 4, seed % 5 == 0 ? covey_in_ms(0) + 20000 : COVEY_FOREVER, 0, &result);
+
+	if (r == COVEY_OK)
+		take_result(c, group, &result);
+	else
+		must(r == COVEY_GAVE_UP || r == COVEY_TIMED_OUT);
+	atomic_fetch_add(&other, r != COVEY_OK);
+	covey_release(c, &result);
+}
+
+static void *torture(void *context)
+{
+	int me = (int)(intptr_t)context;
+	unsigned seed = (unsigned)me * 7919u + 1;
+	covey *c = handle[me % 2];
+
+	for (int i = 0; i < rounds; i++) {
+		struct covey_lead lead;
+		struct covey_info info;
+		char name[256];
+		int group, r;
+
+		seed = seed * 1103515245u + 12345u;
+		group = (int)(seed >> 16) % GROUPS;
+		group_name(group, name, sizeof(name));
+		r = covey_find_or_register(c, name, strlen(name), &lead);
+		must(r == COVEY_LEADER || r == COVEY_WAIT);
+		if (r == COVEY_LEADER)
+			lead_group(c, group, &lead, seed >> 8);
+		else
+			await_group(c, group, &lead, seed >> 8);
+		r = covey_find(c, name, strlen(name), &info);
+		must(r == 0 || r == COVEY_ENOENT);
+		/* names that push others out of the table */
+		snprintf(name, sizeof(name), "passing-%u", seed % 97);
+		r = covey_find_or_register(c, name, strlen(name), &lead);
+		must(r == COVEY_LEADER || r == COVEY_WAIT || r == COVEY_EFULL);
+		if (r == COVEY_LEADER)
+			must(covey_unregister(c, &lead) == 0);
+	}
+	return NULL;
+}
+
+static void all_calls_at_once(void **state)
+{
+	struct covey_options options = {.groups = 12, .participants = 4, .threads = 16};
+	pthread_t thread[THREADS];
+
+	(void)state;
+	world_begin(&options);
+	handle[0] = world_open();
+	handle[1] = world_open();
+	if (getenv("COVEY_PROVE") != NULL)
+		rounds *= 20;
+	for (int i = 0; i < THREADS; i++)
+		must(pthread_create(&thread[i], NULL, torture, (void *)(intptr_t)i) == 0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(thread[i], NULL);
+	print_message("led %ld, joined %ld, otherwise %ld\n", led, joined, other);
+	assert_true(led > 0 && joined > 0);
+	for (int g = 0; g < GROUPS; g++)
+		assert_int_equal(atomic_load(&leaders[g]), 0);
+	assert_int_equal(covey_counter(handle[0], COVEY_COUNT_RESCUED), 0);
+	covey_close(handle[1]);
+	assert_int_equal(covey_check(handle[0], NULL, 0), 0);
+	covey_close(handle[0]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(all_calls_at_once)};
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+	world_end();
+	return failed;
+}

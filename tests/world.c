@@ -1,0 +1,116 @@
+/*
+ * world.c - see world.h
+ */
+#include "world.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+struct world *world;
+
+void world_begin(const struct covey_options *options)
+{
+	static int serial;
+
+	if (world == NULL) {
+		world = mmap(NULL, sizeof(*world), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		must(world != MAP_FAILED);
+	} else {
+		world_end();
+	}
+	memset(world, 0, sizeof(*world));
+	snprintf(world->region, sizeof(world->region), "covey-test-%d-%d", (int)getpid(), ++serial);
+	if (options != NULL)
+		world->options = *options;
+}
+
+void world_end(void)
+{
+	if (world->region[0] != '\0')
+		covey_unlink(world->region);
+	world->region[0] = '\0';
+}
+
+covey *world_open(void)
+{
+	covey *c = NULL;
+	int r = covey_open(&c, world->region, &world->options);
+
+	if (r != 0)
+		fprintf(stderr, "covey_open: %s (%s)\n", covey_strerror(r), strerror(errno));
+	must(r == 0 && c != NULL);
+	return c;
+}
+
+pid_t world_spawn(int (*work)(void *context), void *context)
+{
+	pid_t child;
+
+	fflush(NULL);
+	child = fork();
+	must(child >= 0);
+	if (child != 0)
+		return child;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	exit(work(context));
+}
+
+int world_join(pid_t child)
+{
+	int status;
+
+	while (waitpid(child, &status, 0) != child)
+		must(errno == EINTR);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+void world_kill(pid_t child)
+{
+	kill(child, SIGKILL);
+	must(world_join(child) == 128 + SIGKILL);
+}
+
+void world_yield(void)
+{
+	struct timespec t = {0, 200000};
+
+	nanosleep(&t, NULL);
+}
+
+uint32_t world_waiters(covey *c, const char *group)
+{
+	struct covey_info info;
+
+	return covey_find(c, group, strlen(group), &info) == 0 ? info.waiters : 0;
+}
+
+static uint32_t participants_after_reaping(covey *c)
+{
+	struct covey_usage usage;
+
+	must(covey_reap(c) >= 0 && covey_usage(c, &usage) == 0);
+	return usage.participants;
+}
+
+void world_settle(covey *c, uint32_t participants)
+{
+	until(participants_after_reaping(c) == participants);
+}
+
+void world_check(covey *c, uint64_t blocks)
+{
+	struct covey_usage usage;
+	char why[256] = "";
+	int r = covey_check(c, why, sizeof(why));
+
+	if (r != 0)
+		fail_msg("covey_check: %s: %s", covey_strerror(r), why);
+	assert_int_equal(covey_usage(c, &usage), 0);
+	assert_int_equal(usage.heap_blocks, blocks);
+}
