@@ -124,11 +124,17 @@ static int fill_long_name(
 
 static void fill_short_name(struct cv_node *n, const struct cv_key *key)
 {
-	uint64_t words[CV_NAME_INLINE / 8] = {0};
+	uint32_t words = key->size / 8, rest = key->size % 8;
+	uint64_t w;
 
-	memcpy(words, key->name, key->size);
-	for (uint32_t i = 0; i < (key->size + 7) / 8; i++)
-		atomic_store_explicit(&n->name[i], words[i], memory_order_relaxed);
+	for (uint32_t i = 0; i < words; i++) {
+		memcpy(&w, key->name + (size_t)i * 8, 8);
+		atomic_store_explicit(&n->name[i], w, memory_order_relaxed);
+	}
+	w = 0;
+	memcpy(&w, key->name + (size_t)words * 8, rest);
+	if (rest != 0)
+		atomic_store_explicit(&n->name[words], w, memory_order_relaxed);
 }
 
 int cv_pool_fill(struct cv_arena *a, uint32_t seat, uint32_t node, const struct cv_key *key, struct cv_hint *hint)

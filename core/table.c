@@ -3,8 +3,6 @@
  */
 #include "table.h"
 
-#include <string.h>
-
 #include "heap.h"
 #include "seat.h"
 
@@ -21,23 +19,9 @@ static uint64_t walk_budget(const struct cv_arena *a)
 	return (UINT64_C(1) << 20) + 64 * (uint64_t)a->node_count;
 }
 
-static _Atomic uint64_t *bucket_of(const struct cv_arena *a, uint64_t hash)
-{
-	return &a->buckets[hash & a->bucket_mask];
-}
-
 static bool in_table(uint64_t own)
 {
 	return cv_word_state(own) != CV_FREE && cv_word_state(own) != CV_PRIVATE && cv_word_state(own) != CV_RETIRED;
-}
-
-/* The incarnation is still the one of `next`: what was read since belongs to it. */
-static bool same_incarnation(const struct cv_node *n, uint64_t next)
-{
-	/* the fence keeps the loads of the contents above the second look; its partner is the release fence in the
-	 * pool, between the new incarnation and the new contents */
-	atomic_thread_fence(memory_order_acquire);
-	return cv_next_incarnation(atomic_load_explicit(&n->next, memory_order_relaxed)) == cv_next_incarnation(next);
 }
 
 /* Snapshot a node that a link named.  False: it has been reused, or lies in another chain. */
@@ -52,29 +36,6 @@ static bool view_take(const struct cv_arena *a, uint32_t node, uint64_t bucket, 
 }
 
 /* ------------------------------------------------------------------------------------------------ names */
-
-static uint64_t tail_word(const unsigned char *bytes, uint32_t count)
-{
-	uint64_t w = 0;
-
-	memcpy(&w, bytes, count);
-	return w;
-}
-
-static bool short_name_equal(const struct cv_node *n, const struct cv_key *key)
-{
-	uint32_t words = key->size / 8, rest = key->size % 8;
-	uint64_t w;
-
-	/* relaxed: the bytes count only if the incarnation is the same afterwards */
-	for (uint32_t i = 0; i < words; i++) {
-		memcpy(&w, key->name + (size_t)i * 8, 8);
-		if (atomic_load_explicit(&n->name[i], memory_order_relaxed) != w)
-			return false;
-	}
-	return rest == 0 ||
-	       atomic_load_explicit(&n->name[words], memory_order_relaxed) == tail_word(key->name + (size_t)words * 8, rest);
-}
 
 /* Copy or compare a long name while its block is pinned.  want: compare with it; else copy to `to`. */
 static bool long_name_use(
@@ -110,7 +71,7 @@ static bool name_equal(
 	if (v->hash != key->hash || atomic_load_explicit(&n->size, memory_order_relaxed) != key->size)
 		return false;
 	if (cv_likely(key->size <= CV_NAME_INLINE))
-		return short_name_equal(n, key);
+		return cv_short_name_equal(n, key);
 	return long_name_use(a, seat, node, v, key, NULL);
 }
 
@@ -132,7 +93,7 @@ uint32_t cv_table_name(struct cv_arena *a, uint32_t seat, uint32_t node, unsigne
 	for (unsigned i = 0; i < CV_NAME_INLINE / 8; i++)
 		words[i] = atomic_load_explicit(&n->name[i], memory_order_relaxed);
 	memcpy(to, words, size);
-	return same_incarnation(n, v.next) ? size : 0;
+	return cv_same_incarnation(n, v.next) ? size : 0;
 }
 
 /* ------------------------------------------------------------------------------------------------ walks */
@@ -153,28 +114,28 @@ static enum walk_end walk_for_name(
 		if (cv_unlikely(!view_take(a, node, bucket, &v)))
 			return WALK_AGAIN;
 		if (name_equal(a, seat, node, &v, key) && cv_word_state(v.own) != CV_EVICTING) {
-			if (!same_incarnation(&a->nodes[node], v.next))
+			if (!cv_same_incarnation(&a->nodes[node], v.next))
 				return WALK_AGAIN;
 			spot->node = node;
 			spot->incarnation = cv_next_incarnation(v.next);
 			spot->own = v.own;
 			return WALK_FOUND;
 		}
-		if (cv_unlikely(!same_incarnation(&a->nodes[node], v.next)))
+		if (cv_unlikely(!cv_same_incarnation(&a->nodes[node], v.next)))
 			return WALK_AGAIN;
 		node = (uint32_t)(v.next & CV_NEXT_INDEX);
 	}
 	/* acquire loads above keep this below them */
-	return atomic_load_explicit(bucket_of(a, key->hash), memory_order_relaxed) == spot->head ? WALK_ABSENT : WALK_AGAIN;
+	return atomic_load_explicit(cv_table_bucket(a, key->hash), memory_order_relaxed) == spot->head ? WALK_ABSENT : WALK_AGAIN;
 }
 
-int cv_table_find(struct cv_arena *a, uint32_t seat, const struct cv_key *key, struct cv_spot *spot)
+int cv_table_find_in_chain(struct cv_arena *a, uint32_t seat, const struct cv_key *key, struct cv_spot *spot)
 {
 	uint64_t budget = walk_budget(a);
 
 	for (;;) {
 		/* acquire: with the swap in cv_table_insert() */
-		spot->head = atomic_load_explicit(bucket_of(a, key->hash), memory_order_acquire);
+		spot->head = atomic_load_explicit(cv_table_bucket(a, key->hash), memory_order_acquire);
 		switch (walk_for_name(a, seat, key, spot, &budget)) {
 		case WALK_FOUND:
 			return 1;
@@ -203,7 +164,7 @@ bool cv_table_insert(struct cv_arena *a, uint32_t node, const struct cv_key *key
 	next = (next & ~(CV_NEXT_MARK | CV_NEXT_INDEX)) | (uint32_t)head;
 	atomic_store_explicit(&n->next, next, memory_order_relaxed); /* released by the swap */
 	return atomic_compare_exchange_strong_explicit(
-		bucket_of(a, key->hash), &head, head_after(head, node), memory_order_acq_rel, memory_order_relaxed);
+		cv_table_bucket(a, key->hash), &head, head_after(head, node), memory_order_acq_rel, memory_order_relaxed);
 }
 
 /* Make the word that pointed to a marked node point past it; *value is what it holds then. */
@@ -211,14 +172,14 @@ static bool swing(struct cv_arena *a, _Atomic uint64_t *link, uint64_t *value, u
 {
 	uint64_t old = *value;
 
-	*value = link == bucket_of(a, hash) ? head_after(old, past) : (old & ~CV_NEXT_INDEX) | past;
+	*value = link == cv_table_bucket(a, hash) ? head_after(old, past) : (old & ~CV_NEXT_INDEX) | past;
 	return atomic_compare_exchange_strong(link, &old, *value);
 }
 
 /* Once along the chain, unlinking what is marked. */
 static enum walk_end walk_unlinking(struct cv_arena *a, uint64_t hash, uint32_t target, uint64_t *budget)
 {
-	_Atomic uint64_t *link = bucket_of(a, hash);
+	_Atomic uint64_t *link = cv_table_bucket(a, hash);
 	uint64_t value = atomic_load_explicit(link, memory_order_acquire);
 	uint32_t node = (uint32_t)value;
 	struct view v;
@@ -226,7 +187,7 @@ static enum walk_end walk_unlinking(struct cv_arena *a, uint64_t hash, uint32_t 
 	while (node != 0) {
 		if (node > a->node_count || (*budget)-- == 0)
 			return WALK_CORRUPT;
-		if (!view_take(a, node, hash & a->bucket_mask, &v) || !same_incarnation(&a->nodes[node], v.next))
+		if (!view_take(a, node, hash & a->bucket_mask, &v) || !cv_same_incarnation(&a->nodes[node], v.next))
 			return WALK_AGAIN;
 		if (v.next & CV_NEXT_MARK) {
 			if (!swing(a, link, &value, v.next & CV_NEXT_INDEX, hash))

@@ -36,6 +36,7 @@
 #define CV_TABLE_H
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "arena.h"
 
@@ -61,9 +62,76 @@ struct cv_spot {
 	uint64_t head;
 };
 
+static inline _Atomic uint64_t *cv_table_bucket(const struct cv_arena *a, uint64_t hash)
+{
+	return &a->buckets[hash & a->bucket_mask];
+}
+
+/* The incarnation is still the one of `next`: what was read since belongs to it. */
+static inline bool cv_same_incarnation(const struct cv_node *n, uint64_t next)
+{
+	/* the fence keeps the loads of the contents above the second look; its partner is the release fence in the
+	 * pool, between the new incarnation and the new contents */
+	atomic_thread_fence(memory_order_acquire);
+	return cv_next_incarnation(atomic_load_explicit(&n->next, memory_order_relaxed)) == cv_next_incarnation(next);
+}
+
+/* Does the node hold this name, of at most CV_NAME_INLINE bytes?  relaxed loads: the bytes count only if the incarnation
+ * is the same afterwards. */
+static inline bool cv_short_name_equal(const struct cv_node *n, const struct cv_key *key)
+{
+	uint32_t words = key->size / 8, rest = key->size % 8;
+	uint64_t w;
+
+	for (uint32_t i = 0; i < words; i++) {
+		memcpy(&w, key->name + (size_t)i * 8, 8);
+		if (atomic_load_explicit(&n->name[i], memory_order_relaxed) != w)
+			return false;
+	}
+	if (rest == 0)
+		return true;
+	w = 0;
+	memcpy(&w, key->name + (size_t)words * 8, rest);
+	return atomic_load_explicit(&n->name[words], memory_order_relaxed) == w;
+}
+
+/* The whole of the next, for any chain. */
+int cv_table_find_in_chain(struct cv_arena *a, uint32_t seat, const struct cv_key *key, struct cv_spot *spot);
+
+/* Is the first node of the chain the one?  Most often it is.  False: not, or not to be decided so simply. */
+static inline bool cv_table_find_first(struct cv_arena *a, const struct cv_key *key, struct cv_spot *spot)
+{
+	uint32_t node = (uint32_t)spot->head;
+	struct cv_node *n = &a->nodes[node];
+	uint64_t next, own;
+
+	if (cv_unlikely(node > a->node_count || key->size > CV_NAME_INLINE))
+		return false;
+	next = atomic_load_explicit(&n->next, memory_order_acquire); /* with the swap that linked it */
+	own = atomic_load_explicit(&n->own, memory_order_acquire);   /* with the store that published its contents */
+	if (atomic_load_explicit(&n->hash, memory_order_relaxed) != key->hash ||
+		atomic_load_explicit(&n->size, memory_order_relaxed) != key->size || !cv_short_name_equal(n, key))
+		return false;
+	if (cv_unlikely(cv_word_state(own) < CV_IDLE || cv_word_state(own) > CV_PUBLISHED || !cv_same_incarnation(n, next)))
+		return false;
+	spot->node = node;
+	spot->incarnation = cv_next_incarnation(next);
+	spot->own = own;
+	return true;
+}
+
 /* Look a group up.  1 present, 0 absent, CV_ECORRUPT.  seat pins the block of a long name while it is read; 0: none,
  * for a reader without a seat, who may then read bytes that are being reused, and compares them in vain. */
-int cv_table_find(struct cv_arena *a, uint32_t seat, const struct cv_key *key, struct cv_spot *spot);
+static inline int cv_table_find(struct cv_arena *a, uint32_t seat, const struct cv_key *key, struct cv_spot *spot)
+{
+	/* acquire: with the swap in cv_table_insert() */
+	spot->head = atomic_load_explicit(cv_table_bucket(a, key->hash), memory_order_acquire);
+	if ((uint32_t)spot->head == 0)
+		return 0;
+	if (cv_likely(cv_table_find_first(a, key, spot)))
+		return 1;
+	return cv_table_find_in_chain(a, seat, key, spot);
+}
 
 /* Link a filled node at the head that spot->head describes.  False: the head has changed, look again. */
 bool cv_table_insert(struct cv_arena *a, uint32_t node, const struct cv_key *key, const struct cv_spot *spot);

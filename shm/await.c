@@ -161,7 +161,7 @@ static void pass_on(struct wait *w)
 			return;
 		next = cv_word_waiters(own) ? cv_word(CV_LEADING, 0, gen) | CV_WAITERS : cv_word(CV_IDLE, 0, gen);
 	} while (!atomic_compare_exchange_strong(&w->n->own, &own, next));
-	covey_thread_led(w->t, w->t->seat, -1);
+	covey_thread_unled(w->t, w->t->seat);
 	covey_ring(w->c, w->node);
 }
 

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "hash.h"
 #include "internal.h"
 #include "pool.h"
 
@@ -41,7 +42,7 @@ static int led(struct covey_thread *t, uint32_t node, uint32_t incarnation, uint
 
 	atomic_store_explicit(&c->arena.nodes[node].since, coarse_now(), memory_order_relaxed); /* for people only */
 	*out = (struct covey_lead){.generation = gen, .node = node, .incarnation = incarnation, .seat = t->seat};
-	out->pid = covey_pid_of_seat(c, t->seat);
+	out->pid = c->pid;
 	t->leading++;
 	return COVEY_LEADER;
 }
@@ -221,24 +222,30 @@ static int find(covey *c, uint32_t seat, const void *name, size_t size, struct c
 	return r < 0 ? r : r == 1 && is_led(spot->own) ? 0 : COVEY_ENOENT;
 }
 
+static int find_info(covey *c, uint32_t seat, const void *name, size_t size, struct covey_info *out)
+{
+	struct cv_spot spot;
+	int r = find(c, seat, name, size, &spot);
+
+	if (r != 0 || out == NULL)
+		return r;
+	out->generation = cv_word_gen(spot.own);
+	out->since = (int64_t)atomic_load_explicit(&c->arena.nodes[spot.node].since, memory_order_relaxed);
+	out->pid = covey_living_pid_of_seat(c, cv_word_owner(spot.own));
+	out->waiters = 0;
+	if (cv_word_waiters(spot.own))
+		out->waiters = cv_seat_count_waiting(&c->arena, cv_key_of(spot.node, spot.incarnation));
+	return 0;
+}
+
 int covey_find(covey *c, const void *name, size_t size, struct covey_info *out)
 {
 	int r = COVEY_EINVAL;
-	struct covey_thread *t = c != NULL && c->inspect ? NULL : covey_enter(c, &r);
-	struct covey_life life;
-	struct cv_spot spot;
+	struct covey_thread *t = covey_enter(c, &r);
 
-	if (c == NULL || (t == NULL && !c->inspect))
-		return r;
-	r = find(c, t != NULL ? t->seat : 0, name, size, &spot);
-	if (r != 0 || out == NULL)
-		return r;
-	covey_life_of_seat(c, cv_word_owner(spot.own), &life);
-	out->generation = cv_word_gen(spot.own);
-	out->since = (int64_t)atomic_load_explicit(&c->arena.nodes[spot.node].since, memory_order_relaxed);
-	out->pid = life.alive ? covey_pid_of_seat(c, cv_word_owner(spot.own)) : 0;
-	out->waiters = cv_word_waiters(spot.own) ? cv_seat_count_waiting(&c->arena, cv_key_of(spot.node, spot.incarnation)) : 0;
-	return 0;
+	if (cv_likely(t != NULL))
+		return find_info(c, t->seat, name, size, out);
+	return c != NULL && c->inspect ? find_info(c, 0, name, size, out) : r;
 }
 
 int covey_leading(covey *c, const struct covey_lead *lead)
@@ -293,7 +300,7 @@ int covey_forward_work(covey *c, const struct covey_lead *lead, uint32_t to)
 		handed = cv_word(CV_HANDED, cv_seat_of_keeper(&c->arena, to - 1), lead->generation + 1) | cv_word_waiters(own);
 	} while (!cv_word_is(own, CV_LEADING, lead->seat, lead->generation) ||
 		 !atomic_compare_exchange_strong(&c->arena.nodes[lead->node].own, &own, handed));
-	covey_thread_led(t, lead->seat, -1);
+	covey_thread_unled(t, lead->seat);
 	/* The waiters sleep on our life, not on the new leader's.  Our keeper tells them if that one ends; if it cannot
 	 * take this on, they are woken now, to look for themselves. */
 	if (to - 1 != c->slot && cv_word_waiters(handed) && !covey_keeper_watch(c, to - 1, lead->node))

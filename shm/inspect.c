@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "hash.h"
 #include "internal.h"
 #include "pool.h"
 

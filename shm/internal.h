@@ -12,9 +12,10 @@
 #ifndef COVEY_INTERNAL_H
 #define COVEY_INTERNAL_H
 
+#include <linux/futex.h>
+
 #include "region.h"
 #include "seat.h"
-#include "hash.h"
 #include "table.h"
 
 /* ---- participant.c: slots, life and death */
@@ -38,6 +39,23 @@ void covey_keeper_reap(covey *c);
 bool covey_keeper_watch(covey *c, uint32_t slot, uint32_t node);
 pid_t covey_pid_of_seat(const covey *c, uint32_t seat);
 
+static inline bool covey_life_word_alive(uint32_t w)
+{
+	return (w & FUTEX_TID_MASK) != 0 && (w & FUTEX_OWNER_DIED) == 0;
+}
+
+/* The same, or 0 if it has died. */
+static inline pid_t covey_living_pid_of_seat(const covey *c, uint32_t seat)
+{
+	uint32_t slot = cv_seat_owner(&c->arena, seat) - 1;
+	const struct covey_slot *s = &c->slots[slot];
+
+	if (cv_unlikely(slot >= c->counts.participants || !covey_life_word_alive(atomic_load(&s->life[0]))))
+		return 0;
+	return (pid_t)atomic_load_explicit(&s->pid, memory_order_relaxed);
+}
+
+
 /* ---- recovery.c */
 
 int covey_slot_lock(covey *c, uint32_t slot);    /* 0 if this process now holds the slot's file lock alone */
@@ -49,7 +67,11 @@ int covey_reap_dead(covey *c, int *left); /* how many slots were freed; *left: h
 /* ---- thread.c */
 
 bool covey_threads_current(const covey *c); /* is this the process that attached? */
-void covey_thread_led(struct covey_thread *t, uint32_t seat, int change);
+/* This thread gave up a group that was led through seat.  Led by a sibling: its own hint stays high, as it may. */
+static inline void covey_thread_unled(struct covey_thread *t, uint32_t seat)
+{
+	t->leading -= t->seat == seat && t->leading != 0;
+}
 
 /* ---- publish.c: the end of an execution */
 

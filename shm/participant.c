@@ -46,11 +46,6 @@
 
 /* ------------------------------------------------------------------------------------------------ life */
 
-static bool life_word_alive(uint32_t w)
-{
-	return (w & FUTEX_TID_MASK) != 0 && (w & FUTEX_OWNER_DIED) == 0;
-}
-
 void covey_life_of_slot(const covey *c, uint32_t slot, struct covey_life *out)
 {
 	out->slot = slot;
@@ -59,7 +54,7 @@ void covey_life_of_slot(const covey *c, uint32_t slot, struct covey_life *out)
 		_Atomic uint32_t *word = &c->slots[slot].life[i * COVEY_LIFE_STRIDE];
 
 		out->words[i] = (struct cv_futex){word, atomic_load(word)};
-		out->alive = life_word_alive(out->words[i].expected);
+		out->alive = covey_life_word_alive(out->words[i].expected);
 	}
 }
 
@@ -257,12 +252,14 @@ static int keeper_start(covey *c)
 
 /* ------------------------------------------------------------------------------------------------ slots */
 
-static void slot_describe(struct covey_slot *s)
+static void slot_describe(covey *c)
 {
+	struct covey_slot *s = &c->slots[c->slot];
 	char command[16] = "";
 
 	prctl(PR_GET_NAME, command);
-	atomic_store(&s->pid, (int32_t)getpid());
+	c->pid = getpid();
+	atomic_store(&s->pid, (int32_t)c->pid);
 	atomic_store(&s->since, (uint64_t)cv_kernel.now());
 	for (int i = 0; i < 2; i++)
 		atomic_store(&s->command[i], covey_command_word(command, i));
@@ -290,7 +287,7 @@ static bool slot_claim(covey *c, uint32_t i, bool dirty)
 	if (atomic_load(&s->state) != COVEY_SLOT_FREE)
 		covey_slot_free(c, i, false);
 	atomic_store(&s->state, COVEY_SLOT_TAKEN);
-	slot_describe(s);
+	slot_describe(c);
 	return true;
 }
 

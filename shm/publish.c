@@ -172,7 +172,7 @@ static int end_alone(covey *c, struct covey_thread *t, const struct covey_lead *
 	if (!atomic_compare_exchange_strong(
 		    &c->arena.nodes[lead->node].own, own, cv_word(CV_IDLE, 0, lead->generation)))
 		return COVEY_EFENCED;
-	covey_thread_led(t, lead->seat, -1);
+	covey_thread_unled(t, lead->seat);
 	return 0;
 }
 
@@ -189,7 +189,7 @@ static int end_before_waiters(covey *c, struct covey_thread *t, const struct cov
 	} while (!atomic_compare_exchange_strong(&n->outcome, &outcome, outcome_word(lead->generation, block)));
 	if (!atomic_compare_exchange_strong(&n->own, &own, published))
 		return COVEY_EFENCED; /* the waiters' bit was set already, so it can only have been a new leader */
-	covey_thread_led(t, lead->seat, -1);
+	covey_thread_unled(t, lead->seat);
 	return covey_finish(c, t->seat, lead->node, published);
 }
 

@@ -53,6 +53,7 @@ struct covey {
 	bool inspect;
 	bool attached; /* this process, not one it was forked from, has a slot */
 	uint32_t slot;
+	pid_t pid;
 	uint64_t serial; /* of this attachment, never reused in this process */
 	struct covey_keeper keeper;
 	pthread_mutex_t reaping; /* file locks do not tell threads apart */

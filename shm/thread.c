@@ -285,10 +285,3 @@ struct covey_thread *covey_thread_slow(covey *c, int *error)
 		covey_thread_last = t;
 	return *error == 0 ? t : NULL;
 }
-
-void covey_thread_led(struct covey_thread *t, uint32_t seat, int change)
-{
-	if (t->seat != seat)
-		return; /* led by a sibling: its hint stays high, which is allowed */
-	t->leading = change > 0 || t->leading > 0 ? t->leading + (uint32_t)change : 0;
-}
