@@ -1,0 +1,62 @@
+/*
+ * cmd.h - what the subcommands share: their table, their exit codes, and how they complain
+ *
+ * The exit codes are those of timeout(1) and env(1), so that a script can tell covey's own failures from COMMAND's:
+ * 125 covey itself failed, 126 COMMAND cannot be executed, 127 COMMAND was not found.  The inspector's commands exit
+ * 1 when what they were asked about is not there.
+ */
+#ifndef COVEY_CMD_H
+#define COVEY_CMD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "covey.h"
+
+enum {
+	EXIT_ABSENT = 1,
+	EXIT_BUSY = 124,
+	EXIT_COVEY = 125,
+	EXIT_CANNOT = 126,
+	EXIT_MISSING = 127,
+};
+
+/* Each gets its own argv, with the subcommand's name in argv[0], and gives the exit status. */
+int cmd_run(int argc, char **argv);
+int cmd_ls(int argc, char **argv);
+int cmd_show(int argc, char **argv);
+int cmd_rm(int argc, char **argv);
+
+/* complain - "covey: " and a line on standard error; gives status back, to be returned. */
+__attribute__((format(printf, 2, 3))) int complain(int status, const char *format, ...);
+
+/* misuse - complain, show the usage, and give EXIT_COVEY. */
+__attribute__((format(printf, 2, 3))) int misuse(const char *usage, const char *format, ...);
+
+/* help - the usage on standard output; gives 0, or EXIT_COVEY when it could not be written. */
+int help(const char *usage);
+
+/* finish - flush standard output; gives status, or EXIT_COVEY when what was printed did not arrive. */
+int finish(int status);
+
+/* region_name - the region that -r gave (or NULL), else $COVEY_REGION, else this user's own. */
+const char *region_name(const char *given);
+
+/* What an inspector's command was asked: "covey CMD [-r R] [--json] [GROUP]". */
+struct inspection {
+	const char *region;
+	const char *group; /* NULL when the command takes none */
+	bool json;
+	covey *c;
+};
+
+/*
+ * inspect_begin - parse the options and attach read-only.
+ * gives 0, or 1 with the exit status in *status: help was asked for, or it was complained of what is wrong
+ */
+int inspect_begin(struct inspection *in, int argc, char **argv, const char *usage, bool takes_group, int *status);
+
+/* monotonic_now - CLOCK_MONOTONIC in nanoseconds, the clock of covey's deadlines and ages. */
+int64_t monotonic_now(void);
+
+#endif

@@ -1,0 +1,267 @@
+/*
+ * covey.c - the command: which subcommand is meant, and what all of them share
+ *
+ * The table below is the only list of subcommands: dispatch, help and the guess at a mistyped name all read it.
+ * Standard descriptors that the caller closed are opened on /dev/null first, so that no pipe or segment of covey's
+ * can land on 0, 1 or 2 and be taken for COMMAND's output.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cmd.h"
+
+struct subcommand {
+	const char *name;
+	int (*main)(int argc, char **argv);
+	const char *summary;
+};
+
+static const struct subcommand subcommands[] = {
+        {"run", cmd_run, "one caller runs a command, everyone who asks meanwhile gets its output and status"},
+        {"ls", cmd_ls, "list the groups that are led now"},
+        {"show", cmd_show, "show one group: its leader and who waits for it"},
+        {"rm", cmd_rm, "remove a region's name; attached processes go on"},
+};
+
+enum { SUBCOMMANDS = sizeof(subcommands) / sizeof(subcommands[0]), NAME_LIMIT = 32 };
+
+int complain(int status, const char *format, ...)
+{
+	va_list args;
+
+	fflush(stdout);
+	fputs("covey: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	return status;
+}
+
+int misuse(const char *usage, const char *format, ...)
+{
+	va_list args;
+
+	fputs("covey: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fprintf(stderr, "\n%s", usage);
+	return EXIT_COVEY;
+}
+
+int finish(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	return complain(EXIT_COVEY, "standard output: %s", strerror(errno));
+}
+
+int help(const char *usage)
+{
+	fputs(usage, stdout);
+	return finish(0);
+}
+
+const char *region_name(const char *given)
+{
+	static char own[32];
+	const char *name = given ? given : getenv("COVEY_REGION");
+
+	if (name && (given || name[0]))
+		return name;
+	snprintf(own, sizeof(own), "covey-%u", (unsigned)geteuid());
+	return own;
+}
+
+int64_t monotonic_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* ---------------------------------------------------------------------------- the inspector's common options */
+
+static int inspect_open(struct inspection *in)
+{
+	const struct covey_options options = {.flags = COVEY_INSPECT | COVEY_ATTACH_ONLY};
+	int error = covey_open(&in->c, in->region, &options);
+
+	if (error == 0)
+		return 0;
+	if (error == COVEY_ENOENT)
+		return complain(EXIT_ABSENT, "there is no region \"%s\"", in->region);
+	if (error == COVEY_ESYSTEM)
+		return complain(EXIT_ABSENT, "region \"%s\": %s", in->region, strerror(errno));
+	return complain(EXIT_ABSENT, "region \"%s\": %s", in->region, covey_strerror(error));
+}
+
+static int inspect_group(struct inspection *in, int argc, char **argv, const char *usage, bool takes_group)
+{
+	if (argc - optind > takes_group)
+		return misuse(usage, "%s: unexpected argument \"%s\"", argv[0], argv[optind + takes_group]);
+	if (!takes_group)
+		return 0;
+	if (optind == argc || argv[optind][0] == '\0')
+		return misuse(usage, "%s: which GROUP?", argv[0]);
+	if (strlen(argv[optind]) > COVEY_NAME_MAX)
+		return complain(EXIT_COVEY, "%s: GROUP is longer than %d bytes", argv[0], COVEY_NAME_MAX);
+	in->group = argv[optind];
+	return 0;
+}
+
+int inspect_begin(struct inspection *in, int argc, char **argv, const char *usage, bool takes_group, int *status)
+{
+	static const struct option options[] = {{"region", required_argument, NULL, 'r'},
+	        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+	const char *region = NULL;
+	int o;
+
+	*in = (struct inspection){.region = NULL};
+	opterr = 0;
+	while ((o = getopt_long(argc, argv, ":r:h", options, NULL)) != -1) {
+		switch (o) {
+		case 'r':
+			region = optarg;
+			break;
+		case 'j':
+			in->json = true;
+			break;
+		case 'h':
+			*status = help(usage);
+			return 1;
+		case ':':
+			*status = misuse(usage, "%s: %s needs a value", argv[0], argv[optind - 1]);
+			return 1;
+		default:
+			*status = misuse(usage, "%s: unknown option %s", argv[0], argv[optind - 1]);
+			return 1;
+		}
+	}
+	in->region = region_name(region);
+	*status = inspect_group(in, argc, argv, usage, takes_group);
+	if (*status == 0)
+		*status = inspect_open(in);
+	return *status != 0;
+}
+
+/* ------------------------------------------------------------------------------------------------ dispatch */
+
+static int overview(void)
+{
+	printf("usage: covey COMMAND [OPTION...]\n\n");
+	for (int i = 0; i < SUBCOMMANDS; i++)
+		printf("  %-6s %s\n", subcommands[i].name, subcommands[i].summary);
+	printf("\nEvery command takes -r REGION (else $COVEY_REGION, else a region of your own).\n"
+	       "\"covey COMMAND --help\" tells more.\n");
+	return finish(0);
+}
+
+static int smallest(int a, int b, int c)
+{
+	int low = a < b ? a : b;
+
+	return low < c ? low : c;
+}
+
+/* How many letters must be inserted, dropped or replaced to make one name of the other; two rows of Levenshtein's
+ * table.  Names longer than the table are not compared: they are nobody's slip of the finger. */
+static int distance(const char *a, const char *b)
+{
+	int row[NAME_LIMIT + 1], length = (int)strlen(b);
+
+	if (strlen(a) > NAME_LIMIT || length > NAME_LIMIT)
+		return NAME_LIMIT;
+	for (int j = 0; j <= length; j++)
+		row[j] = j;
+	for (int i = 1; a[i - 1]; i++) {
+		int diagonal = row[0];
+
+		row[0] = i;
+		for (int j = 1; j <= length; j++) {
+			int above = row[j];
+
+			row[j] = smallest(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
+			diagonal = above;
+		}
+	}
+	return row[length];
+}
+
+static const struct subcommand *nearest(const char *name)
+{
+	const struct subcommand *best = NULL;
+	int least = 3;
+
+	for (int i = 0; i < SUBCOMMANDS; i++) {
+		int d = distance(name, subcommands[i].name);
+
+		if (d < least && d < (int)strlen(subcommands[i].name)) {
+			least = d;
+			best = &subcommands[i];
+		}
+	}
+	return best;
+}
+
+static const struct subcommand *lookup(const char *name)
+{
+	for (int i = 0; i < SUBCOMMANDS; i++)
+		if (strcmp(subcommands[i].name, name) == 0)
+			return &subcommands[i];
+	return NULL;
+}
+
+static int unknown(const char *name)
+{
+	const struct subcommand *guess = nearest(name);
+
+	if (guess)
+		return complain(EXIT_COVEY, "\"%s\" is not a covey command; did you mean \"%s\"?", name, guess->name);
+	return complain(EXIT_COVEY, "\"%s\" is not a covey command; \"covey help\" lists them", name);
+}
+
+static int dispatch(int argc, char **argv)
+{
+	static char ask[] = "--help";
+	const struct subcommand *chosen = lookup(argv[0]);
+
+	if (chosen)
+		return chosen->main(argc, argv);
+	if (strcmp(argv[0], "--version") == 0) {
+		puts("covey " COVEY_VERSION);
+		return finish(0);
+	}
+	if (strcmp(argv[0], "help") != 0 && strcmp(argv[0], "--help") != 0 && strcmp(argv[0], "-h") != 0)
+		return unknown(argv[0]);
+	if (argc == 1)
+		return overview();
+	chosen = lookup(argv[1]);
+	return chosen ? chosen->main(2, (char *[]){argv[1], ask, NULL}) : unknown(argv[1]);
+}
+
+static void standard_descriptors(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			_exit(EXIT_COVEY);
+}
+
+int main(int argc, char **argv)
+{
+	standard_descriptors();
+	if (argc < 2) {
+		fputs("usage: covey COMMAND [OPTION...]; \"covey help\" lists the commands\n", stderr);
+		return EXIT_COVEY;
+	}
+	return dispatch(argc - 1, argv + 1);
+}

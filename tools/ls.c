@@ -1,0 +1,139 @@
+/*
+ * ls.c - "covey ls": the groups that are led now
+ *
+ * The region is mapped read-only and takes no slot, so looking disturbs nobody.  Each line is true of its group at one
+ * instant; the list as a whole is not, because nothing stops for it.  The views are copied first, so that printing to a
+ * slow terminal does not stretch the walk, and come out oldest first.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "print.h"
+
+static const char usage[] =
+        "usage: covey ls [-r REGION] [--json]\n"
+        "\n"
+        "List the groups that are led now, oldest first: the group, its leader's pid and command, the\n"
+        "generation of this execution, its age, and how many wait for it.  A leader marked with a\n"
+        "cross (+) is dead and nobody took over yet.\n"
+        "\n"
+        "  -r, --region REGION   the region; else $COVEY_REGION, else one of your own\n"
+        "      --json            as JSON; \"name_hex\" has the group's bytes where \"group\" cannot\n"
+        "  -h, --help            this text\n"
+        "\n"
+        "Exits 1 when there is no such region.\n";
+
+enum { WIDEST = 48 };
+
+struct list {
+	struct covey_group_view *views; /* each owns its name */
+	size_t size, room;
+	bool exhausted;
+};
+
+static bool make_room(struct list *list)
+{
+	size_t room = list->room ? 2 * list->room : 64;
+	struct covey_group_view *views;
+
+	if (list->size < list->room)
+		return true;
+	views = realloc(list->views, room * sizeof(*views));
+	if (!views)
+		return false;
+	list->views = views;
+	list->room = room;
+	return true;
+}
+
+static int keep(void *context, const struct covey_group_view *view)
+{
+	struct list *list = context;
+	void *name = make_room(list) ? malloc(view->size) : NULL;
+
+	list->exhausted = !name;
+	if (!name)
+		return 1;
+	list->views[list->size] = *view;
+	list->views[list->size++].name = memcpy(name, view->name, view->size);
+	return 0;
+}
+
+static int by_age(const void *a, const void *b)
+{
+	const struct covey_group_view *x = a, *y = b;
+
+	return (x->info.since > y->info.since) - (x->info.since < y->info.since);
+}
+
+static void print_row(const struct covey_group_view *v)
+{
+	int columns = print_name(v->name, v->size);
+
+	printf("%*s %7d%c ", columns < WIDEST ? WIDEST - columns : 0, "", (int)v->info.pid,
+	        v->leader_alive ? ' ' : '+');
+	printf("%-15.15s %10" PRIu64 " ", v->command, v->info.generation);
+	print_age(v->info.since, 8);
+	printf(" %7" PRIu32 "\n", v->info.waiters);
+}
+
+static void print_table(const struct list *list)
+{
+	printf("%-*s %7s  %-15s %10s %8s %7s\n", WIDEST, "GROUP", "PID", "COMMAND", "GENERATION", "AGE", "WAITERS");
+	for (size_t i = 0; i < list->size; i++)
+		print_row(&list->views[i]);
+}
+
+static void print_object(const struct covey_group_view *v)
+{
+	printf("{");
+	print_json_name(v->name, v->size);
+	printf(", \"pid\": %d, \"alive\": %s, \"command\": ", (int)v->info.pid, v->leader_alive ? "true" : "false");
+	print_json(v->command, strnlen(v->command, sizeof(v->command)));
+	printf(", \"generation\": %" PRIu64 ", \"age\": %.3f, \"waiters\": %" PRIu32 "}", v->info.generation,
+	        age_seconds(v->info.since), v->info.waiters);
+}
+
+static void print_array(const char *region, const struct list *list)
+{
+	printf("{\"region\": ");
+	print_json_text(region);
+	printf(", \"groups\": [");
+	for (size_t i = 0; i < list->size; i++) {
+		printf("%s\n  ", i ? "," : "");
+		print_object(&list->views[i]);
+	}
+	printf("%s]}\n", list->size ? "\n" : "");
+}
+
+static void list_free(struct list *list)
+{
+	for (size_t i = 0; i < list->size; i++)
+		free((void *)(uintptr_t)list->views[i].name);
+	free(list->views);
+}
+
+int cmd_ls(int argc, char **argv)
+{
+	struct inspection in;
+	struct list list = {.size = 0};
+	int status, n;
+
+	if (inspect_begin(&in, argc, argv, usage, false, &status))
+		return status;
+	n = covey_each_group(in.c, keep, &list);
+	covey_close(in.c);
+	if (list.size)
+		qsort(list.views, list.size, sizeof(*list.views), by_age);
+	if (in.json)
+		print_array(in.region, &list);
+	else
+		print_table(&list);
+	list_free(&list);
+	if (n < 0)
+		return complain(EXIT_ABSENT, "region \"%s\": %s", in.region, covey_strerror(n));
+	return list.exhausted ? complain(EXIT_ABSENT, "out of memory: the list is cut short") : finish(0);
+}

@@ -1,0 +1,82 @@
+/*
+ * nest.c - a command must not wait for itself
+ *
+ * "covey run K -- sh -c 'covey run K -- ...'" would wait for ever: the inner call waits for the outer's result, and
+ * the outer for the inner to end.  The library tells a thread that waits for itself; here the one who waits is another
+ * process, a descendant of COMMAND.  So COMMAND inherits, in $COVEY_LEADS, the executions that it works for, as
+ * "DIGEST.GENERATION" joined by ':', outermost first.
+ *
+ * The generation makes this exact.  A daemon that COMMAND left behind inherits the list too, but the execution it names
+ * is over, the group's generation has grown, and the daemon may ask for the group like anyone else.  The digest is the
+ * library's own cryptographic one, cut to 128 bits; padding the region's name takes it past the length up to which the
+ * library would use the bytes themselves.  An entry takes at most 50 bytes and the kernel allows a variable 128 KiB, so
+ * some 2,600 levels fit; beyond, COMMAND cannot be executed ("Argument list too long"), which is an error, not a hang.
+ *
+ * What this does not see: two commands that wait for each other's groups, each through a child of its own.  -t ends
+ * such a wait.
+ */
+#include "nest.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "covey.h"
+
+static const char variable[] = "COVEY_LEADS";
+
+void nest_digest(char digest[DIGEST_SIZE], const char *region, const char *key, size_t key_size)
+{
+	char base[256] = {0};
+	struct covey_name name;
+	const size_t bytes = (DIGEST_SIZE - 1) / 2;
+
+	strncpy(base, region + (region[0] == '/'), sizeof(base) - 1);
+	if (covey_default_grouper(
+	            (struct covey_bytes){base, sizeof(base)}, (struct covey_bytes){key, key_size}, NULL, &name) < 0 ||
+	        name.size < bytes)
+		abort(); /* the arguments are in range, and a digest has 256 bits at least */
+	for (size_t i = 0; i < bytes; i++)
+		snprintf(digest + 2 * i, 3, "%02x", name.data[name.size - bytes + i]);
+}
+
+static void entry_of(char entry[64], const char *digest, uint64_t generation)
+{
+	snprintf(entry, 64, "%s.%" PRIx64, digest, generation);
+}
+
+bool nest_inside(const char *digest, uint64_t generation)
+{
+	const char *list = getenv(variable);
+	char entry[64];
+	size_t length;
+
+	entry_of(entry, digest, generation);
+	length = strlen(entry);
+	while (list && *list) {
+		size_t span = strcspn(list, ":");
+
+		if (span == length && memcmp(list, entry, length) == 0)
+			return true;
+		list += span + (list[span] == ':');
+	}
+	return false;
+}
+
+int nest_enter(const char *digest, uint64_t generation)
+{
+	const char *outer = getenv(variable);
+	char entry[64], *list;
+	int error;
+
+	entry_of(entry, digest, generation);
+	if (!outer || !*outer)
+		return setenv(variable, entry, 1);
+	if (asprintf(&list, "%s:%s", outer, entry) < 0)
+		return -1;
+	error = setenv(variable, list, 1);
+	free(list);
+	return error;
+}

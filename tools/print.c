@@ -1,0 +1,124 @@
+/*
+ * print.c - names that may hold any byte, for people and for programs
+ *
+ * A group's name is bytes: it may hold newlines, terminal controls or half a character.  What goes to a terminal must
+ * not steer it, so only complete and printable UTF-8 passes as it is.  The decoder is strict: no overlong forms, no
+ * surrogates, nothing past U+10FFFF; and the C1 controls and the marks that turn the direction of writing count as not
+ * printable.
+ */
+#include "print.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd.h"
+
+/* How many bytes the UTF-8 character at s takes, and which it is; 0 when it is none. */
+static size_t character(const unsigned char *s, size_t left, uint32_t *code)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t size = s[0] < 0x80 ? 1 : s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+
+	*code = size == 1 ? s[0] : s[0] & (0x7fu >> size);
+	if (s[0] >= 0xf8 || (s[0] & 0xc0) == 0x80 || size > left)
+		return 0;
+	for (size_t i = 1; i < size; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		*code = *code << 6 | (s[i] & 0x3f);
+	}
+	return *code < least[size] || *code > 0x10ffff || (*code >= 0xd800 && *code < 0xe000) ? 0 : size;
+}
+
+static bool printable(uint32_t code)
+{
+	return code >= 0x20 && code != 0x7f && (code < 0x80 || code >= 0xa0) && (code < 0x200b || code > 0x200f) &&
+	       (code < 0x2028 || code > 0x202e) && (code < 0x2066 || code > 0x2069) && code != 0xfeff;
+}
+
+int print_name(const void *name, size_t size)
+{
+	const unsigned char *s = name;
+	int columns = 0;
+
+	for (size_t i = 0; i < size;) {
+		uint32_t code;
+		size_t n = character(s + i, size - i, &code);
+
+		if (n == 0 || !printable(code)) {
+			for (size_t end = i + (n ? n : 1); i < end; i++)
+				columns += printf("\\x%02x", s[i]);
+		} else if (code == '\\') {
+			columns += printf("\\\\");
+			i++;
+		} else {
+			fwrite(s + i, 1, n, stdout);
+			columns++;
+			i += n;
+		}
+	}
+	return columns;
+}
+
+void print_json(const void *name, size_t size)
+{
+	const unsigned char *s = name;
+
+	putchar('"');
+	for (size_t i = 0; i < size;) {
+		uint32_t code;
+		size_t n = character(s + i, size - i, &code);
+
+		if (n == 0 || code < 0x20 || code == 0x7f)
+			printf("\\u%04x", s[i]);
+		else if (code == '"' || code == '\\')
+			printf("\\%c", (int)code);
+		else
+			fwrite(s + i, 1, n, stdout);
+		i += n ? n : 1;
+	}
+	putchar('"');
+}
+
+void print_json_text(const char *text)
+{
+	print_json(text, strlen(text));
+}
+
+void print_json_name(const void *name, size_t size)
+{
+	const unsigned char *s = name;
+
+	printf("\"group\": ");
+	print_json(name, size);
+	printf(", \"name_hex\": \"");
+	for (size_t i = 0; i < size; i++)
+		printf("%02x", s[i]);
+	putchar('"');
+}
+
+double age_seconds(int64_t since)
+{
+	int64_t age = monotonic_now() - since;
+
+	return age < 0 ? 0 : (double)age / 1e9;
+}
+
+void print_age(int64_t since, int width)
+{
+	double seconds = age_seconds(since);
+	int64_t whole = (int64_t)seconds;
+	char text[48];
+
+	if (whole < 60)
+		snprintf(text, sizeof(text), "%.1fs", seconds);
+	else if (whole < 3600)
+		snprintf(text, sizeof(text), "%" PRId64 "m%02ds", whole / 60, (int)(whole % 60));
+	else if (whole < 86400)
+		snprintf(text, sizeof(text), "%" PRId64 "h%02dm", whole / 3600, (int)(whole / 60 % 60));
+	else
+		snprintf(text, sizeof(text), "%" PRId64 "d%02dh", whole / 86400, (int)(whole / 3600 % 24));
+	printf("%*s", width, text);
+}

@@ -1,0 +1,25 @@
+/* print.h - names that may hold any byte, for people and for programs: see print.c */
+#ifndef COVEY_PRINT_H
+#define COVEY_PRINT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* print_name - for people: UTF-8 as it is, all else as \xHH, a backslash doubled.  Gives the columns it took. */
+int print_name(const void *name, size_t size);
+
+/* print_json - a JSON string.  Bytes that are no UTF-8 become \u00HH, so that the string shows them but does not tell
+ * them from the character U+00HH: programs that need the very bytes read the "name_hex" beside it. */
+void print_json(const void *name, size_t size);
+void print_json_text(const char *text);
+
+/* print_json_name - the two fields of a group's name: "group": "...", "name_hex": "..." */
+void print_json_name(const void *name, size_t size);
+
+/* print_age - seconds since then, such as 0.3s, 12.0s, 5m03s, 2h07m, 3d04h; at least width columns. */
+void print_age(int64_t since, int width);
+
+/* age_seconds - the same as a number. */
+double age_seconds(int64_t since);
+
+#endif
