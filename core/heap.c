@@ -3,7 +3,12 @@
  */
 #include "heap.h"
 
+#include "race.h"
 #include "seat.h"
+
+#ifdef CV_TSAN
+char cv_race_places[1 << 16];
+#endif
 
 enum chunk_state {
 	CHUNK_FREE = 0,
@@ -247,8 +252,11 @@ static bool block_claim(struct cv_arena *a, uint32_t seat, uint32_t ref)
 	_Atomic uint64_t *word = cv_heap_word(a, ref);
 	uint64_t w = atomic_load_explicit(word, memory_order_relaxed);
 
-	return cv_word_state(w) == CV_FREE &&
-	       atomic_compare_exchange_strong(word, &w, cv_word(CV_PRIVATE, seat, cv_word_gen(w) + 1));
+	if (cv_word_state(w) != CV_FREE ||
+		!atomic_compare_exchange_strong(word, &w, cv_word(CV_PRIVATE, seat, cv_word_gen(w) + 1)))
+		return false;
+	cv_race_acquire(a, word);
+	return true;
 }
 
 static void block_unclaim(struct cv_arena *a, uint32_t ref)
@@ -256,6 +264,7 @@ static void block_unclaim(struct cv_arena *a, uint32_t ref)
 	_Atomic uint64_t *word = cv_heap_word(a, ref);
 	uint64_t w = atomic_load_explicit(word, memory_order_relaxed); /* private to us */
 
+	cv_race_release(a, word);
 	atomic_store(word, cv_word(CV_FREE, 0, cv_word_gen(w)));
 }
 
@@ -384,6 +393,7 @@ void cv_heap_hold(struct cv_arena *a, uint32_t seat, uint32_t ref)
 	uint64_t w = atomic_load_explicit(word, memory_order_relaxed);
 
 	(void)seat;
+	cv_race_release(a, word);
 	atomic_store_explicit(word, cv_word(CV_IDLE, 0, cv_word_gen(w)), memory_order_release);
 }
 
@@ -394,8 +404,10 @@ void cv_heap_try_free(struct cv_arena *a, uint32_t seat, uint32_t ref)
 
 	if (cv_word_state(w) != CV_RETIRED || cv_seat_pinned(a, ref, seat))
 		return;
-	if (atomic_compare_exchange_strong(word, &w, cv_word(CV_PRIVATE, seat, cv_word_gen(w))))
-		cv_heap_free(a, seat, ref);
+	if (!atomic_compare_exchange_strong(word, &w, cv_word(CV_PRIVATE, seat, cv_word_gen(w))))
+		return;
+	cv_race_acquire(a, word);
+	cv_heap_free(a, seat, ref);
 }
 
 void cv_heap_retire(struct cv_arena *a, uint32_t seat, uint32_t ref)
@@ -405,6 +417,7 @@ void cv_heap_retire(struct cv_arena *a, uint32_t seat, uint32_t ref)
 
 	if (cv_word_state(w) != CV_PRIVATE && cv_word_state(w) != CV_IDLE)
 		return;
+	cv_race_release(a, word);
 	/* seq_cst: store RETIRED, then look for pins; who unpins does the reverse */
 	if (atomic_compare_exchange_strong(word, &w, cv_word(CV_RETIRED, 0, cv_word_gen(w))))
 		cv_heap_try_free(a, seat, ref);

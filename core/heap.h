@@ -47,7 +47,7 @@ struct cv_block {
 	uint32_t node;
 	uint32_t request_size; /* the request comes first, padded to 16 bytes, then the payload */
 	int32_t code;
-	uint32_t error;
+	uint32_t tag; /* of the library above: two flags, and who wrote it */
 };
 static_assert(sizeof(struct cv_block) == 32, "payload stays aligned to 16");
 

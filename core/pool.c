@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "race.h"
 #include "seat.h"
 
 #define FRESH_BATCH 4 /* nodes whose first use a thread reserves at once; others still find them by the clock */
@@ -162,6 +163,7 @@ uint64_t cv_pool_refresh(struct cv_arena *a, uint32_t seat, uint32_t node)
 
 	if (cv_word_state(own) == CV_PRIVATE || gen <= floor) {
 		gen = (gen > floor ? gen : floor) + 1;
+		cv_race_release(a, &n->own);
 		/* release: whoever sees LEADING sees the contents */
 		atomic_store_explicit(&n->own, cv_word(CV_LEADING, seat, gen), memory_order_release);
 	}

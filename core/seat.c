@@ -6,6 +6,8 @@
  */
 #include "seat.h"
 
+#include "race.h"
+
 static void raise_high(struct cv_arena *a, uint32_t seat)
 {
 	uint32_t high = atomic_load_explicit(&a->globals->seat_high, memory_order_relaxed);
@@ -44,6 +46,7 @@ uint64_t cv_seat_post(struct cv_arena *a, uint32_t seat, uint64_t key)
 	uint64_t posted = cv_seat_word(CV_SEAT_WAITING, cv_seat_seq(old) + 1, 0);
 
 	atomic_store_explicit(&s->key, key, memory_order_relaxed); /* published by the store below */
+	cv_race_release(a, &s->word);
 	/* seq_cst: first half of "post, then look at the group"; the leader's is "end the execution, then scan" */
 	atomic_store(&s->word, posted);
 	return posted;
@@ -65,6 +68,7 @@ void cv_seat_settle(struct cv_arena *a, uint32_t seat)
 	struct cv_seat *s = &a->seats[seat];
 	uint64_t w = atomic_load_explicit(&s->word, memory_order_relaxed);
 
+	cv_race_release(a, &s->pins);
 	/* seq_cst: a loan was stored before; a freeing scan that misses the word must see the loan */
 	atomic_store(&s->word, cv_seat_word(CV_SEAT_QUIET, cv_seat_seq(w), 0));
 }
@@ -74,11 +78,13 @@ bool cv_seat_waits(struct cv_arena *a, uint32_t seat, uint64_t key, uint64_t *wo
 	struct cv_seat *s = &a->seats[seat];
 
 	*word = atomic_load(&s->word); /* seq_cst: the leader's half of cv_seat_post()'s pair */
+	cv_race_acquire(a, &s->word);
 	return cv_seat_state(*word) == CV_SEAT_WAITING && atomic_load_explicit(&s->key, memory_order_relaxed) == key;
 }
 
 bool cv_seat_answer(struct cv_arena *a, uint32_t seat, uint64_t word, enum cv_seat_state answer, uint32_t block)
 {
+	cv_race_release(a, &a->seats[seat].word);
 	/* seq_cst: releases the block's bytes to the waiter, and orders the pin before a later retirement */
 	return atomic_compare_exchange_strong(
 		&a->seats[seat].word, &word, cv_seat_word(answer, cv_seat_seq(word), block));
@@ -113,6 +119,7 @@ void cv_seat_pin(struct cv_arena *a, uint32_t seat, enum cv_pin which, uint32_t 
 
 void cv_seat_unpin(struct cv_arena *a, uint32_t seat, enum cv_pin which)
 {
+	cv_race_release(a, &a->seats[seat].pins);
 	atomic_store(&a->seats[seat].pins[which], 0); /* seq_cst: after the swap that the pin covered */
 }
 
@@ -182,8 +189,10 @@ bool cv_seat_pinned(struct cv_arena *a, uint32_t block, uint32_t near)
 	for (uint32_t i = 0; i < keepers; i++)
 		if (seat_pins(&a->seats[cv_seat_of_keeper(a, i)], block))
 			return true;
-	for (uint32_t i = 1; i <= high; i++)
+	for (uint32_t i = 1; i <= high; i++) {
 		if (seat_holds(&a->seats[i], block))
 			return true;
+		cv_race_acquire(a, &a->seats[i].pins); /* whoever let go had done with the bytes */
+	}
 	return false;
 }

@@ -4,6 +4,7 @@
 #include "table.h"
 
 #include "heap.h"
+#include "race.h"
 #include "seat.h"
 
 /* One node as a reader saw it, at one instant. */
@@ -52,6 +53,7 @@ static bool long_name_use(
 	/* validate after pinning: while the node is not EVICTING its block is not retired, and then not freed */
 	good = in_table(atomic_load(&n->own)) && cv_word_state(atomic_load(&n->own)) != CV_EVICTING &&
 	       cv_next_incarnation(atomic_load(&n->next)) == cv_next_incarnation(v->next);
+	cv_race_acquire(a, &n->own);
 	b = good ? cv_heap_at(a, ref) : NULL;
 	good = b != NULL && size <= cv_heap_room(a, ref);
 	if (good && want != NULL)

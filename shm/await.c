@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "race.h"
 #include "spin.h"
 
 #define ASLEEP (-100) /* inside this file: no answer yet */
@@ -102,13 +103,16 @@ static int take_block(struct wait *w, uint32_t ref)
 	struct covey_result *out = w->out;
 	int loan, r;
 
+	cv_race_acquire(a, &w->seat->word);
+
 	if (b == NULL || !cv_heap_payload(a, ref, &request, &data))
 		return COVEY_ECORRUPT;
 	out->data = data;
 	out->size = b->size;
 	out->code = b->code;
 	out->generation = b->generation;
-	r = b->error & COVEY_FLAG_ERROR ? COVEY_ERROR : COVEY_OK;
+	out->pid = (pid_t)(b->tag >> COVEY_TAG_PID_SHIFT); /* perhaps a successor of the one we began to wait for */
+	r = b->tag & COVEY_TAG_ERROR ? COVEY_ERROR : COVEY_OK;
 	loan = cv_seat_lend(a, w->t->seat, ref);
 	if (loan < 0)
 		return copy_out(out) == 0 ? r : COVEY_ESYSTEM;
@@ -350,6 +354,7 @@ static void loan_end(covey *c, struct covey_thread *t, const struct covey_result
 	/* In the child of a fork the loan is its parent's. */
 	if (seat == 0 || seat > c->arena.seat_count || cv_seat_owner(&c->arena, seat) != c->slot + 1)
 		return;
+	cv_race_release(&c->arena, &c->arena.seats[seat].pins);
 	/* seq_cst: let go, then look whether it is for us to free; who retires it does the reverse */
 	if (atomic_compare_exchange_strong(&c->arena.seats[seat].loans[result->loan_seat % CV_LOANS], &block, 0))
 		cv_heap_try_free(&c->arena, t->seat, result->loan);

@@ -75,8 +75,10 @@ static inline void covey_thread_unled(struct covey_thread *t, uint32_t seat)
 
 /* ---- publish.c: the end of an execution */
 
-#define COVEY_FLAG_ERROR 1u  /* of a block: the leader's own error */
-#define COVEY_FLAG_ANYONE 2u /* of a block: answers whatever was asked */
+/* The tag of a block: two flags, and above them the pid of the leader who made it. */
+#define COVEY_TAG_ERROR 1u  /* the leader's own error */
+#define COVEY_TAG_ANYONE 2u /* answers whatever was asked */
+#define COVEY_TAG_PID_SHIFT 2
 
 /* A block with this reply for this request, PRIVATE to seat; 0 when the region is full. */
 uint32_t covey_block_make(covey *c, struct covey_thread *t, const struct covey_lead *lead, const void *request,

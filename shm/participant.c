@@ -84,6 +84,7 @@ struct robust {
 	/* as far apart as the words that they stand for */
 	_Alignas(16) unsigned char nodes[COVEY_LIFE_WORDS][COVEY_LIFE_STRIDE * sizeof(uint32_t)];
 };
+_Static_assert(sizeof(struct robust) <= sizeof(((struct covey_keeper *)0)->robust), "the keeper has room for it");
 _Static_assert(sizeof(struct robust_list) <= COVEY_LIFE_STRIDE * sizeof(uint32_t), "a list node fits its stride");
 
 static struct robust_list *robust_node(struct robust *r, int i)
@@ -158,15 +159,12 @@ static void keeper_sleep(covey *c, uint32_t bell, int64_t retry)
 static void *keeper_run(void *argument)
 {
 	covey *c = argument;
-	struct robust *robust = calloc(1, sizeof(*robust));
+	struct robust *robust = (struct robust *)(void *)c->keeper.robust;
 	int64_t retry = 0;
 	int left = 0;
 
 	prctl(PR_SET_NAME, "covey-keeper");
-	if (robust == NULL)
-		atomic_store(&c->keeper.ready, -ENOMEM);
-	else
-		life_begin(c, robust);
+	life_begin(c, robust);
 	cv_kernel.wake((_Atomic uint32_t *)(void *)&c->keeper.ready, INT_MAX);
 	while (atomic_load(&c->keeper.ready) > 0) {
 		uint32_t bell = atomic_load(&c->keeper.bell);
@@ -179,9 +177,8 @@ static void *keeper_run(void *argument)
 		retry = left == 0 ? 0 : retry == 0 ? REAP_RETRY_MIN_NS : retry * 2;
 		keeper_sleep(c, bell, retry < REAP_RETRY_MAX_NS ? retry : REAP_RETRY_MAX_NS);
 	}
-	if (robust != NULL && atomic_load(&c->keeper.ready) > 0)
+	if (atomic_load(&c->keeper.ready) > 0)
 		life_end(c, robust);
-	free(robust);
 	return NULL;
 }
 

@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "race.h"
 
 /* The outcome word: generation 36 bits, block 28 bits. */
 #define OUTCOME_GEN_MASK ((UINT64_C(1) << 36) - 1)
@@ -77,11 +78,12 @@ uint32_t covey_block_make(covey *c, struct covey_thread *t, const struct covey_l
 		.node = lead->node,
 		.request_size = (uint32_t)request_size,
 		.code = reply->code,
-		.error = (reply->error != 0 ? COVEY_FLAG_ERROR : 0) | (request == NULL ? COVEY_FLAG_ANYONE : 0),
+		.tag = (uint32_t)c->pid << COVEY_TAG_PID_SHIFT | (reply->error != 0 ? COVEY_TAG_ERROR : 0) |
+		       (request == NULL ? COVEY_TAG_ANYONE : 0),
 	};
 	if (request_size != 0)
 		memcpy(b + 1, request, request_size);
-	if (reply->size != 0 && reply->data != NULL)
+	if (reply->size != 0 && reply->data != NULL) /* a room is filled by the leader */
 		memcpy((unsigned char *)(b + 1) + skip, reply->data, reply->size);
 	return ref;
 }
@@ -108,7 +110,7 @@ static bool delivery_open(covey *c, struct delivery *d)
 		d->block = 0;
 		return d->block == 0;
 	}
-	d->anyone = (b->error & COVEY_FLAG_ANYONE) != 0;
+	d->anyone = (b->tag & COVEY_TAG_ANYONE) != 0;
 	d->request_size = b->request_size;
 	return true;
 }
@@ -153,6 +155,7 @@ int covey_finish(covey *c, uint32_t seat, uint32_t node, uint64_t own)
 	if (helping)
 		cv_seat_pin(&c->arena, seat, CV_PIN_RESULT, d.block);
 	if (atomic_load(&n->own) == own) {
+		cv_race_acquire(&c->arena, &n->own);
 		delivery_open(c, &d);
 		answered = deliver(c, &d);
 		covey_ring(c, node);
@@ -187,6 +190,7 @@ static int end_before_waiters(covey *c, struct covey_thread *t, const struct cov
 		if (!cv_word_is(own, CV_LEADING, lead->seat, lead->generation))
 			return COVEY_EFENCED;
 	} while (!atomic_compare_exchange_strong(&n->outcome, &outcome, outcome_word(lead->generation, block)));
+	cv_race_release(&c->arena, &n->own);
 	if (!atomic_compare_exchange_strong(&n->own, &own, published))
 		return COVEY_EFENCED; /* the waiters' bit was set already, so it can only have been a new leader */
 	covey_thread_unled(t, lead->seat);
@@ -205,6 +209,16 @@ int covey_end(covey *c, struct covey_thread *t, const struct covey_lead *lead, u
 		if (end_alone(c, t, lead, &own) == 0)
 			return 0;
 	}
+}
+
+static bool request_valid(const void *request, size_t size)
+{
+	return (request != NULL || size == 0) && size <= UINT32_MAX - 64;
+}
+
+static bool reply_valid(const struct covey_reply *reply)
+{
+	return reply != NULL && (reply->data != NULL || reply->size == 0 || reply->room != 0);
 }
 
 static bool lead_valid(const covey *c, const struct covey_lead *lead)
@@ -257,7 +271,7 @@ static int block_for(covey *c, struct covey_thread *t, const struct covey_lead *
 	if (b != NULL) {
 		b->size = reply->size < b->size ? reply->size : b->size;
 		b->code = reply->code;
-		b->error = (b->error & COVEY_FLAG_ANYONE) | (reply->error != 0 ? COVEY_FLAG_ERROR : 0);
+		b->tag = (b->tag & ~COVEY_TAG_ERROR) | (reply->error != 0 ? COVEY_TAG_ERROR : 0);
 		*block = reply->room;
 		return 0;
 	}
@@ -274,9 +288,9 @@ static int publish(covey *c, struct covey_thread *t, const struct covey_lead *le
 	uint32_t block;
 	int r, full;
 
-	if (request_size > UINT32_MAX || !covey_leading(c, lead)) {
+	if (!request_valid(request, request_size) || !reply_valid(reply) || !covey_leading(c, lead)) {
 		covey_room_free(c, reply->room);
-		return request_size > UINT32_MAX ? COVEY_EINVAL : COVEY_EFENCED;
+		return covey_leading(c, lead) ? COVEY_EINVAL : COVEY_EFENCED;
 	}
 	full = block_for(c, t, lead, request, request_size, reply, &block);
 	r = covey_end(c, t, lead, block);
@@ -354,7 +368,7 @@ static int notify(covey *c, const struct covey_lead *lead, const struct covey_re
 
 	if (t == NULL)
 		return error;
-	if (!lead_valid(c, lead) || reply == NULL)
+	if (!lead_valid(c, lead) || !reply_valid(reply))
 		return COVEY_EINVAL;
 	if (!covey_leading(c, lead)) {
 		covey_room_free(c, reply->room);
@@ -371,6 +385,8 @@ int covey_notify(covey *c, const struct covey_lead *lead, const void *request, s
 {
 	struct wanted w = {.request = request, .size = request_size};
 
+	if (!request_valid(request, request_size))
+		return COVEY_EINVAL;
 	return notify(c, lead, reply, pick_equal, &w);
 }
 
@@ -429,7 +445,7 @@ int covey_room(covey *c, const struct covey_lead *lead, const void *request, siz
 
 	if (t == NULL)
 		return error;
-	if (!lead_valid(c, lead) || data == NULL || room == NULL || request_size > UINT32_MAX)
+	if (!lead_valid(c, lead) || data == NULL || room == NULL || !request_valid(request, request_size))
 		return COVEY_EINVAL;
 	if (!covey_leading(c, lead))
 		return COVEY_EFENCED;

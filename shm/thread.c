@@ -207,8 +207,10 @@ void covey_threads_forget(covey *c)
 	pthread_mutex_lock(&registry);
 	for (struct slab *s = slabs; s != NULL; s = s->next)
 		for (int i = 0; i < SLAB_THREADS; i++)
-			if (s->threads[i].c == c)
-				s->threads[i].c = NULL;
+			if (s->threads[i].c == c) {
+				free(s->threads[i].request);
+				s->threads[i] = (struct covey_thread){0};
+			}
 	pthread_mutex_unlock(&registry);
 }
 

@@ -51,6 +51,7 @@ covey *world_open(void)
 pid_t world_spawn(int (*work)(void *context), void *context)
 {
 	pid_t child;
+	int status;
 
 	fflush(NULL);
 	child = fork();
@@ -58,7 +59,9 @@ pid_t world_spawn(int (*work)(void *context), void *context)
 	if (child != 0)
 		return child;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	exit(work(context));
+	status = work(context);
+	fflush(NULL);
+	_exit(status); /* not exit(): what the parent's other threads owned would be reported as leaked */
 }
 
 int world_join(pid_t child)
