@@ -7,10 +7,7 @@
 #ifndef BENCH_COVEY_TABLE_H
 #define BENCH_COVEY_TABLE_H
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wshadow" /* covey_usage names a struct and a function, as stat does */
 #include <covey.h>
-#pragma GCC diagnostic pop
 #include <stdexcept>
 #include <string>
 #include <unistd.h>

@@ -182,9 +182,8 @@ const char *const p6_note = "N processes, all asleep in the kernel; 64 bytes. Ag
                             "that sleep on one word and\n"
                             "read the same bytes. Medians (p50) of each repetition's rounds, and their p99.";
 const char *const p6_reason = "a waiter sleeps on several words at once (its answer, the group's bell, its leader's "
-                              "life). futex_waitv on four of\n"
-                              "them costs about a twelfth more than FUTEX_WAIT on one, without any covey; the rest is "
-                              "each waiter taking its answer.";
+                              "life), which costs the kernel\n"
+                              "more than one word does, and each waiter then takes its answer by itself.";
 const char *const p10_note = "The finds go through all of them in an order without locality.";
 const char *const p10_reason = "with a million groups each step to another node or bucket is a cache miss, and "
                                "evicting an idle node for a fresh\n"
@@ -265,6 +264,8 @@ Verdict judge(const Summary &first, const Summary &peer, Bar bar, double limit, 
 		return v;
 	v.bar_text = (faster ? "≥ " : "≤ ") + format("%.3g", limit);
 	v.met = faster ? v.ratio >= limit : v.ratio <= limit;
+	if (!v.met && format("%.2f", v.ratio) == format("%.2f", limit))
+		v.ratio_text = format("%.4f x", v.ratio) + (inverse ? " faster" : more_is_better ? "" : " the time");
 	return v;
 }
 

@@ -39,8 +39,12 @@ static bool claim_free(struct cv_arena *a, uint32_t seat, uint32_t node, uint64_
 
 static void drop_long_name(struct cv_arena *a, uint32_t seat, uint32_t node)
 {
-	uint32_t ref = atomic_exchange(&a->nodes[node].long_name, 0);
+	/* relaxed: it changes only under the node's owner, who is the caller; mostly there is none, and then no locked
+	 * instruction is spent on it */
+	uint32_t ref = atomic_load_explicit(&a->nodes[node].long_name, memory_order_relaxed);
 
+	if (ref != 0)
+		ref = atomic_exchange(&a->nodes[node].long_name, 0);
 	if (ref != 0)
 		cv_heap_retire(a, seat, ref);
 }
@@ -55,16 +59,19 @@ int cv_pool_evict(struct cv_arena *a, uint32_t seat, uint32_t node)
 	if (r != 0)
 		return r;
 	drop_long_name(a, seat, node);
-	atomic_store(&a->nodes[node].own, cv_word(CV_PRIVATE, seat, cv_word_gen(own)));
+	/* release: whoever sees PRIVATE sees that the node is out of its chain */
+	atomic_store_explicit(&a->nodes[node].own, cv_word(CV_PRIVATE, seat, cv_word_gen(own)), memory_order_release);
 	return 0;
 }
 
-static bool claim_idle(struct cv_arena *a, uint32_t seat, uint32_t node, uint64_t own)
+/* 1 evicted, 0 not idle, CV_ECORRUPT. */
+static int claim_idle(struct cv_arena *a, uint32_t seat, uint32_t node, uint64_t own)
 {
-	return cv_word_state(own) == CV_IDLE &&
-	       atomic_compare_exchange_strong(
-		       &a->nodes[node].own, &own, cv_word(CV_EVICTING, seat, cv_word_gen(own))) &&
-	       cv_pool_evict(a, seat, node) == 0;
+	if (cv_word_state(own) != CV_IDLE ||
+		!atomic_compare_exchange_strong(
+			&a->nodes[node].own, &own, cv_word(CV_EVICTING, seat, cv_word_gen(own))))
+		return 0;
+	return cv_pool_evict(a, seat, node) == 0 ? 1 : CV_ECORRUPT;
 }
 
 static uint32_t take_fresh(struct cv_arena *a, uint32_t seat, struct cv_hint *hint)
@@ -95,8 +102,12 @@ static uint32_t take_by_clock(struct cv_arena *a, uint32_t seat, struct cv_hint 
 		uint32_t node = hint->hand++ % a->node_count + 1;
 		uint64_t own = atomic_load_explicit(&a->nodes[node].own, memory_order_relaxed);
 
-		if (claim_free(a, seat, node, own) || claim_idle(a, seat, node, own))
+		int evicted = 0;
+
+		if (claim_free(a, seat, node, own) || (evicted = claim_idle(a, seat, node, own)) == 1)
 			return node;
+		if (evicted < 0)
+			return 0; /* each look at a damaged chain is long: do not take them all */
 	}
 	return 0;
 }

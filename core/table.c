@@ -17,7 +17,7 @@ struct view {
 /* How much walking is legitimate before the table must be damaged: generous, but an end. */
 static uint64_t walk_budget(const struct cv_arena *a)
 {
-	return (UINT64_C(1) << 20) + 64 * (uint64_t)a->node_count;
+	return (UINT64_C(1) << 16) + 4 * (uint64_t)a->node_count;
 }
 
 static bool in_table(uint64_t own)
@@ -219,7 +219,15 @@ static enum walk_end walk_out(struct cv_arena *a, uint64_t hash, uint32_t target
 int cv_table_remove(struct cv_arena *a, uint32_t node)
 {
 	uint64_t hash = atomic_load_explicit(&a->nodes[node].hash, memory_order_relaxed);
+	_Atomic uint64_t *bucket = cv_table_bucket(a, hash);
+	uint64_t head = atomic_load_explicit(bucket, memory_order_acquire);
 
+	/* Alone in its chain, the usual case: nothing is ever linked behind a node, so no mark is needed and the head's
+	 * swap is all there is to do. */
+	if ((uint32_t)head == node &&
+		(atomic_load_explicit(&a->nodes[node].next, memory_order_relaxed) & (CV_NEXT_MARK | CV_NEXT_INDEX)) == 0 &&
+		atomic_compare_exchange_strong(bucket, &head, head_after(head, 0)))
+		return 0;
 	/* release: EVICTING before the mark; whoever sees the mark sees that */
 	atomic_fetch_or_explicit(&a->nodes[node].next, CV_NEXT_MARK, memory_order_release);
 	return walk_out(a, hash, node) == WALK_ABSENT ? 0 : CV_ECORRUPT;

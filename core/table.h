@@ -81,18 +81,19 @@ static inline bool cv_same_incarnation(const struct cv_node *n, uint64_t next)
 static inline bool cv_short_name_equal(const struct cv_node *n, const struct cv_key *key)
 {
 	uint32_t words = key->size / 8, rest = key->size % 8;
-	uint64_t w;
+	uint64_t tail = 0;
 
 	for (uint32_t i = 0; i < words; i++) {
+		uint64_t w;
+
 		memcpy(&w, key->name + (size_t)i * 8, 8);
 		if (atomic_load_explicit(&n->name[i], memory_order_relaxed) != w)
 			return false;
 	}
 	if (rest == 0)
 		return true;
-	w = 0;
-	memcpy(&w, key->name + (size_t)words * 8, rest);
-	return atomic_load_explicit(&n->name[words], memory_order_relaxed) == w;
+	memcpy(&tail, key->name + (size_t)words * 8, rest);
+	return atomic_load_explicit(&n->name[words], memory_order_relaxed) == tail;
 }
 
 /* The whole of the next, for any chain. */

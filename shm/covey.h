@@ -476,7 +476,7 @@ struct covey_usage {
 	uint32_t groups_led, groups_cached, groups_max;
 	uint64_t heap_blocks, heap_bytes, heap_max;
 };
-COVEY_API int covey_usage(covey *c, struct covey_usage *out);
+COVEY_API int covey_usage_of(covey *c, struct covey_usage *out);
 
 #ifdef __cplusplus
 }

@@ -211,7 +211,7 @@ static bool is_led(uint64_t own)
 	return cv_word_state(own) == CV_LEADING || cv_word_state(own) == CV_HANDED;
 }
 
-static int find(covey *c, uint32_t seat, const void *name, size_t size, struct cv_spot *spot)
+static inline int find(covey *c, uint32_t seat, const void *name, size_t size, struct cv_spot *spot)
 {
 	struct cv_key key;
 	int r;
@@ -222,30 +222,35 @@ static int find(covey *c, uint32_t seat, const void *name, size_t size, struct c
 	return r < 0 ? r : r == 1 && is_led(spot->own) ? 0 : COVEY_ENOENT;
 }
 
-static int find_info(covey *c, uint32_t seat, const void *name, size_t size, struct covey_info *out)
+/* Only a long name's bytes lie where they must be pinned, and only that takes a seat: anybody else may look without,
+ * also an inspector, and the child of a fork. */
+__attribute__((noinline)) static int seat_to_look(covey *c, uint32_t *seat)
+{
+	int r = COVEY_EINVAL;
+	struct covey_thread *t = c == NULL || c->inspect ? NULL : covey_enter(c, &r);
+
+	*seat = t != NULL ? t->seat : 0;
+	return t != NULL || (c != NULL && c->inspect) ? 0 : r;
+}
+
+int covey_find(covey *c, const void *name, size_t size, struct covey_info *out)
 {
 	struct cv_spot spot;
-	int r = find(c, seat, name, size, &spot);
+	uint32_t seat = 0;
+	int r;
 
+	if (cv_unlikely(c == NULL || size > CV_NAME_INLINE) && (r = seat_to_look(c, &seat)) != 0)
+		return r;
+	r = find(c, seat, name, size, &spot);
 	if (r != 0 || out == NULL)
 		return r;
 	out->generation = cv_word_gen(spot.own);
 	out->since = (int64_t)atomic_load_explicit(&c->arena.nodes[spot.node].since, memory_order_relaxed);
 	out->pid = covey_living_pid_of_seat(c, cv_word_owner(spot.own));
 	out->waiters = 0;
-	if (cv_word_waiters(spot.own))
+	if (cv_unlikely(cv_word_waiters(spot.own)))
 		out->waiters = cv_seat_count_waiting(&c->arena, cv_key_of(spot.node, spot.incarnation));
 	return 0;
-}
-
-int covey_find(covey *c, const void *name, size_t size, struct covey_info *out)
-{
-	int r = COVEY_EINVAL;
-	struct covey_thread *t = covey_enter(c, &r);
-
-	if (cv_likely(t != NULL))
-		return find_info(c, t->seat, name, size, out);
-	return c != NULL && c->inspect ? find_info(c, 0, name, size, out) : r;
 }
 
 int covey_leading(covey *c, const struct covey_lead *lead)

@@ -116,7 +116,7 @@ static void count_groups(const covey *c, struct covey_usage *out)
 	}
 }
 
-int covey_usage(covey *c, struct covey_usage *out)
+int covey_usage_of(covey *c, struct covey_usage *out)
 {
 	if (c == NULL || out == NULL)
 		return COVEY_EINVAL;

@@ -18,7 +18,7 @@ static bool counts_legal(const struct covey_counts *n)
 	return n->participants >= 1 && n->participants <= COVEY_PARTICIPANTS_LIMIT && n->threads >= 1 &&
 	       n->threads + n->participants <= CV_SEAT_LIMIT && n->groups >= 1 && n->groups <= COVEY_GROUPS_LIMIT &&
 	       n->chunks >= 1 && n->chunks < CV_CHUNK_LIMIT && n->chunks_base >= 1 && n->chunks_base <= n->chunks &&
-	       n->buckets >= 1 && (n->buckets & (n->buckets - 1)) == 0 && n->buckets <= COVEY_GROUPS_LIMIT * 2;
+	       n->buckets >= 1 && (n->buckets & (n->buckets - 1)) == 0 && n->buckets <= COVEY_GROUPS_LIMIT * 8;
 }
 
 bool covey_layout_of(const struct covey_counts *n, struct covey_layout *out)

@@ -11,7 +11,7 @@
  *               +--------------------------------------------+
  *               | nodes           128 B each                 |  the groups
  *               +--------------------------------------------+
- *               | buckets           8 B each, 2^k >= 2 nodes |
+ *               | buckets           8 B each, 2^k >= 8 nodes |
  *               +--------------------------------------------+
  *               | chunk words       8 B each                 |
  *               +--------------------------------------------+  all above is backed by memory from the start

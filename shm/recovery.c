@@ -85,11 +85,15 @@ static void free_private(struct reaping *r, uint32_t node, uint64_t own)
 		cv_pool_free(&r->c->arena, r->seat, node);
 }
 
-static void free_evicting(struct reaping *r, uint32_t node, uint64_t own)
+/* False: its chain is damaged, and it stays where it is. */
+static bool free_evicting(struct reaping *r, uint32_t node, uint64_t own)
 {
-	if (swap(&r->c->arena.nodes[node].own, own, cv_word(CV_EVICTING, r->seat, cv_word_gen(own))) &&
-		cv_pool_evict(&r->c->arena, r->seat, node) == 0)
-		cv_pool_free(&r->c->arena, r->seat, node);
+	if (!swap(&r->c->arena.nodes[node].own, own, cv_word(CV_EVICTING, r->seat, cv_word_gen(own))))
+		return true;
+	if (cv_pool_evict(&r->c->arena, r->seat, node) != 0)
+		return false;
+	cv_pool_free(&r->c->arena, r->seat, node);
+	return true;
 }
 
 /* Again if the word changed under us: a waiter may have set its bit, or have taken over. */
@@ -99,16 +103,16 @@ static void free_node(struct reaping *r, uint32_t node)
 	uint64_t own;
 
 	while (own = atomic_load(word), cv_word_owner(own) != 0 && seat_is_dead(r, cv_word_owner(own))) {
-		int linked = 1;
+		int linked = cv_word_state(own) == CV_LEADING ? cv_table_linked(&r->c->arena, node) : 1;
 
-		if (cv_word_state(own) == CV_LEADING)
-			linked = cv_table_linked(&r->c->arena, node);
 		if (linked < 0)
 			return; /* a damaged chain: leave the node alone */
 		if (cv_word_state(own) == CV_PUBLISHED)
 			covey_finish(r->c, r->seat, node, own);
+		else if (cv_word_state(own) == CV_EVICTING && !free_evicting(r, node, own))
+			return;
 		else if (cv_word_state(own) == CV_EVICTING)
-			free_evicting(r, node, own);
+			continue;
 		else if (cv_word_state(own) == CV_PRIVATE || !linked)
 			free_private(r, node, own);
 		else if (cv_word_state(own) == CV_LEADING || cv_word_state(own) == CV_HANDED)

@@ -94,7 +94,7 @@ static int counts_of(const struct covey_options *o, struct covey_counts *n)
 	n->chunks_base = (uint32_t)((heap + CV_CHUNK_SIZE - 1) >> CV_CHUNK_SHIFT);
 	for (n->buckets = 1; n->buckets < n->groups && n->buckets < COVEY_GROUPS_LIMIT; n->buckets *= 2) {
 	}
-	n->buckets *= 2;
+	n->buckets *= 8; /* few chains of two, so that strangers' groups seldom share one: 64 B a group */
 	return 0;
 }
 

@@ -165,6 +165,8 @@ static int receive_one(covey *c, struct covey_thread *t, struct covey_lead *lead
 		out->ticket = atomic_load_explicit(&s->ticket, memory_order_relaxed);
 		out->pid = covey_pid_of_seat(c, seat);
 		r = covey_request_matches(c, t->seat, seat, word, keep, t);
+		if (r == 0 && atomic_load(&s->word) == word)
+			return COVEY_ECORRUPT; /* it still waits, but what it asks cannot be read */
 		if (r == 0)
 			continue; /* it left meanwhile */
 		out->data = t->request;

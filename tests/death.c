@@ -276,7 +276,7 @@ static void nothing_of_the_dead_remains(void **state)
 	until(world_waiters(c, "led by the parent") == 1);
 	world_kill(child);
 	world_settle(c, 1);
-	assert_int_equal(covey_usage(c, &usage), 0);
+	assert_int_equal(covey_usage_of(c, &usage), 0);
 	assert_int_equal(usage.groups_led, 1);
 	assert_int_equal(usage.threads, 1);
 	covey_unregister(c, &lead);

@@ -322,7 +322,7 @@ static void inspecting_changes_nothing(void **state)
 	assert_int_equal(lead_of(i, "g", &lead), COVEY_EREADONLY);
 	assert_int_equal(covey_reap(i), COVEY_EREADONLY);
 	assert_int_equal(covey_check(i, why, sizeof(why)), 0);
-	assert_int_equal(covey_usage(i, &usage), 0);
+	assert_int_equal(covey_usage_of(i, &usage), 0);
 	assert_int_equal(usage.participants, 1);
 	covey_close(i);
 	covey_close(c);

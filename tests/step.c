@@ -137,7 +137,7 @@ static uint64_t held_names(covey *c)
 
 	/* what is cached for long names is the only block that may remain */
 	(void)lead;
-	must(covey_usage(c, &usage) == 0);
+	must(covey_usage_of(c, &usage) == 0);
 	return usage.heap_blocks;
 }
 

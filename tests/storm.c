@@ -138,7 +138,7 @@ static void whole_after_every_storm(void **state)
 	c = world_open();
 	for (int i = 0; i < storms; i++) {
 		kills += storm(c, 100);
-		assert_int_equal(covey_usage(c, &usage), 0);
+		assert_int_equal(covey_usage_of(c, &usage), 0);
 		assert_int_equal(usage.groups_led, 0);
 		assert_int_equal(usage.threads, 0); /* this process has not called yet */
 		world_check(c, 1); /* the one long name that is cached */

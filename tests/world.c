@@ -97,7 +97,7 @@ static uint32_t participants_after_reaping(covey *c)
 {
 	struct covey_usage usage;
 
-	must(covey_reap(c) >= 0 && covey_usage(c, &usage) == 0);
+	must(covey_reap(c) >= 0 && covey_usage_of(c, &usage) == 0);
 	return usage.participants;
 }
 
@@ -114,6 +114,6 @@ void world_check(covey *c, uint64_t blocks)
 
 	if (r != 0)
 		fail_msg("covey_check: %s: %s", covey_strerror(r), why);
-	assert_int_equal(covey_usage(c, &usage), 0);
+	assert_int_equal(covey_usage_of(c, &usage), 0);
 	assert_int_equal(usage.heap_blocks, blocks);
 }
