@@ -48,8 +48,8 @@ struct cv_node {
 	_Atomic uint32_t size;
 	_Atomic uint32_t long_name; /* block with the name when it is over CV_NAME_INLINE bytes */
 	_Atomic uint64_t name[CV_NAME_INLINE / 8];
-	_Atomic uint64_t outcome; /* generation 36 (low bits), block 28; written by compare-and-swap only */
-	_Atomic uint32_t bell;    /* futex: rung when all waiters are to look again */
+	_Atomic uint64_t outcome;      /* generation 36 (low bits), block 28; written by compare-and-swap only */
+	_Atomic uint32_t bell;         /* futex: rung when all waiters are to look again */
 	_Atomic uint32_t request_bell; /* futex: rung when a request was posted */
 	_Atomic uint32_t tickets;      /* the order of requests */
 	_Atomic uint32_t receiver;     /* 1: the leader may sleep on request_bell */
@@ -62,8 +62,8 @@ struct cv_seat {
 	_Atomic uint64_t key;  /* the group awaited: cv_key_of() its node */
 	_Atomic uint32_t ticket;
 	_Atomic uint32_t request_size;
-	_Atomic uint32_t request_block; /* the request's bytes when over CV_REQUEST_INLINE */
-	_Atomic uint32_t mode;          /* enum cv_park_mode of the thread */
+	_Atomic uint32_t request_block;   /* the request's bytes when over CV_REQUEST_INLINE */
+	_Atomic uint32_t mode;            /* enum cv_park_mode of the thread */
 	_Atomic uint32_t pins[CV_PINS];   /* hazards: blocks that this thread reads without owning them */
 	_Atomic uint32_t loans[CV_LOANS]; /* blocks lent to callers */
 	_Atomic uint32_t owner;           /* 0 free, else participant slot + 1 */
@@ -78,9 +78,10 @@ static_assert(offsetof(struct cv_seat, stats) == CV_LINE, "what others read of a
 /* Shared hints and the one global that correctness needs (gen_floor); each on a line of its own. */
 struct cv_globals {
 	_Alignas(CV_LINE) _Atomic uint64_t gen_floor; /* no generation of an evicted group is above it */
-	_Alignas(CV_LINE) _Atomic uint32_t node_fresh; /* nodes handed out for the first time; no node above was ever used */
-	_Alignas(CV_LINE) _Atomic uint32_t seat_high; /* highest seat ever taken: where scans may stop */
-	_Alignas(CV_LINE) _Atomic uint32_t slot_high; /* highest participant slot ever taken + 1 */
+	_Alignas(CV_LINE) _Atomic uint32_t
+	        node_fresh; /* nodes handed out for the first time; no node above was ever used */
+	_Alignas(CV_LINE) _Atomic uint32_t seat_high;  /* highest seat ever taken: where scans may stop */
+	_Alignas(CV_LINE) _Atomic uint32_t slot_high;  /* highest participant slot ever taken + 1 */
 	_Alignas(CV_LINE) _Atomic uint32_t chunk_high; /* highest chunk ever taken + 1 */
 };
 
@@ -95,7 +96,7 @@ struct cv_backing {
 struct cv_arena {
 	struct cv_node *nodes; /* nodes[1 .. node_count] */
 	_Atomic uint64_t *buckets;
-	struct cv_seat *seats; /* seats[1 .. seat_count] for threads, then one for each participant's keeper */
+	struct cv_seat *seats;    /* seats[1 .. seat_count] for threads, then one for each participant's keeper */
 	_Atomic uint64_t *chunks; /* one word a chunk */
 	_Atomic uint64_t *blocks; /* CV_CHUNK_BLOCKS words a chunk */
 	unsigned char *heap;

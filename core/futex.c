@@ -48,8 +48,8 @@ static int64_t kernel_now(void)
 static enum cv_slept kernel_wait(const struct cv_futex *one, int64_t deadline)
 {
 	struct timespec t = timespec_of(deadline);
-	long r = syscall(SYS_futex, one->word, FUTEX_WAIT_BITSET, one->expected, deadline == INT64_MAX ? NULL : &t, NULL,
-		FUTEX_BITSET_MATCH_ANY);
+	long r = syscall(SYS_futex, one->word, FUTEX_WAIT_BITSET, one->expected, deadline == INT64_MAX ? NULL : &t,
+	        NULL, FUTEX_BITSET_MATCH_ANY);
 
 	return r < 0 && errno == ETIMEDOUT ? CV_TIMED_OUT : CV_WOKEN;
 }
@@ -63,7 +63,8 @@ static enum cv_slept kernel_waitv(const struct cv_futex *list, unsigned count, i
 	if (count > CV_FUTEX_MAX || atomic_load_explicit(&missing, memory_order_relaxed))
 		return CV_UNSUPPORTED;
 	for (unsigned i = 0; i < count; i++)
-		entries[i] = (struct waitv_entry){list[i].expected, (uint64_t)(uintptr_t)list[i].word, WAITV_SIZE_U32, 0};
+		entries[i] =
+		        (struct waitv_entry){list[i].expected, (uint64_t)(uintptr_t)list[i].word, WAITV_SIZE_U32, 0};
 	if (syscall(SYS_futex_waitv, entries, count, 0, deadline == INT64_MAX ? NULL : &t, CLOCK_MONOTONIC) >= 0)
 		return CV_WOKEN;
 	if (errno == ETIMEDOUT)
@@ -80,8 +81,8 @@ static int kernel_wake(_Atomic uint32_t *word, int count)
 }
 
 struct cv_futex_ops cv_kernel = {
-	.wait = kernel_wait,
-	.waitv = kernel_waitv,
-	.wake = kernel_wake,
-	.now = kernel_now,
+        .wait = kernel_wait,
+        .waitv = kernel_waitv,
+        .wake = kernel_wake,
+        .now = kernel_now,
 };

@@ -253,7 +253,7 @@ static bool block_claim(struct cv_arena *a, uint32_t seat, uint32_t ref)
 	uint64_t w = atomic_load_explicit(word, memory_order_relaxed);
 
 	if (cv_word_state(w) != CV_FREE ||
-		!atomic_compare_exchange_strong(word, &w, cv_word(CV_PRIVATE, seat, cv_word_gen(w) + 1)))
+	        !atomic_compare_exchange_strong(word, &w, cv_word(CV_PRIVATE, seat, cv_word_gen(w) + 1)))
 		return false;
 	cv_race_acquire(a, word);
 	return true;
@@ -353,7 +353,7 @@ uint32_t cv_heap_take(struct cv_arena *a, uint32_t seat, uint64_t size, struct c
 	if (size > UINT64_C(1) << 40)
 		return 0;
 	while (class < CV_CLASSES && class_size(class) < bytes)
-		class++;
+		class ++;
 	ref = class < CV_CLASSES ? slab_take(a, seat, class, hint) : run_block(a, seat, bytes);
 	b = ref == 0 ? NULL : cv_heap_at(a, ref);
 	if (b == NULL)
@@ -434,8 +434,7 @@ static bool block_orphaned(const struct cv_arena *a, uint32_t ref)
 	return node == 0 || node > a->node_count || atomic_load(&a->nodes[node].long_name) != ref;
 }
 
-static void reap_block(
-	struct cv_arena *a, uint32_t seat, uint32_t ref, bool (*dead)(void *, uint32_t), void *context)
+static void reap_block(struct cv_arena *a, uint32_t seat, uint32_t ref, bool (*dead)(void *, uint32_t), void *context)
 {
 	_Atomic uint64_t *word = cv_heap_word(a, ref);
 	uint64_t w = atomic_load(word);

@@ -49,7 +49,7 @@ enum cv_parked cv_park(const struct cv_futex *list, unsigned count, int64_t dead
 	if (deadline <= now)
 		return CV_PARK_EXPIRED;
 	slept = count == 1 ? cv_kernel.wait(list, deadline < backstop ? deadline : backstop)
-			   : cv_kernel.waitv(list, count, deadline < backstop ? deadline : backstop);
+	                   : cv_kernel.waitv(list, count, deadline < backstop ? deadline : backstop);
 	*bounded = slept == CV_UNSUPPORTED;
 	if (slept == CV_UNSUPPORTED) {
 		cv_kernel.wait(list, deadline < now + CV_BOUNDED_NS ? deadline : now + CV_BOUNDED_NS);

@@ -14,8 +14,8 @@
 #include "arena.h"
 #include "futex.h"
 
-#define CV_BACKSTOP_NS 1000000000  /* one look a second for what the kernel cannot promise */
-#define CV_BOUNDED_NS 5000000      /* one look every 5 ms where it cannot wait for several words */
+#define CV_BACKSTOP_NS 1000000000 /* one look a second for what the kernel cannot promise */
+#define CV_BOUNDED_NS 5000000     /* one look every 5 ms where it cannot wait for several words */
 
 struct cv_spinner {
 	uint32_t budget; /* 0: not yet known */

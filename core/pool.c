@@ -67,9 +67,8 @@ int cv_pool_evict(struct cv_arena *a, uint32_t seat, uint32_t node)
 /* 1 evicted, 0 not idle, CV_ECORRUPT. */
 static int claim_idle(struct cv_arena *a, uint32_t seat, uint32_t node, uint64_t own)
 {
-	if (cv_word_state(own) != CV_IDLE ||
-		!atomic_compare_exchange_strong(
-			&a->nodes[node].own, &own, cv_word(CV_EVICTING, seat, cv_word_gen(own))))
+	if (cv_word_state(own) != CV_IDLE || !atomic_compare_exchange_strong(&a->nodes[node].own, &own,
+	                                             cv_word(CV_EVICTING, seat, cv_word_gen(own))))
 		return 0;
 	return cv_pool_evict(a, seat, node) == 0 ? 1 : CV_ECORRUPT;
 }
@@ -88,7 +87,8 @@ static uint32_t take_fresh(struct cv_arena *a, uint32_t seat, struct cv_hint *hi
 			uint32_t node = hint->fresh++;
 
 			if (node <= a->node_count &&
-				claim_free(a, seat, node, atomic_load_explicit(&a->nodes[node].own, memory_order_relaxed)))
+			        claim_free(
+			                a, seat, node, atomic_load_explicit(&a->nodes[node].own, memory_order_relaxed)))
 				return node;
 		}
 	}
@@ -120,7 +120,7 @@ uint32_t cv_pool_take(struct cv_arena *a, uint32_t seat, struct cv_hint *hint)
 }
 
 static int fill_long_name(
-	struct cv_arena *a, uint32_t seat, uint32_t node, const struct cv_key *key, struct cv_hint *hint)
+        struct cv_arena *a, uint32_t seat, uint32_t node, const struct cv_key *key, struct cv_hint *hint)
 {
 	uint32_t ref = cv_heap_take(a, seat, key->size, hint);
 	struct cv_block *b = ref == 0 ? NULL : cv_heap_at(a, ref);

@@ -25,8 +25,8 @@ uint32_t cv_seat_take(struct cv_arena *a, uint32_t slot)
 		if (atomic_load_explicit(&a->seats[i].owner, memory_order_relaxed) != 0)
 			continue;
 		/* acquire: with the release in cv_seat_give(); release: with cv_seat_owner() */
-		if (!atomic_compare_exchange_strong_explicit(&a->seats[i].owner, &free, slot + 1,
-			    memory_order_acq_rel, memory_order_relaxed))
+		if (!atomic_compare_exchange_strong_explicit(
+		            &a->seats[i].owner, &free, slot + 1, memory_order_acq_rel, memory_order_relaxed))
 			continue;
 		raise_high(a, i);
 		return i;
@@ -87,7 +87,7 @@ bool cv_seat_answer(struct cv_arena *a, uint32_t seat, uint64_t word, enum cv_se
 	cv_race_release(a, &a->seats[seat].word);
 	/* seq_cst: releases the block's bytes to the waiter, and orders the pin before a later retirement */
 	return atomic_compare_exchange_strong(
-		&a->seats[seat].word, &word, cv_seat_word(answer, cv_seat_seq(word), block));
+	        &a->seats[seat].word, &word, cv_seat_word(answer, cv_seat_seq(word), block));
 }
 
 void cv_seat_restamp(struct cv_arena *a, uint64_t key)
@@ -99,7 +99,7 @@ void cv_seat_restamp(struct cv_arena *a, uint64_t key)
 	for (uint32_t i = 1; i <= high; i++)
 		if (cv_seat_waits(a, i, key, &w))
 			atomic_compare_exchange_strong(
-				&a->seats[i].word, &w, cv_seat_word(CV_SEAT_WAITING, cv_seat_seq(w) + 1, 0));
+			        &a->seats[i].word, &w, cv_seat_word(CV_SEAT_WAITING, cv_seat_seq(w) + 1, 0));
 }
 
 uint32_t cv_seat_count_waiting(struct cv_arena *a, uint64_t key)

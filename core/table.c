@@ -39,8 +39,8 @@ static bool view_take(const struct cv_arena *a, uint32_t node, uint64_t bucket, 
 /* ------------------------------------------------------------------------------------------------ names */
 
 /* Copy or compare a long name while its block is pinned.  want: compare with it; else copy to `to`. */
-static bool long_name_use(
-	struct cv_arena *a, uint32_t seat, uint32_t node, const struct view *v, const struct cv_key *want, unsigned char *to)
+static bool long_name_use(struct cv_arena *a, uint32_t seat, uint32_t node, const struct view *v,
+        const struct cv_key *want, unsigned char *to)
 {
 	struct cv_node *n = &a->nodes[node];
 	uint32_t ref = atomic_load_explicit(&n->long_name, memory_order_relaxed);
@@ -65,8 +65,7 @@ static bool long_name_use(
 	return good;
 }
 
-static bool name_equal(
-	struct cv_arena *a, uint32_t seat, uint32_t node, const struct view *v, const struct cv_key *key)
+static bool name_equal(struct cv_arena *a, uint32_t seat, uint32_t node, const struct view *v, const struct cv_key *key)
 {
 	struct cv_node *n = &a->nodes[node];
 
@@ -104,7 +103,7 @@ enum walk_end { WALK_FOUND, WALK_ABSENT, WALK_AGAIN, WALK_CORRUPT };
 
 /* Once along the chain that spot->head begins. */
 static enum walk_end walk_for_name(
-	struct cv_arena *a, uint32_t seat, const struct cv_key *key, struct cv_spot *spot, uint64_t *budget)
+        struct cv_arena *a, uint32_t seat, const struct cv_key *key, struct cv_spot *spot, uint64_t *budget)
 {
 	uint64_t bucket = key->hash & a->bucket_mask;
 	uint32_t node = (uint32_t)spot->head;
@@ -128,7 +127,8 @@ static enum walk_end walk_for_name(
 		node = (uint32_t)(v.next & CV_NEXT_INDEX);
 	}
 	/* acquire loads above keep this below them */
-	return atomic_load_explicit(cv_table_bucket(a, key->hash), memory_order_relaxed) == spot->head ? WALK_ABSENT : WALK_AGAIN;
+	return atomic_load_explicit(cv_table_bucket(a, key->hash), memory_order_relaxed) == spot->head ? WALK_ABSENT
+	                                                                                               : WALK_AGAIN;
 }
 
 int cv_table_find_in_chain(struct cv_arena *a, uint32_t seat, const struct cv_key *key, struct cv_spot *spot)
@@ -165,8 +165,8 @@ bool cv_table_insert(struct cv_arena *a, uint32_t node, const struct cv_key *key
 
 	next = (next & ~(CV_NEXT_MARK | CV_NEXT_INDEX)) | (uint32_t)head;
 	atomic_store_explicit(&n->next, next, memory_order_relaxed); /* released by the swap */
-	return atomic_compare_exchange_strong_explicit(
-		cv_table_bucket(a, key->hash), &head, head_after(head, node), memory_order_acq_rel, memory_order_relaxed);
+	return atomic_compare_exchange_strong_explicit(cv_table_bucket(a, key->hash), &head, head_after(head, node),
+	        memory_order_acq_rel, memory_order_relaxed);
 }
 
 /* Make the word that pointed to a marked node point past it; *value is what it holds then. */
@@ -225,8 +225,9 @@ int cv_table_remove(struct cv_arena *a, uint32_t node)
 	/* Alone in its chain, the usual case: nothing is ever linked behind a node, so no mark is needed and the head's
 	 * swap is all there is to do. */
 	if ((uint32_t)head == node &&
-		(atomic_load_explicit(&a->nodes[node].next, memory_order_relaxed) & (CV_NEXT_MARK | CV_NEXT_INDEX)) == 0 &&
-		atomic_compare_exchange_strong(bucket, &head, head_after(head, 0)))
+	        (atomic_load_explicit(&a->nodes[node].next, memory_order_relaxed) & (CV_NEXT_MARK | CV_NEXT_INDEX)) ==
+	                0 &&
+	        atomic_compare_exchange_strong(bucket, &head, head_after(head, 0)))
 		return 0;
 	/* release: EVICTING before the mark; whoever sees the mark sees that */
 	atomic_fetch_or_explicit(&a->nodes[node].next, CV_NEXT_MARK, memory_order_release);

@@ -111,9 +111,10 @@ static inline bool cv_table_find_first(struct cv_arena *a, const struct cv_key *
 	next = atomic_load_explicit(&n->next, memory_order_acquire); /* with the swap that linked it */
 	own = atomic_load_explicit(&n->own, memory_order_acquire);   /* with the store that published its contents */
 	if (atomic_load_explicit(&n->hash, memory_order_relaxed) != key->hash ||
-		atomic_load_explicit(&n->size, memory_order_relaxed) != key->size || !cv_short_name_equal(n, key))
+	        atomic_load_explicit(&n->size, memory_order_relaxed) != key->size || !cv_short_name_equal(n, key))
 		return false;
-	if (cv_unlikely(cv_word_state(own) < CV_IDLE || cv_word_state(own) > CV_PUBLISHED || !cv_same_incarnation(n, next)))
+	if (cv_unlikely(
+	            cv_word_state(own) < CV_IDLE || cv_word_state(own) > CV_PUBLISHED || !cv_same_incarnation(n, next)))
 		return false;
 	spot->node = node;
 	spot->incarnation = cv_next_incarnation(next);

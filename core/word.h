@@ -24,11 +24,11 @@
 #include <stdint.h>
 
 enum cv_state {
-	CV_FREE = 0,      /* nobody's; zeroed memory is free */
-	CV_PRIVATE = 1,   /* being filled by its owner; not reachable for others */
-	CV_IDLE = 2,      /* node: in the table, led by nobody.  block: held by the node that its header names */
-	CV_LEADING = 3,   /* node: led by the owner (seat 0: its leader died and was reaped).  Reachable or about to be */
-	CV_HANDED = 4,    /* node: forwarded to the owner's participant, not yet accepted */
+	CV_FREE = 0,    /* nobody's; zeroed memory is free */
+	CV_PRIVATE = 1, /* being filled by its owner; not reachable for others */
+	CV_IDLE = 2,    /* node: in the table, led by nobody.  block: held by the node that its header names */
+	CV_LEADING = 3, /* node: led by the owner (seat 0: its leader died and was reaped).  Reachable or about to be */
+	CV_HANDED = 4,  /* node: forwarded to the owner's participant, not yet accepted */
 	CV_PUBLISHED = 5, /* node: the execution has ended, its outcome is being delivered; anyone may finish that */
 	CV_EVICTING = 6,  /* node: being taken out of the table by the owner */
 	CV_RETIRED = 7,   /* block: nobody hands it out any more; free once nobody pins it */

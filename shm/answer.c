@@ -39,7 +39,7 @@ void *covey_answer_room(struct covey_answer *answer, size_t size)
 {
 	covey_answer_drop(answer);
 	if (answer->c == NULL || covey_room(answer->c, answer->lead, answer->request.data, answer->request.size, size,
-					 &answer->data, &answer->room) != 0) {
+	                                 &answer->data, &answer->room) != 0) {
 		answer->room = 0;
 		return own_memory(answer, size);
 	}

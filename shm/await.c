@@ -236,10 +236,10 @@ static int look(struct wait *w)
 static enum cv_parked park(struct wait *w)
 {
 	struct cv_futex list[] = {
-		{cv_seat_futex(w->seat), (uint32_t)w->word},
-		{&w->n->bell, w->bell},
-		w->life.words[0],
-		w->life.words[1],
+	        {cv_seat_futex(w->seat), (uint32_t)w->word},
+	        {&w->n->bell, w->bell},
+	        w->life.words[0],
+	        w->life.words[1],
 	};
 	int bounded = atomic_load_explicit(&bounded_sleeps, memory_order_relaxed);
 	enum cv_parked parked;
@@ -311,7 +311,7 @@ static int finish_result(struct covey_result *out, int outcome, int64_t since)
 }
 
 int covey_await(covey *c, const struct covey_lead *lead, const void *request, size_t request_size, int64_t deadline,
-	uint32_t flags, struct covey_result *out)
+        uint32_t flags, struct covey_result *out)
 {
 	int r = COVEY_EINVAL;
 	struct covey_thread *t = covey_enter(c, &r);
@@ -323,7 +323,7 @@ int covey_await(covey *c, const struct covey_lead *lead, const void *request, si
 	memset(out, 0, sizeof(*out));
 	out->part = COVEY_JOINED;
 	if (t == NULL || lead == NULL || lead->node == 0 || lead->node > c->arena.node_count ||
-		(request == NULL && request_size != 0))
+	        (request == NULL && request_size != 0))
 		return finish_result(out, t == NULL ? r : COVEY_EINVAL, since);
 	out->pid = lead->pid;
 	if (deadline == COVEY_NOW)
@@ -342,7 +342,7 @@ int covey_await(covey *c, const struct covey_lead *lead, const void *request, si
 }
 
 int covey_default_await(covey *c, const struct covey_lead *lead, const void *request, size_t request_size,
-	int64_t deadline, struct covey_result *out)
+        int64_t deadline, struct covey_result *out)
 {
 	return covey_await(c, lead, request, request_size, deadline, 0, out);
 }

@@ -138,7 +138,7 @@ static void check_block(struct check *k, uint32_t ref)
 	else if (cv_word_state(w) == CV_RETIRED && !cv_seat_pinned(a, ref, 0))
 		broken(k, "block %x: retired and held by nobody", ref);
 	else if (cv_word_state(w) == CV_IDLE &&
-		 (b->node == 0 || b->node > a->node_count || atomic_load(&a->nodes[b->node].long_name) != ref))
+	         (b->node == 0 || b->node > a->node_count || atomic_load(&a->nodes[b->node].long_name) != ref))
 		broken(k, "block %x: held, but not by node %u", ref, b->node);
 }
 

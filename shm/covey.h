@@ -61,17 +61,17 @@ enum covey_outcome {
 
 /* Why a call did nothing.  The values are negative and stable. */
 enum covey_error {
-	COVEY_EINVAL = -1,     /* an argument is outside what the function documents */
-	COVEY_EFULL = -2,      /* no node, seat, slot or block is left; nothing was changed */
-	COVEY_ECORRUPT = -3,   /* the segment holds what no covey wrote */
-	COVEY_EFENCED = -4,    /* this leadership has ended: another generation leads */
-	COVEY_ENOENT = -5,     /* no such region, or nobody leads that group */
-	COVEY_EPERM = -6,      /* the region is another user's, or others may write it */
-	COVEY_EFOREIGN = -7,   /* the file is no region, or one of another version, layout or boot */
-	COVEY_ENOSPC = -8,     /* the file system of shared memory is too small for the region */
-	COVEY_ESYSTEM = -9,    /* a system call failed; errno has its reason */
-	COVEY_EREADONLY = -10, /* the handle was opened to inspect only */
-	COVEY_ETIMEDOUT = -11, /* a call other than covey_await() passed its deadline */
+	COVEY_EINVAL = -1,      /* an argument is outside what the function documents */
+	COVEY_EFULL = -2,       /* no node, seat, slot or block is left; nothing was changed */
+	COVEY_ECORRUPT = -3,    /* the segment holds what no covey wrote */
+	COVEY_EFENCED = -4,     /* this leadership has ended: another generation leads */
+	COVEY_ENOENT = -5,      /* no such region, or nobody leads that group */
+	COVEY_EPERM = -6,       /* the region is another user's, or others may write it */
+	COVEY_EFOREIGN = -7,    /* the file is no region, or one of another version, layout or boot */
+	COVEY_ENOSPC = -8,      /* the file system of shared memory is too small for the region */
+	COVEY_ESYSTEM = -9,     /* a system call failed; errno has its reason */
+	COVEY_EREADONLY = -10,  /* the handle was opened to inspect only */
+	COVEY_ETIMEDOUT = -11,  /* a call other than covey_await() passed its deadline */
 	COVEY_ERECURSION = -12, /* covey_resolve(): this thread leads the group already (see allow_infinite) */
 };
 
@@ -89,7 +89,7 @@ COVEY_API const char *covey_strerror(int error);
 
 /* ------------------------------------------------------------------------------------------------ time */
 
-#define COVEY_NOW ((int64_t)0)           /* do not wait */
+#define COVEY_NOW ((int64_t)0)             /* do not wait */
 #define COVEY_FOREVER ((int64_t)INT64_MAX) /* wait as long as somebody alive answers for it */
 
 /* covey_in_ms - the deadline that lies ms milliseconds ahead (CLOCK_MONOTONIC, nanoseconds).  A negative ms is now. */
@@ -161,10 +161,10 @@ struct covey_name {
 struct covey_device;
 
 struct covey_resolve_options {
-	int64_t deadline;      /* for the waits, not for compute; 0 means COVEY_FOREVER here; see no_wait */
-	int no_wait;           /* do not wait at all: COVEY_TIMED_OUT when another leads */
+	int64_t deadline;        /* for the waits, not for compute; 0 means COVEY_FOREVER here; see no_wait */
+	int no_wait;             /* do not wait at all: COVEY_TIMED_OUT when another leads */
 	int no_await_inprogress; /* the seed's await_inprogress = false: ungrouped, always compute */
-	int allow_infinite;    /* compute in place of COVEY_ERECURSION and COVEY_CYCLE */
+	int allow_infinite;      /* compute in place of COVEY_ERECURSION and COVEY_CYCLE */
 };
 
 /*
@@ -174,12 +174,12 @@ struct covey_resolve_options {
  * Gives 0 or COVEY_EINVAL.  Needs no region.  (The seed's grouper keeps 27 bits of a hash.)
  */
 COVEY_API int covey_default_grouper(struct covey_bytes base, struct covey_bytes request,
-                                    const struct covey_resolve_options *options, struct covey_name *out);
+        const struct covey_resolve_options *options, struct covey_name *out);
 
 /* covey_group - the name that the device gives (base, request), else the default grouper's.  device, options: may be
  * NULL.  Gives 0, COVEY_EINVAL (also for a name over COVEY_NAME_MAX), or what the device's callback returned. */
 COVEY_API int covey_group(const struct covey_device *device, struct covey_bytes base, struct covey_bytes request,
-                          const struct covey_resolve_options *options, struct covey_name *out);
+        const struct covey_resolve_options *options, struct covey_name *out);
 
 /* ------------------------------------------------------------------------------------------------ lead and find
  * Seed: find_execution/2, find_or_register/3,4, register_groupname/2. */
@@ -243,7 +243,7 @@ struct covey_reply {
 	int32_t code;     /* the application's own code, passed on as it is */
 	const void *data; /* may be NULL when size is 0 */
 	size_t size;
-	uint32_t room;    /* 0, or a room of covey_room(): data and size then say what of it is the result */
+	uint32_t room; /* 0, or a room of covey_room(): data and size then say what of it is the result */
 };
 
 /* What a caller gets.  Filled by covey_await() and covey_resolve(); to be ended with covey_release(). */
@@ -256,7 +256,7 @@ struct covey_result {
 	int64_t wait;        /* nanoseconds spent waiting */
 	const void *data;    /* the bytes, in place in the region (borrowed), or in memory of this process */
 	size_t size;
-	struct covey_lead lead; /* for COVEY_DIED with COVEY_TOOK_OVER: the leadership that the caller now has */
+	struct covey_lead lead;   /* for COVEY_DIED with COVEY_TOOK_OVER: the leadership that the caller now has */
 	uint32_t loan, loan_seat; /* covey's */
 	void *owned;              /* covey's */
 };
@@ -269,7 +269,7 @@ struct covey_result {
  * errors  COVEY_EFULL, COVEY_EFENCED, COVEY_EINVAL
  */
 COVEY_API int covey_room(covey *c, const struct covey_lead *lead, const void *request, size_t request_size, size_t size,
-                         void **data, uint32_t *room);
+        void **data, uint32_t *room);
 
 /* covey_room_free - give back a room that was not published. */
 COVEY_API void covey_room_free(covey *c, uint32_t room);
@@ -301,11 +301,11 @@ enum covey_await_flags {
  * Sleeps in the kernel; never polls where the kernel has futex_waitv (5.16).
  */
 COVEY_API int covey_await(covey *c, const struct covey_lead *lead, const void *request, size_t request_size,
-                          int64_t deadline, uint32_t flags, struct covey_result *out);
+        int64_t deadline, uint32_t flags, struct covey_result *out);
 
 /* covey_default_await - the await of a device without one of its own: covey_await() with takeover. */
 COVEY_API int covey_default_await(covey *c, const struct covey_lead *lead, const void *request, size_t request_size,
-                                  int64_t deadline, struct covey_result *out);
+        int64_t deadline, struct covey_result *out);
 
 /* ------------------------------------------------------------------------------------------------ answer
  * Seed: notify/4, send_response/4, unregister/3, unregister_notify/4, forward_work/2.
@@ -316,8 +316,8 @@ COVEY_API int covey_default_await(covey *c, const struct covey_lead *lead, const
 struct covey_request {
 	const void *data; /* borrowed until the next covey_receive() or covey_respond() of this thread */
 	size_t size;
-	pid_t pid;        /* who asks */
-	uint32_t seat;    /* covey's */
+	pid_t pid;     /* who asks */
+	uint32_t seat; /* covey's */
 	uint64_t ticket;
 };
 
@@ -330,20 +330,20 @@ COVEY_API int covey_receive(covey *c, struct covey_lead *lead, int64_t deadline,
 
 /* covey_respond - answer one received request.  Gives 1, 0 when its waiter has gone, or an error (COVEY_EFULL: the
  * waiter still waits). */
-COVEY_API int covey_respond(covey *c, const struct covey_lead *lead, const struct covey_request *request,
-                            const struct covey_reply *reply);
+COVEY_API int covey_respond(
+        covey *c, const struct covey_lead *lead, const struct covey_request *request, const struct covey_reply *reply);
 
 /* covey_notify - answer every waiter whose request is equal, byte for byte.  Gives how many, or an error. */
 COVEY_API int covey_notify(covey *c, const struct covey_lead *lead, const void *request, size_t request_size,
-                           const struct covey_reply *reply);
+        const struct covey_reply *reply);
 
 /* covey_notify_all - answer every waiter, whatever it asked.  Gives how many, or an error. */
 COVEY_API int covey_notify_all(covey *c, const struct covey_lead *lead, const struct covey_reply *reply);
 
 /* covey_notify_if - answer every waiter whose request the predicate picks (it must not call covey).  Gives how many. */
 typedef int (*covey_predicate)(void *context, const void *request, size_t request_size);
-COVEY_API int covey_notify_if(covey *c, const struct covey_lead *lead, covey_predicate pick, void *context,
-                              const struct covey_reply *reply);
+COVEY_API int covey_notify_if(
+        covey *c, const struct covey_lead *lead, covey_predicate pick, void *context, const struct covey_reply *reply);
 
 /* covey_unregister - give the group up without a result: its waiters are told COVEY_GAVE_UP at once.  0 or an error. */
 COVEY_API int covey_unregister(covey *c, const struct covey_lead *lead);
@@ -358,7 +358,7 @@ COVEY_API int covey_unregister(covey *c, const struct covey_lead *lead);
  * A room of the reply is consumed in every case.
  */
 COVEY_API int covey_unregister_notify(covey *c, const struct covey_lead *lead, const void *request, size_t request_size,
-                                      const struct covey_reply *reply);
+        const struct covey_reply *reply);
 
 /*
  * covey_forward_work - hand the group and every unanswered request to another participant.  No waiter is woken.
@@ -403,7 +403,7 @@ struct covey_device {
 	int (*compute)(void *self, struct covey_bytes base, struct covey_bytes request, struct covey_answer *answer);
 	/* await in place of covey_default_await() */
 	int (*await)(void *self, covey *c, const struct covey_lead *lead, struct covey_bytes request, int64_t deadline,
-	             struct covey_result *out);
+	        struct covey_result *out);
 };
 
 /*
@@ -417,8 +417,7 @@ struct covey_device {
  * *out is always to be released (with the same c).
  */
 COVEY_API int covey_resolve(covey *c, const struct covey_device *device, struct covey_bytes base,
-                            struct covey_bytes request, const struct covey_resolve_options *options,
-                            struct covey_result *out);
+        struct covey_bytes request, const struct covey_resolve_options *options, struct covey_result *out);
 
 /* ------------------------------------------------------------------------------------------------ inspect */
 
@@ -433,7 +432,7 @@ struct covey_group_view {
 
 struct covey_waiter_view {
 	pid_t pid;
-	int64_t since;       /* when this wait began */
+	int64_t since; /* when this wait began */
 	size_t request_size;
 	char command[16];
 };

@@ -4,18 +4,24 @@
 #include "covey.h"
 
 static const char *const texts[] = {
-	[-COVEY_EINVAL] = "an argument is outside its limits: a name has 1 to 4096 bytes, a region's name 1 to 200 without '/'",
-	[-COVEY_EFULL] = "the region is full: create it with more groups, participants, threads or heap, or compute without it",
-	[-COVEY_ECORRUPT] = "the region is damaged: remove it (covey rm) once nobody uses it, and let it be made anew",
-	[-COVEY_EFENCED] = "this leadership has ended, another generation leads: drop the result",
-	[-COVEY_ENOENT] = "there is no such region, or nobody leads that group",
-	[-COVEY_EPERM] = "the region belongs to another user, or others may write it: use one of your own, or allow it by option",
-	[-COVEY_EFOREIGN] = "the file is no region of this version and boot: remove it (covey rm) or choose another name",
-	[-COVEY_ENOSPC] = "shared memory is too small for the region: enlarge /dev/shm, or ask for fewer groups and less heap",
-	[-COVEY_ESYSTEM] = "a system call failed; errno tells why",
-	[-COVEY_EREADONLY] = "the region was opened to inspect only: open it without COVEY_INSPECT",
-	[-COVEY_ETIMEDOUT] = "the deadline passed",
-	[-COVEY_ERECURSION] = "this thread leads the group already and would wait for itself: compute directly, or allow_infinite",
+        [-COVEY_EINVAL] =
+                "an argument is outside its limits: a name has 1 to 4096 bytes, a region's name 1 to 200 without '/'",
+        [-COVEY_EFULL] =
+                "the region is full: create it with more groups, participants, threads or heap, or compute without it",
+        [-COVEY_ECORRUPT] = "the region is damaged: remove it (covey rm) once nobody uses it, and let it be made anew",
+        [-COVEY_EFENCED] = "this leadership has ended, another generation leads: drop the result",
+        [-COVEY_ENOENT] = "there is no such region, or nobody leads that group",
+        [-COVEY_EPERM] = "the region belongs to another user, or others may write it: use one of your own, or allow it "
+                         "by option",
+        [-COVEY_EFOREIGN] =
+                "the file is no region of this version and boot: remove it (covey rm) or choose another name",
+        [-COVEY_ENOSPC] =
+                "shared memory is too small for the region: enlarge /dev/shm, or ask for fewer groups and less heap",
+        [-COVEY_ESYSTEM] = "a system call failed; errno tells why",
+        [-COVEY_EREADONLY] = "the region was opened to inspect only: open it without COVEY_INSPECT",
+        [-COVEY_ETIMEDOUT] = "the deadline passed",
+        [-COVEY_ERECURSION] =
+                "this thread leads the group already and would wait for itself: compute directly, or allow_infinite",
 };
 
 const char *covey_strerror(int error)
@@ -26,5 +32,3 @@ const char *covey_strerror(int error)
 		return "no error";
 	return i < (int)(sizeof(texts) / sizeof(texts[0])) && texts[i] != 0 ? texts[i] : "unknown error";
 }
-
-

@@ -61,7 +61,7 @@ int covey_depose(covey *c, struct covey_thread *t, uint32_t node, uint64_t own, 
 	if (cv_word_exhausted(own))
 		return COVEY_EFULL;
 	if (!atomic_compare_exchange_strong(
-		    &c->arena.nodes[node].own, &own, cv_word(CV_LEADING, t->seat, gen) | cv_word_waiters(own)))
+	            &c->arena.nodes[node].own, &own, cv_word(CV_LEADING, t->seat, gen) | cv_word_waiters(own)))
 		return COVEY_EFENCED;
 	cv_seat_restamp(&c->arena, key);
 	cv_seat_stat(&c->arena, t->seat, COVEY_COUNT_TOOK_OVER);
@@ -77,9 +77,9 @@ int covey_depose(covey *c, struct covey_thread *t, uint32_t node, uint64_t own, 
 static int wait_for(const covey *c, const struct cv_spot *spot, int role, struct covey_lead *out)
 {
 	*out = (struct covey_lead){.generation = cv_word_gen(spot->own),
-		.node = spot->node,
-		.incarnation = spot->incarnation,
-		.seat = cv_word_owner(spot->own)};
+	        .node = spot->node,
+	        .incarnation = spot->incarnation,
+	        .seat = cv_word_owner(spot->own)};
 	out->pid = covey_pid_of_seat(c, out->seat);
 	return role;
 }
@@ -91,7 +91,7 @@ static int register_idle(covey *c, struct covey_thread *t, const struct cv_spot 
 	if (cv_unlikely(cv_word_exhausted(own)))
 		return COVEY_EFULL;
 	if (cv_unlikely(!atomic_compare_exchange_strong(
-		    &c->arena.nodes[spot->node].own, &own, cv_word(CV_LEADING, t->seat, gen))))
+	            &c->arena.nodes[spot->node].own, &own, cv_word(CV_LEADING, t->seat, gen))))
 		return AGAIN;
 	cv_seat_stat(&c->arena, t->seat, COVEY_COUNT_LED);
 	return led(t, spot->node, spot->incarnation, gen, out);
@@ -150,7 +150,7 @@ static int node_ready(covey *c, struct covey_thread *t, const struct cv_key *key
 }
 
 static int register_absent(covey *c, struct covey_thread *t, const struct cv_key *key, const struct cv_spot *spot,
-	uint32_t *node, struct covey_lead *out)
+        uint32_t *node, struct covey_lead *out)
 {
 	int r = node_ready(c, t, key, node);
 	struct cv_node *n = &c->arena.nodes[*node];
@@ -302,9 +302,10 @@ int covey_forward_work(covey *c, const struct covey_lead *lead, uint32_t to)
 		if (!covey_leading(c, lead))
 			return COVEY_EFENCED;
 		own = atomic_load(&c->arena.nodes[lead->node].own);
-		handed = cv_word(CV_HANDED, cv_seat_of_keeper(&c->arena, to - 1), lead->generation + 1) | cv_word_waiters(own);
+		handed = cv_word(CV_HANDED, cv_seat_of_keeper(&c->arena, to - 1), lead->generation + 1) |
+		         cv_word_waiters(own);
 	} while (!cv_word_is(own, CV_LEADING, lead->seat, lead->generation) ||
-		 !atomic_compare_exchange_strong(&c->arena.nodes[lead->node].own, &own, handed));
+	         !atomic_compare_exchange_strong(&c->arena.nodes[lead->node].own, &own, handed));
 	covey_thread_unled(t, lead->seat);
 	/* The waiters sleep on our life, not on the new leader's.  Our keeper tells them if that one ends; if it cannot
 	 * take this on, they are woken now, to look for themselves. */
@@ -318,7 +319,7 @@ int covey_forward_work(covey *c, const struct covey_lead *lead, uint32_t to)
 
 /* One look for a group handed to us: LEADER, AGAIN with what to sleep on, or an error. */
 static int accept_handed(
-	covey *c, struct covey_thread *t, const void *name, size_t size, struct cv_futex *bell, struct covey_lead *out)
+        covey *c, struct covey_thread *t, const void *name, size_t size, struct cv_futex *bell, struct covey_lead *out)
 {
 	struct cv_spot spot;
 	int r = find(c, t->seat, name, size, &spot);

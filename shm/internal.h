@@ -55,13 +55,12 @@ static inline pid_t covey_living_pid_of_seat(const covey *c, uint32_t seat)
 	return (pid_t)atomic_load_explicit(&s->pid, memory_order_relaxed);
 }
 
-
 /* ---- recovery.c */
 
-int covey_slot_lock(covey *c, uint32_t slot);    /* 0 if this process now holds the slot's file lock alone */
+int covey_slot_lock(covey *c, uint32_t slot); /* 0 if this process now holds the slot's file lock alone */
 void covey_slot_unlock(covey *c, uint32_t slot);
 void covey_slot_free(covey *c, uint32_t slot, bool leaving); /* free all that a slot holds; its lock is held */
-void covey_slot_give_up(covey *c);                         /* what this participant leads, while it still lives */
+void covey_slot_give_up(covey *c);                           /* what this participant leads, while it still lives */
 int covey_reap_dead(covey *c, int *left); /* how many slots were freed; *left: how many could not be yet */
 
 /* ---- thread.c */
@@ -82,7 +81,7 @@ static inline void covey_thread_unled(struct covey_thread *t, uint32_t seat)
 
 /* A block with this reply for this request, PRIVATE to seat; 0 when the region is full. */
 uint32_t covey_block_make(covey *c, struct covey_thread *t, const struct covey_lead *lead, const void *request,
-                          size_t request_size, const struct covey_reply *reply);
+        size_t request_size, const struct covey_reply *reply);
 /* Tell the waiters of a PUBLISHED execution, and make the group idle.  Anyone may do it; how many it answered. */
 int covey_finish(covey *c, uint32_t seat, uint32_t node, uint64_t own);
 /* Ring a group's waiters. */

@@ -41,13 +41,27 @@ bool covey_layout_of(const struct covey_counts *n, struct covey_layout *out)
 uint32_t covey_fingerprint(void)
 {
 	static const uint32_t facts[] = {
-		COVEY_ABI,
-		sizeof(struct covey_header), offsetof(struct covey_header, globals), sizeof(struct cv_globals),
-		sizeof(struct covey_slot), offsetof(struct covey_slot, state), offsetof(struct covey_slot, command),
-		sizeof(struct cv_seat), offsetof(struct cv_seat, loans), offsetof(struct cv_seat, request),
-		sizeof(struct cv_node), offsetof(struct cv_node, name), offsetof(struct cv_node, bell),
-		sizeof(struct cv_block), CV_CHUNK_SHIFT, CV_CHUNK_BLOCKS, CV_CLASSES, CV_CLASS_MIN_SHIFT,
-		CV_OWNER_BITS, CV_GEN_SHIFT, __BYTE_ORDER__,
+	        COVEY_ABI,
+	        sizeof(struct covey_header),
+	        offsetof(struct covey_header, globals),
+	        sizeof(struct cv_globals),
+	        sizeof(struct covey_slot),
+	        offsetof(struct covey_slot, state),
+	        offsetof(struct covey_slot, command),
+	        sizeof(struct cv_seat),
+	        offsetof(struct cv_seat, loans),
+	        offsetof(struct cv_seat, request),
+	        sizeof(struct cv_node),
+	        offsetof(struct cv_node, name),
+	        offsetof(struct cv_node, bell),
+	        sizeof(struct cv_block),
+	        CV_CHUNK_SHIFT,
+	        CV_CHUNK_BLOCKS,
+	        CV_CLASSES,
+	        CV_CLASS_MIN_SHIFT,
+	        CV_OWNER_BITS,
+	        CV_GEN_SHIFT,
+	        __BYTE_ORDER__,
 	};
 	uint32_t print = 2166136261u; /* FNV-1a over the words */
 

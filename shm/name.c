@@ -50,7 +50,7 @@ static int digest(const unsigned char length[8], struct covey_bytes base, struct
 }
 
 int covey_default_grouper(struct covey_bytes base, struct covey_bytes request,
-	const struct covey_resolve_options *options, struct covey_name *out)
+        const struct covey_resolve_options *options, struct covey_name *out)
 {
 	unsigned char length[8];
 
@@ -60,7 +60,8 @@ int covey_default_grouper(struct covey_bytes base, struct covey_bytes request,
 	if (options != NULL && options->no_await_inprogress)
 		return 0;
 	put_length(length, base.size);
-	if (base.size <= SHORT_LIMIT && request.size <= SHORT_LIMIT - base.size && base.size + request.size + 5 <= SHORT_LIMIT) {
+	if (base.size <= SHORT_LIMIT && request.size <= SHORT_LIMIT - base.size &&
+	        base.size + request.size + 5 <= SHORT_LIMIT) {
 		out->data[out->size++] = KIND_BYTES;
 		append(out, length, 4);
 		append(out, base.data, base.size);
@@ -73,7 +74,7 @@ int covey_default_grouper(struct covey_bytes base, struct covey_bytes request,
 }
 
 int covey_group(const struct covey_device *device, struct covey_bytes base, struct covey_bytes request,
-	const struct covey_resolve_options *options, struct covey_name *out)
+        const struct covey_resolve_options *options, struct covey_name *out)
 {
 	int r;
 

@@ -74,7 +74,8 @@ pid_t covey_pid_of_seat(const covey *c, uint32_t seat)
 {
 	uint32_t slot = cv_seat_owner(&c->arena, seat) - 1;
 
-	return slot < c->counts.participants ? (pid_t)atomic_load_explicit(&c->slots[slot].pid, memory_order_relaxed) : 0;
+	return slot < c->counts.participants ? (pid_t)atomic_load_explicit(&c->slots[slot].pid, memory_order_relaxed)
+	                                     : 0;
 }
 
 /* ------------------------------------------------------------------------------------------------ the keeper */

@@ -64,7 +64,7 @@ void covey_wake_seat(covey *c, uint32_t seat)
 /* ------------------------------------------------------------------------------------------------ blocks */
 
 uint32_t covey_block_make(covey *c, struct covey_thread *t, const struct covey_lead *lead, const void *request,
-	size_t request_size, const struct covey_reply *reply)
+        size_t request_size, const struct covey_reply *reply)
 {
 	size_t skip = (request_size + 15) & ~(size_t)15;
 	uint32_t ref = cv_heap_take(&c->arena, t->seat, skip + reply->size, &t->hint);
@@ -73,13 +73,13 @@ uint32_t covey_block_make(covey *c, struct covey_thread *t, const struct covey_l
 	if (b == NULL)
 		return 0;
 	*b = (struct cv_block){
-		.size = reply->size,
-		.generation = lead->generation,
-		.node = lead->node,
-		.request_size = (uint32_t)request_size,
-		.code = reply->code,
-		.tag = (uint32_t)c->pid << COVEY_TAG_PID_SHIFT | (reply->error != 0 ? COVEY_TAG_ERROR : 0) |
-		       (request == NULL ? COVEY_TAG_ANYONE : 0),
+	        .size = reply->size,
+	        .generation = lead->generation,
+	        .node = lead->node,
+	        .request_size = (uint32_t)request_size,
+	        .code = reply->code,
+	        .tag = (uint32_t)c->pid << COVEY_TAG_PID_SHIFT | (reply->error != 0 ? COVEY_TAG_ERROR : 0) |
+	               (request == NULL ? COVEY_TAG_ANYONE : 0),
 	};
 	if (request_size != 0)
 		memcpy(b + 1, request, request_size);
@@ -91,7 +91,7 @@ uint32_t covey_block_make(covey *c, struct covey_thread *t, const struct covey_l
 /* ------------------------------------------------------------------------------------------------ delivery */
 
 struct delivery {
-	uint32_t seat;  /* who delivers */
+	uint32_t seat; /* who delivers */
 	uint32_t node;
 	uint64_t own;   /* as it is while this may be delivered */
 	uint64_t key;   /* whom to answer */
@@ -118,7 +118,7 @@ static bool delivery_open(covey *c, struct delivery *d)
 static bool deliver_to(covey *c, const struct delivery *d, uint32_t seat, uint64_t word)
 {
 	bool meant = d->block != 0 &&
-		     (d->anyone || covey_request_equal(c, d->seat, seat, word, d->request, d->request_size));
+	             (d->anyone || covey_request_equal(c, d->seat, seat, word, d->request, d->request_size));
 
 	if (!cv_seat_answer(&c->arena, seat, word, meant ? CV_SEAT_DONE : CV_SEAT_GAVE_UP, meant ? d->block : 0))
 		return false;
@@ -147,7 +147,10 @@ static int deliver(covey *c, const struct delivery *d)
 int covey_finish(covey *c, uint32_t seat, uint32_t node, uint64_t own)
 {
 	struct cv_node *n = &c->arena.nodes[node];
-	struct delivery d = {.seat = seat, .node = node, .own = own, .key = cv_key_now(&c->arena, node)}; /* before own is found unchanged */
+	struct delivery d = {.seat = seat,
+	        .node = node,
+	        .own = own,
+	        .key = cv_key_now(&c->arena, node)}; /* before own is found unchanged */
 	bool helping = cv_word_owner(own) != seat;
 	int answered = 0;
 
@@ -173,7 +176,7 @@ int covey_finish(covey *c, uint32_t seat, uint32_t node, uint64_t own)
 static int end_alone(covey *c, struct covey_thread *t, const struct covey_lead *lead, uint64_t *own)
 {
 	if (!atomic_compare_exchange_strong(
-		    &c->arena.nodes[lead->node].own, own, cv_word(CV_IDLE, 0, lead->generation)))
+	            &c->arena.nodes[lead->node].own, own, cv_word(CV_IDLE, 0, lead->generation)))
 		return COVEY_EFENCED;
 	covey_thread_unled(t, lead->seat);
 	return 0;
@@ -185,7 +188,8 @@ static int end_before_waiters(covey *c, struct covey_thread *t, const struct cov
 	uint64_t own, outcome, published = cv_word(CV_PUBLISHED, t->seat, lead->generation) | CV_WAITERS;
 
 	do {
-		outcome = atomic_load(&n->outcome); /* before the look at own: a swap by another leader makes ours fail */
+		outcome =
+		        atomic_load(&n->outcome); /* before the look at own: a swap by another leader makes ours fail */
 		own = atomic_load(&n->own);
 		if (!cv_word_is(own, CV_LEADING, lead->seat, lead->generation))
 			return COVEY_EFENCED;
@@ -263,7 +267,7 @@ static struct cv_block *room_block(covey *c, uint32_t room)
 
 /* The block to publish: the leader's room, or a copy made now if there is anybody for it.  0 or COVEY_EFULL. */
 static int block_for(covey *c, struct covey_thread *t, const struct covey_lead *lead, const void *request,
-	size_t request_size, const struct covey_reply *reply, uint32_t *block)
+        size_t request_size, const struct covey_reply *reply, uint32_t *block)
 {
 	struct cv_block *b = room_block(c, reply->room);
 
@@ -283,7 +287,7 @@ static int block_for(covey *c, struct covey_thread *t, const struct covey_lead *
 
 /* Slow path of the next: there are, or were, waiters, or there is a room to be accounted for. */
 static int publish(covey *c, struct covey_thread *t, const struct covey_lead *lead, const void *request,
-	size_t request_size, const struct covey_reply *reply)
+        size_t request_size, const struct covey_reply *reply)
 {
 	uint32_t block;
 	int r, full;
@@ -300,7 +304,7 @@ static int publish(covey *c, struct covey_thread *t, const struct covey_lead *le
 }
 
 int covey_unregister_notify(covey *c, const struct covey_lead *lead, const void *request, size_t request_size,
-	const struct covey_reply *reply)
+        const struct covey_reply *reply)
 {
 	static const struct covey_reply empty;
 	int error = COVEY_EINVAL;
@@ -322,7 +326,7 @@ int covey_unregister_notify(covey *c, const struct covey_lead *lead, const void 
 
 /* Answer those whom pick chooses while still leading; consumes the block. */
 static int notify_picked(covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block,
-	bool (*pick)(covey *, struct covey_thread *, uint32_t seat, uint64_t word, void *), void *context)
+        bool (*pick)(covey *, struct covey_thread *, uint32_t seat, uint64_t word, void *), void *context)
 {
 	uint64_t key = cv_key_of(lead->node, lead->incarnation), word;
 	uint32_t high = cv_seat_high(&c->arena);
@@ -360,7 +364,7 @@ static bool pick_equal(covey *c, struct covey_thread *t, uint32_t seat, uint64_t
 }
 
 static int notify(covey *c, const struct covey_lead *lead, const struct covey_reply *reply,
-	bool (*pick)(covey *, struct covey_thread *, uint32_t, uint64_t, void *), void *context)
+        bool (*pick)(covey *, struct covey_thread *, uint32_t, uint64_t, void *), void *context)
 {
 	int error = COVEY_EINVAL;
 	struct covey_thread *t = covey_enter(c, &error);
@@ -381,7 +385,7 @@ static int notify(covey *c, const struct covey_lead *lead, const struct covey_re
 }
 
 int covey_notify(covey *c, const struct covey_lead *lead, const void *request, size_t request_size,
-	const struct covey_reply *reply)
+        const struct covey_reply *reply)
 {
 	struct wanted w = {.request = request, .size = request_size};
 
@@ -402,8 +406,8 @@ static bool pick_if(covey *c, struct covey_thread *t, uint32_t seat, uint64_t wo
 	return covey_request_matches(c, t->seat, seat, word, w->predicate, w->context) != 0;
 }
 
-int covey_notify_if(covey *c, const struct covey_lead *lead, covey_predicate pick, void *context,
-	const struct covey_reply *reply)
+int covey_notify_if(
+        covey *c, const struct covey_lead *lead, covey_predicate pick, void *context, const struct covey_reply *reply)
 {
 	struct wanted w = {.predicate = pick, .context = context};
 
@@ -422,8 +426,8 @@ static bool pick_one(covey *c, struct covey_thread *t, uint32_t seat, uint64_t w
 	return seat == o->seat && atomic_load(&c->arena.seats[seat].ticket) == o->ticket;
 }
 
-int covey_respond(covey *c, const struct covey_lead *lead, const struct covey_request *request,
-	const struct covey_reply *reply)
+int covey_respond(
+        covey *c, const struct covey_lead *lead, const struct covey_request *request, const struct covey_reply *reply)
 {
 	struct one o;
 
@@ -436,7 +440,7 @@ int covey_respond(covey *c, const struct covey_lead *lead, const struct covey_re
 /* ------------------------------------------------------------------------------------------------ rooms */
 
 int covey_room(covey *c, const struct covey_lead *lead, const void *request, size_t request_size, size_t size,
-	void **data, uint32_t *room)
+        void **data, uint32_t *room)
 {
 	struct covey_reply reply = {.size = size};
 	const unsigned char *at, *bytes;

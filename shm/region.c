@@ -81,7 +81,7 @@ static int counts_of(const struct covey_options *o, struct covey_counts *n)
 	heap_max = o->heap_max != 0 ? o->heap_max : UINT64_C(4) << 30;
 	heap_max = heap_max < heap ? heap : heap_max;
 	if (heap_max > (uint64_t)(CV_CHUNK_LIMIT - 1) << CV_CHUNK_SHIFT || o->groups > COVEY_GROUPS_LIMIT ||
-		o->participants > COVEY_PARTICIPANTS_LIMIT)
+	        o->participants > COVEY_PARTICIPANTS_LIMIT)
 		return COVEY_EINVAL;
 	n->groups = or_default(o->groups, 16384);
 	n->participants = or_default(o->participants, 1024);
@@ -137,7 +137,8 @@ static int heap_commit(void *context, uint32_t chunk, uint32_t count)
 	int r = allocate(c->fd, blocks_offset(c, chunk), (uint64_t)count * CV_CHUNK_BLOCKS * 8);
 
 	if (r == 0)
-		r = allocate(c->fd, c->layout.heap + ((uint64_t)chunk << CV_CHUNK_SHIFT), (uint64_t)count << CV_CHUNK_SHIFT);
+		r = allocate(
+		        c->fd, c->layout.heap + ((uint64_t)chunk << CV_CHUNK_SHIFT), (uint64_t)count << CV_CHUNK_SHIFT);
 	return r;
 }
 
@@ -147,7 +148,8 @@ static void heap_release(void *context, uint32_t chunk, uint32_t count)
 
 	/* If it fails, the memory stays with the region: it is only not given back. */
 	(void)!fallocate(c->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-		(off_t)(c->layout.heap + ((uint64_t)chunk << CV_CHUNK_SHIFT)), (off_t)((uint64_t)count << CV_CHUNK_SHIFT));
+	        (off_t)(c->layout.heap + ((uint64_t)chunk << CV_CHUNK_SHIFT)),
+	        (off_t)((uint64_t)count << CV_CHUNK_SHIFT));
 }
 
 /* ------------------------------------------------------------------------------------------------ create */

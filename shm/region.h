@@ -32,9 +32,9 @@ struct covey_thread {
 /* The thread through which the kernel tells others of our death; it also reaps and watches.  See participant.c. */
 struct covey_keeper {
 	pthread_t thread;
-	_Atomic uint32_t bell; /* rung to have it look at the following */
+	_Atomic uint32_t bell;                 /* rung to have it look at the following */
 	_Alignas(16) unsigned char robust[64]; /* what the kernel walks when the thread ends; see participant.c */
-	_Atomic int ready;     /* 1 alive, negative: could not start */
+	_Atomic int ready;                     /* 1 alive, negative: could not start */
 	_Atomic int stop;
 	_Atomic int reap;
 	pthread_mutex_t lock;
@@ -75,7 +75,7 @@ static inline struct covey_thread *covey_enter(covey *c, int *error)
 	return cv_likely(t != NULL && t->c == c && t->thread == &covey_thread_last) ? t : covey_thread_slow(c, error);
 }
 void covey_threads_forget(covey *c); /* at close: no thread has a seat in c any more */
-int covey_registry_add(covey *c); /* 0 or COVEY_ESYSTEM */
+int covey_registry_add(covey *c);    /* 0 or COVEY_ESYSTEM */
 void covey_registry_remove(covey *c);
 
 #endif

@@ -34,8 +34,7 @@ int covey_request_put(covey *c, struct covey_thread *t, uint32_t node, const voi
 		atomic_store_explicit(&s->request[i], words[i], memory_order_relaxed);
 	atomic_store_explicit(&s->request_block, ref, memory_order_relaxed);
 	atomic_store_explicit(&s->request_size, (uint32_t)size, memory_order_relaxed);
-	atomic_store_explicit(
-		&s->ticket, atomic_fetch_add(&c->arena.nodes[node].tickets, 1) + 1, memory_order_relaxed);
+	atomic_store_explicit(&s->ticket, atomic_fetch_add(&c->arena.nodes[node].tickets, 1) + 1, memory_order_relaxed);
 	return 0;
 }
 
@@ -68,7 +67,7 @@ static int use_inline(struct cv_seat *s, uint64_t word, uint32_t size, covey_pre
 }
 
 static int use_block(
-	covey *c, uint32_t reader, struct cv_seat *s, uint64_t word, uint32_t size, covey_predicate use, void *context)
+        covey *c, uint32_t reader, struct cv_seat *s, uint64_t word, uint32_t size, covey_predicate use, void *context)
 {
 	uint32_t ref = atomic_load_explicit(&s->request_block, memory_order_relaxed);
 	const struct cv_block *b;

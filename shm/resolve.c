@@ -171,7 +171,7 @@ static int resolve(struct resolving *r, const struct covey_name *name)
 }
 
 int covey_resolve(covey *c, const struct covey_device *device, struct covey_bytes base, struct covey_bytes request,
-	const struct covey_resolve_options *options, struct covey_result *out)
+        const struct covey_resolve_options *options, struct covey_result *out)
 {
 	struct resolving r = {.c = c, .device = device, .base = base, .request = request, .out = out};
 	struct covey_name name;

@@ -126,8 +126,8 @@ static void sixty_fifth_group(void **state)
 		assert_int_equal(info.generation, lead[i].generation);
 	}
 	assert_int_equal(covey_resolve(c, &device, (struct covey_bytes){"b", 1}, (struct covey_bytes){"alone", 5}, NULL,
-				 &result),
-		COVEY_OK);
+	                         &result),
+	        COVEY_OK);
 	assert_int_equal(result.part, COVEY_ALONE);
 	assert_true(says(&result, "alone"));
 	covey_release(c, &result);
@@ -479,7 +479,7 @@ static int resolves(void *context)
 
 	(void)context;
 	must(covey_resolve(c, &device, (struct covey_bytes){"ba", 2}, (struct covey_bytes){"se", 2}, NULL, &result) ==
-		COVEY_OK);
+	        COVEY_OK);
 	must(says(&result, "base") && result.code == 42);
 	must(result.part == COVEY_LED || result.part == COVEY_JOINED);
 	atomic_fetch_add(&world->count[ANSWERED], 1);
@@ -546,8 +546,9 @@ static void resolve_passes_errors_and_sees_recursion(void **state)
 	(void)state;
 	world_begin(NULL);
 	device.self = c = world_open();
-	assert_int_equal(covey_resolve(c, &device, (struct covey_bytes){"b", 1}, (struct covey_bytes){NULL, 0}, NULL, &result),
-		COVEY_ERROR);
+	assert_int_equal(
+	        covey_resolve(c, &device, (struct covey_bytes){"b", 1}, (struct covey_bytes){NULL, 0}, NULL, &result),
+	        COVEY_ERROR);
 	assert_true(says(&result, "why"));
 	assert_int_equal(result.part, COVEY_LED);
 	covey_release(c, &result);
@@ -562,39 +563,45 @@ static void names_do_not_collide(void **state)
 	struct covey_resolve_options off = {.no_await_inprogress = 1};
 
 	(void)state;
-	assert_int_equal(covey_default_grouper((struct covey_bytes){"ab", 2}, (struct covey_bytes){"c", 1}, NULL, &a), 0);
-	assert_int_equal(covey_default_grouper((struct covey_bytes){"a", 1}, (struct covey_bytes){"bc", 2}, NULL, &b), 0);
+	assert_int_equal(
+	        covey_default_grouper((struct covey_bytes){"ab", 2}, (struct covey_bytes){"c", 1}, NULL, &a), 0);
+	assert_int_equal(
+	        covey_default_grouper((struct covey_bytes){"a", 1}, (struct covey_bytes){"bc", 2}, NULL, &b), 0);
 	assert_true(a.size != b.size || memcmp(a.data, b.data, a.size) != 0);
-	assert_int_equal(covey_default_grouper((struct covey_bytes){large, 100}, (struct covey_bytes){"c", 1}, NULL, &a), 0);
-	assert_int_equal(covey_default_grouper((struct covey_bytes){large, 99}, (struct covey_bytes){"\0c", 2}, NULL, &b), 0);
+	assert_int_equal(
+	        covey_default_grouper((struct covey_bytes){large, 100}, (struct covey_bytes){"c", 1}, NULL, &a), 0);
+	assert_int_equal(
+	        covey_default_grouper((struct covey_bytes){large, 99}, (struct covey_bytes){"\0c", 2}, NULL, &b), 0);
 	assert_int_equal(a.size, 33);
 	assert_int_equal(b.size, 33);
 	assert_true(memcmp(a.data, b.data, 33) != 0);
 	/* a short name that looks like a digest's is still told apart */
-	assert_int_equal(covey_default_grouper((struct covey_bytes){a.data, 33}, (struct covey_bytes){NULL, 0}, NULL, &b), 0);
+	assert_int_equal(
+	        covey_default_grouper((struct covey_bytes){a.data, 33}, (struct covey_bytes){NULL, 0}, NULL, &b), 0);
 	assert_true(a.size != b.size);
-	assert_int_equal(covey_default_grouper((struct covey_bytes){"x", 1}, (struct covey_bytes){"y", 1}, &off, &a), 0);
+	assert_int_equal(
+	        covey_default_grouper((struct covey_bytes){"x", 1}, (struct covey_bytes){"y", 1}, &off, &a), 0);
 	assert_int_equal(a.size, 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(two_in_a_ring),
-		cmocka_unit_test(three_in_a_ring),
-		cmocka_unit_test(waiting_for_oneself_is_a_cycle),
-		cmocka_unit_test(sixty_fifth_group),
-		cmocka_unit_test(generations_survive_eviction),
-		cmocka_unit_test(heap_too_small),
-		cmocka_unit_test(slabs_close_for_large_blocks),
-		cmocka_unit_test(a_deadline_is_its_own),
-		cmocka_unit_test(stopped_leader_is_fenced),
-		cmocka_unit_test(forwarded_work_is_answered),
-		cmocka_unit_test(new_leader_dies_before_accepting),
-		cmocka_unit_test(new_leader_dies_after_accepting),
-		cmocka_unit_test(resolve_computes_once),
-		cmocka_unit_test(resolve_passes_errors_and_sees_recursion),
-		cmocka_unit_test(names_do_not_collide),
+	        cmocka_unit_test(two_in_a_ring),
+	        cmocka_unit_test(three_in_a_ring),
+	        cmocka_unit_test(waiting_for_oneself_is_a_cycle),
+	        cmocka_unit_test(sixty_fifth_group),
+	        cmocka_unit_test(generations_survive_eviction),
+	        cmocka_unit_test(heap_too_small),
+	        cmocka_unit_test(slabs_close_for_large_blocks),
+	        cmocka_unit_test(a_deadline_is_its_own),
+	        cmocka_unit_test(stopped_leader_is_fenced),
+	        cmocka_unit_test(forwarded_work_is_answered),
+	        cmocka_unit_test(new_leader_dies_before_accepting),
+	        cmocka_unit_test(new_leader_dies_after_accepting),
+	        cmocka_unit_test(resolve_computes_once),
+	        cmocka_unit_test(resolve_passes_errors_and_sees_recursion),
+	        cmocka_unit_test(names_do_not_collide),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

@@ -287,12 +287,12 @@ static void nothing_of_the_dead_remains(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(hundred_waiters_ten_times),
-		cmocka_unit_test(successors_are_killed_too),
-		cmocka_unit_test(all_are_told_where_nobody_wants_to_lead),
-		cmocka_unit_test(a_newcomer_takes_over),
-		cmocka_unit_test(exec_counts_as_leaving),
-		cmocka_unit_test(nothing_of_the_dead_remains),
+	        cmocka_unit_test(hundred_waiters_ten_times),
+	        cmocka_unit_test(successors_are_killed_too),
+	        cmocka_unit_test(all_are_told_where_nobody_wants_to_lead),
+	        cmocka_unit_test(a_newcomer_takes_over),
+	        cmocka_unit_test(exec_counts_as_leaving),
+	        cmocka_unit_test(nothing_of_the_dead_remains),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

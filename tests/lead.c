@@ -413,18 +413,18 @@ static void many_loans(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(leads_then_finds),
-		cmocka_unit_test(refuses_bad_arguments),
-		cmocka_unit_test(one_result_for_all),
-		cmocka_unit_test(requests_are_told_apart),
-		cmocka_unit_test(predicate_picks),
-		cmocka_unit_test(receives_in_order_and_responds),
-		cmocka_unit_test(receiver_is_woken),
-		cmocka_unit_test(result_built_in_the_region),
-		cmocka_unit_test(a_sibling_thread_waits),
-		cmocka_unit_test(a_thread_that_exits_gives_up),
-		cmocka_unit_test(closing_gives_up),
-		cmocka_unit_test(many_loans),
+	        cmocka_unit_test(leads_then_finds),
+	        cmocka_unit_test(refuses_bad_arguments),
+	        cmocka_unit_test(one_result_for_all),
+	        cmocka_unit_test(requests_are_told_apart),
+	        cmocka_unit_test(predicate_picks),
+	        cmocka_unit_test(receives_in_order_and_responds),
+	        cmocka_unit_test(receiver_is_woken),
+	        cmocka_unit_test(result_built_in_the_region),
+	        cmocka_unit_test(a_sibling_thread_waits),
+	        cmocka_unit_test(a_thread_that_exits_gives_up),
+	        cmocka_unit_test(closing_gives_up),
+	        cmocka_unit_test(many_loans),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

@@ -127,7 +127,8 @@ static void refuses_foreign_files(void **state)
 
 static void refuses_other_owners_and_writers(void **state)
 {
-	struct covey_options shared = {.flags = COVEY_ALLOW_SHARED, .mode = 0666}, foreign = {.flags = COVEY_ALLOW_FOREIGN};
+	struct covey_options shared = {.flags = COVEY_ALLOW_SHARED, .mode = 0666},
+	                     foreign = {.flags = COVEY_ALLOW_FOREIGN};
 	struct covey_options wide = {.mode = 0666};
 	covey *c;
 
@@ -185,7 +186,7 @@ static int opens_in_a_small_place(void *context)
 
 	(void)context;
 	if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-		mount("tmpfs", "/dev/shm", "tmpfs", 0, "size=1m") != 0)
+	        mount("tmpfs", "/dev/shm", "tmpfs", 0, "size=1m") != 0)
 		return 77;
 	must(covey_open(&c, world->region, NULL) == COVEY_ENOSPC && c == NULL);
 	must(access(path(), F_OK) != 0);
@@ -444,10 +445,10 @@ static void an_unused_inherited_handle_can_be_closed(void **state)
 static void forbid_waitv(void)
 {
 	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 449, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 449, 0, 1),
+	        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+	        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
 
@@ -592,24 +593,24 @@ static void another_pid_namespace(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(creators_at_once_share_one_region),
-		cmocka_unit_test(a_creator_killed_half_way),
-		cmocka_unit_test(refuses_foreign_files),
-		cmocka_unit_test(refuses_other_owners_and_writers),
-		cmocka_unit_test(truncated_or_altered_headers),
-		cmocka_unit_test(shared_memory_too_small),
-		cmocka_unit_test(a_file_size_limit_is_no_signal),
-		cmocka_unit_test(unlinked_regions_go_on),
-		cmocka_unit_test(participants_run_out),
-		cmocka_unit_test(the_dead_make_room),
-		cmocka_unit_test(inspecting_changes_nothing),
-		cmocka_unit_test(a_forked_child_attaches_anew),
-		cmocka_unit_test(a_cloned_child_attaches_anew),
-		cmocka_unit_test(a_child_does_not_keep_its_parent_alive),
-		cmocka_unit_test(an_unused_inherited_handle_can_be_closed),
-		cmocka_unit_test(goes_on_without_waitv),
-		cmocka_unit_test(signals_do_not_end_a_wait),
-		cmocka_unit_test(another_pid_namespace),
+	        cmocka_unit_test(creators_at_once_share_one_region),
+	        cmocka_unit_test(a_creator_killed_half_way),
+	        cmocka_unit_test(refuses_foreign_files),
+	        cmocka_unit_test(refuses_other_owners_and_writers),
+	        cmocka_unit_test(truncated_or_altered_headers),
+	        cmocka_unit_test(shared_memory_too_small),
+	        cmocka_unit_test(a_file_size_limit_is_no_signal),
+	        cmocka_unit_test(unlinked_regions_go_on),
+	        cmocka_unit_test(participants_run_out),
+	        cmocka_unit_test(the_dead_make_room),
+	        cmocka_unit_test(inspecting_changes_nothing),
+	        cmocka_unit_test(a_forked_child_attaches_anew),
+	        cmocka_unit_test(a_cloned_child_attaches_anew),
+	        cmocka_unit_test(a_child_does_not_keep_its_parent_alive),
+	        cmocka_unit_test(an_unused_inherited_handle_can_be_closed),
+	        cmocka_unit_test(goes_on_without_waitv),
+	        cmocka_unit_test(signals_do_not_end_a_wait),
+	        cmocka_unit_test(another_pid_namespace),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

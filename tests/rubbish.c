@@ -96,7 +96,8 @@ static void use_group(covey *c, const char *name, size_t size)
 			sum = (unsigned char)(sum + ((const unsigned char *)result.data)[i]);
 		covey_release(c, &result);
 	}
-	if (covey_find(c, name, size, &info) == 0 && covey_take_over(c, name, size, info.generation, &lead) == COVEY_LEADER)
+	if (covey_find(c, name, size, &info) == 0 &&
+	        covey_take_over(c, name, size, info.generation, &lead) == COVEY_LEADER)
 		use_lead(c, &lead);
 	covey_each_waiter(c, name, size, look_waiter, NULL);
 }
@@ -164,7 +165,8 @@ static int leads_and_waits(void *context)
 	until(atomic_load(&world->flag[0]) == 3);
 	name[0] = (char)('a' + (me + 1) % 3);
 	if (covey_find_or_register(c, name, (me + 1) % 3 == 0 ? sizeof(name) : 1 + (size_t)((me + 1) % 3) * 5, &lead) ==
-		COVEY_WAIT && me != 2)
+	                COVEY_WAIT &&
+	        me != 2)
 		covey_await(c, &lead, "request", 7, COVEY_FOREVER, 0, &result);
 	for (;;)
 		pause();
@@ -173,7 +175,8 @@ static int leads_and_waits(void *context)
 /* The bytes of a region that three processes were killed in. */
 static unsigned char *snapshot(size_t *used, size_t *size)
 {
-	struct covey_options options = {.groups = 32, .participants = 8, .threads = 16, .heap = 512 << 10, .heap_max = 512 << 10};
+	struct covey_options options = {
+	        .groups = 32, .participants = 8, .threads = 16, .heap = 512 << 10, .heap_max = 512 << 10};
 	static int me[3] = {0, 1, 2};
 	unsigned char *bytes;
 	struct stat st;
@@ -200,7 +203,7 @@ static void scribble(unsigned char *at, size_t used)
 {
 	/* what a word of the protocol might hold: states, small indexes, flags, seats, all ones */
 	static const uint64_t tempting[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0x13, 0x1b, UINT64_MAX, UINT64_C(1) << 31,
-		UINT64_C(1) << 32, UINT64_C(0x100000001), UINT64_C(0xffffffff), UINT64_C(3) << 18, UINT64_C(0x40003)};
+	        UINT64_C(1) << 32, UINT64_C(0x100000001), UINT64_C(0xffffffff), UINT64_C(3) << 18, UINT64_C(0x40003)};
 	size_t offset = 4096 + draw((unsigned)(used - 4096 - 8));
 
 	switch (draw(4)) {
@@ -298,8 +301,8 @@ static void scribbled_while_others_work(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(damaged_copies),
-		cmocka_unit_test(scribbled_while_others_work),
+	        cmocka_unit_test(damaged_copies),
+	        cmocka_unit_test(scribbled_while_others_work),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

@@ -20,11 +20,11 @@
 struct scenario {
 	const char *name;
 	const struct covey_options *options;
-	void (*prepare)(covey *survivor);               /* before the child is stepped */
+	void (*prepare)(covey *survivor);                 /* before the child is stepped */
 	void (*setup)(covey *c, struct covey_lead *lead); /* in the child, not stepped */
-	int (*call)(covey *c, struct covey_lead *lead);  /* in the child, stepped */
-	bool blocks;                                     /* the call sleeps until the survivor acts */
-	void (*release)(covey *survivor);                /* ends that sleep */
+	int (*call)(covey *c, struct covey_lead *lead);   /* in the child, stepped */
+	bool blocks;                                      /* the call sleeps until the survivor acts */
+	void (*release)(covey *survivor);                 /* ends that sleep */
 };
 
 static char long_name[300];
@@ -370,20 +370,20 @@ static int call_reap(covey *c, struct covey_lead *lead)
 static const struct covey_options eight = {.groups = 12, .participants = 6, .heap = 1 << 20, .heap_max = 2 << 20};
 
 static const struct scenario scenarios[] = {
-	{"register, cached", &eight, NULL, NULL, call_register, false, NULL},
-	{"register, evicting", &eight, forget_groups, NULL, call_register, false, NULL},
-	{"register a long name", &eight, forget_groups, NULL, call_register_long, false, NULL},
-	{"find", &eight, NULL, NULL, call_find, false, NULL},
-	{"unregister", &eight, NULL, setup_lead, call_unregister, false, NULL},
-	{"publish, alone", &eight, NULL, setup_lead, call_publish, false, NULL},
-	{"a large room", &eight, NULL, setup_lead, call_room, false, NULL},
-	{"publish a room", &eight, NULL, setup_lead, call_room_published, false, NULL},
-	{"forward", &eight, NULL, setup_lead, call_forward, false, NULL},
-	{"take over", &eight, lead_g, NULL, call_take_over, false, NULL},
-	{"await", &eight, lead_g, setup_wait, call_await, true, NULL},
-	{"take over from the dead", &eight, NULL, leave_a_corpse, call_register, false, NULL},
-	{"reap", &eight, NULL, leave_a_corpse, call_reap, false, NULL},
-	{"publish to two", &eight, NULL, setup_lead_with_waiters, call_publish, false, NULL},
+        {"register, cached", &eight, NULL, NULL, call_register, false, NULL},
+        {"register, evicting", &eight, forget_groups, NULL, call_register, false, NULL},
+        {"register a long name", &eight, forget_groups, NULL, call_register_long, false, NULL},
+        {"find", &eight, NULL, NULL, call_find, false, NULL},
+        {"unregister", &eight, NULL, setup_lead, call_unregister, false, NULL},
+        {"publish, alone", &eight, NULL, setup_lead, call_publish, false, NULL},
+        {"a large room", &eight, NULL, setup_lead, call_room, false, NULL},
+        {"publish a room", &eight, NULL, setup_lead, call_room_published, false, NULL},
+        {"forward", &eight, NULL, setup_lead, call_forward, false, NULL},
+        {"take over", &eight, lead_g, NULL, call_take_over, false, NULL},
+        {"await", &eight, lead_g, setup_wait, call_await, true, NULL},
+        {"take over from the dead", &eight, NULL, leave_a_corpse, call_register, false, NULL},
+        {"reap", &eight, NULL, leave_a_corpse, call_reap, false, NULL},
+        {"publish to two", &eight, NULL, setup_lead_with_waiters, call_publish, false, NULL},
 };
 
 static bool has_waiters(const struct scenario *s)
@@ -431,7 +431,7 @@ static void every_point(const struct scenario *s, bool killing)
 	for (bool over = false; !over; n = next_point(n), points++)
 		over = point(c, s, n, killing);
 	print_message("%-26s %s at %5ld points of about %ld instructions\n", s->name, killing ? "killed " : "stopped",
-		points, n);
+	        points, n);
 	assert_int_equal(covey_counter(c, COVEY_COUNT_RESCUED), 0);
 	covey_close(c);
 }
@@ -453,8 +453,8 @@ static void stopped_at_any_instruction(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(killed_at_any_instruction),
-		cmocka_unit_test(stopped_at_any_instruction),
+	        cmocka_unit_test(killed_at_any_instruction),
+	        cmocka_unit_test(stopped_at_any_instruction),
 	};
 	int failed;
 

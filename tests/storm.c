@@ -14,7 +14,7 @@
 #define WORKERS 12
 #define GROUPS 4
 
-enum { STOP };                             /* of world->flag */
+enum { STOP };                                           /* of world->flag */
 enum { LED = 1, JOINED, TOOK_OVER, GAVE_UP, TIMED_OUT }; /* of world->count */
 
 struct payload {
@@ -51,7 +51,8 @@ static void publish(covey *c, const struct covey_lead *lead, uint32_t group, uns
 	world_yield();
 	if (seed % 5 == 0) {
 		must((r = covey_unregister(c, lead)) == 0 || r == COVEY_EFENCED);
-	} else if (seed % 3 == 0 && covey_room(c, lead, NULL, 0, reply.size, (void **)(uintptr_t)&reply.data, &reply.room) == 0) {
+	} else if (seed % 3 == 0 &&
+	           covey_room(c, lead, NULL, 0, reply.size, (void **)(uintptr_t)&reply.data, &reply.room) == 0) {
 		memcpy((void *)(uintptr_t)reply.data, &payload, reply.size);
 		must((r = covey_unregister_notify(c, lead, NULL, 0, &reply)) >= 0 || r == COVEY_EFENCED);
 	} else {
@@ -77,15 +78,19 @@ static void one_turn(covey *c, unsigned seed)
 		publish(c, &lead, group, seed >> 8);
 		return;
 	}
-	r = covey_await(c, &lead, name, seed % 7 == 0 ? sizeof(name) : 0, seed % 9 == 0 ? covey_in_ms(0) + 50000 : COVEY_FOREVER, 0,
-		&result);
+	r = covey_await(c, &lead, name, seed % 7 == 0 ? sizeof(name) : 0,
+	        seed % 9 == 0 ? covey_in_ms(0) + 50000 : COVEY_FOREVER, 0, &result);
 	if (r == COVEY_OK)
 		check_bytes(&result, group);
 	else if (r == COVEY_DIED)
 		publish(c, &result.lead, group, seed >> 8);
 	else
 		must(r == COVEY_GAVE_UP || r == COVEY_TIMED_OUT);
-	atomic_fetch_add(&world->count[r == COVEY_OK ? JOINED : r == COVEY_DIED ? TOOK_OVER : r == COVEY_GAVE_UP ? GAVE_UP : TIMED_OUT], 1);
+	atomic_fetch_add(&world->count[r == COVEY_OK        ? JOINED
+	                               : r == COVEY_DIED    ? TOOK_OVER
+	                               : r == COVEY_GAVE_UP ? GAVE_UP
+	                                                    : TIMED_OUT],
+	        1);
 	covey_release(c, &result);
 }
 
@@ -141,11 +146,12 @@ static void whole_after_every_storm(void **state)
 		assert_int_equal(covey_usage_of(c, &usage), 0);
 		assert_int_equal(usage.groups_led, 0);
 		assert_int_equal(usage.threads, 0); /* this process has not called yet */
-		world_check(c, 1); /* the one long name that is cached */
+		world_check(c, 1);                  /* the one long name that is cached */
 	}
 	print_message("%d kills: led %d, joined %d, took over %d, gave up %d, timed out %d\n", kills,
-		atomic_load(&world->count[LED]), atomic_load(&world->count[JOINED]), atomic_load(&world->count[TOOK_OVER]),
-		atomic_load(&world->count[GAVE_UP]), atomic_load(&world->count[TIMED_OUT]));
+	        atomic_load(&world->count[LED]), atomic_load(&world->count[JOINED]),
+	        atomic_load(&world->count[TOOK_OVER]), atomic_load(&world->count[GAVE_UP]),
+	        atomic_load(&world->count[TIMED_OUT]));
 	assert_int_equal(covey_counter(c, COVEY_COUNT_RESCUED), 0);
 	covey_close(c);
 }

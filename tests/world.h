@@ -46,7 +46,7 @@ void world_kill(pid_t child); /* SIGKILL, and wait until it is gone */
 #define must(condition)                                                                                                \
 	do {                                                                                                           \
 		if (!(condition)) {                                                                                    \
-			fprintf(stderr, "%s:%d: pid %d: %s\n", __FILE__, __LINE__, (int)getpid(), #condition);        \
+			fprintf(stderr, "%s:%d: pid %d: %s\n", __FILE__, __LINE__, (int)getpid(), #condition);         \
 			abort();                                                                                       \
 		}                                                                                                      \
 	} while (0)
@@ -58,7 +58,7 @@ void world_kill(pid_t child); /* SIGKILL, and wait until it is gone */
 		while (!(condition)) {                                                                                 \
 			if (covey_in_ms(0) > give_up_) {                                                               \
 				fprintf(stderr, "%s:%d: pid %d: never came true: %s\n", __FILE__, __LINE__,            \
-					(int)getpid(), #condition);                                                    \
+				        (int)getpid(), #condition);                                                    \
 				abort();                                                                               \
 			}                                                                                              \
 			world_yield();                                                                                 \
