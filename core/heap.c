@@ -327,7 +327,7 @@ static uint32_t slab_take(struct cv_arena *a, uint32_t seat, uint32_t class, str
 static uint32_t run_block(struct cv_arena *a, uint32_t seat, uint64_t bytes)
 {
 	uint64_t n = (bytes + CV_CHUNK_SIZE - 1) >> CV_CHUNK_SHIFT;
-	uint32_t head = a->chunk_count;
+	uint32_t head;
 
 	if (n > a->chunk_count)
 		return 0;

@@ -11,8 +11,7 @@ static const char *const texts[] = {
         [-COVEY_ECORRUPT] = "the region is damaged: remove it (covey rm) once nobody uses it, and let it be made anew",
         [-COVEY_EFENCED] = "this leadership has ended, another generation leads: drop the result",
         [-COVEY_ENOENT] = "there is no such region, or nobody leads that group",
-        [-COVEY_EPERM] = "the region belongs to another user, or others may write it: use one of your own, or allow it "
-                         "by option",
+        [-COVEY_EPERM] = "the region is another user's, or others may write it: use one of your own, or allow it",
         [-COVEY_EFOREIGN] =
                 "the file is no region of this version and boot: remove it (covey rm) or choose another name",
         [-COVEY_ENOSPC] =
@@ -26,9 +25,10 @@ static const char *const texts[] = {
 
 const char *covey_strerror(int error)
 {
-	int i = -error;
+	int i;
 
 	if (error >= 0)
 		return "no error";
+	i = error > -100 ? -error : 100;
 	return i < (int)(sizeof(texts) / sizeof(texts[0])) && texts[i] != 0 ? texts[i] : "unknown error";
 }

@@ -96,30 +96,48 @@ static bool free_evicting(struct reaping *r, uint32_t node, uint64_t own)
 	return true;
 }
 
+/* A LEADING node may never have been linked: then nobody can meet it. */
+static bool free_leading(struct reaping *r, uint32_t node, uint64_t own)
+{
+	int linked = cv_table_linked(&r->c->arena, node);
+
+	if (linked == 1)
+		free_leadership(r, node, own);
+	else if (linked == 0)
+		free_private(r, node, own);
+	return linked >= 0;
+}
+
+/* One attempt, whatever it is.  False: its chain is damaged, or its state is none; leave it alone. */
+static bool free_dead_node(struct reaping *r, uint32_t node, uint64_t own)
+{
+	switch (cv_word_state(own)) {
+	case CV_PRIVATE:
+		free_private(r, node, own);
+		return true;
+	case CV_LEADING:
+		return free_leading(r, node, own);
+	case CV_HANDED:
+		free_leadership(r, node, own);
+		return true;
+	case CV_PUBLISHED:
+		covey_finish(r->c, r->seat, node, own);
+		return true;
+	case CV_EVICTING:
+		return free_evicting(r, node, own);
+	default:
+		return false;
+	}
+}
+
 /* Again if the word changed under us: a waiter may have set its bit, or have taken over. */
 static void free_node(struct reaping *r, uint32_t node)
 {
 	_Atomic uint64_t *word = &r->c->arena.nodes[node].own;
-	uint64_t own;
+	uint64_t own = atomic_load(word);
 
-	while (own = atomic_load(word), cv_word_owner(own) != 0 && seat_is_dead(r, cv_word_owner(own))) {
-		int linked = cv_word_state(own) == CV_LEADING ? cv_table_linked(&r->c->arena, node) : 1;
-
-		if (linked < 0)
-			return; /* a damaged chain: leave the node alone */
-		if (cv_word_state(own) == CV_PUBLISHED)
-			covey_finish(r->c, r->seat, node, own);
-		else if (cv_word_state(own) == CV_EVICTING && !free_evicting(r, node, own))
-			return;
-		else if (cv_word_state(own) == CV_EVICTING)
-			continue;
-		else if (cv_word_state(own) == CV_PRIVATE || !linked)
-			free_private(r, node, own);
-		else if (cv_word_state(own) == CV_LEADING || cv_word_state(own) == CV_HANDED)
-			free_leadership(r, node, own);
-		else
-			return;
-	}
+	while (cv_word_owner(own) != 0 && seat_is_dead(r, cv_word_owner(own)) && free_dead_node(r, node, own))
+		own = atomic_load(word);
 }
 
 /* ------------------------------------------------------------------------------------------------ slots */

@@ -30,16 +30,21 @@ struct resolving {
 	struct covey_result *out;
 };
 
-/* The leader's own caller gets the bytes too: on loan like anybody's, or by taking over the memory. */
-static int keep_own(struct resolving *r, struct covey_thread *t, struct covey_answer *answer)
+static void keep_memory(struct resolving *r, struct covey_answer *answer)
 {
-	int loan;
-
 	r->out->data = answer->data;
 	r->out->size = answer->size;
 	r->out->code = answer->code;
 	r->out->owned = answer->owned;
 	answer->owned = NULL;
+}
+
+/* The leader's own caller gets the bytes too: on loan like anybody's, or by taking over the memory. */
+static int keep_own(struct resolving *r, struct covey_thread *t, struct covey_answer *answer)
+{
+	int loan;
+
+	keep_memory(r, answer);
 	if (answer->room == 0)
 		return 0;
 	loan = cv_seat_lend(&r->c->arena, t->seat, answer->room);
@@ -60,7 +65,7 @@ static int compute_alone(struct resolving *r)
 	struct covey_answer answer = {0};
 	int error = r->device->compute(r->device->self, r->base, r->request, &answer);
 
-	keep_own(r, NULL, &answer);
+	keep_memory(r, &answer);
 	r->out->part = COVEY_ALONE;
 	r->out->pid = 0;
 	r->out->generation = 0;
