@@ -35,7 +35,7 @@
 #define CV_EFULL (-2)
 
 #define CV_NAME_INLINE 64
-#define CV_REQUEST_INLINE 120
+#define CV_REQUEST_INLINE 112
 #define CV_LOANS 4
 #define CV_PINS 2
 #define CV_STATS 8
@@ -70,6 +70,7 @@ struct cv_seat {
 	_Atomic uint32_t unused;
 	_Atomic uint64_t stats[CV_STATS]; /* written by this seat's thread only */
 	_Atomic uint64_t request[CV_REQUEST_INLINE / 8];
+	_Atomic uint64_t given; /* ticket 32 (high), generation 32: which leader was given this request already */
 	_Atomic uint64_t since; /* when the wait began; for people */
 };
 static_assert(sizeof(struct cv_seat) == 4 * CV_LINE, "a seat is four lines");

@@ -19,14 +19,17 @@ enum chunk_state {
 	CHUNK_CLOSING = 5, /* arg: size class; a slab that owner looks through, still readable */
 };
 
-/* chunk word: sequence 22, arg 24, owner 14, backed 1, state 3.  Zeroed memory is free and, above the base, unbacked. */
+/* chunk word: worded 1, sequence 21, arg 24, owner 14, backed 1, state 3.  Zeroed memory is free and, above the base,
+ * neither it nor its block words are backed; the latter stay once they are. */
 #define CHUNK_BACKED UINT64_C(8)
+#define CHUNK_WORDED (UINT64_C(1) << 63)
 
 static uint64_t chunk_word(uint64_t old, enum chunk_state state, uint32_t owner, uint32_t arg)
 {
-	uint64_t seq = (old >> 42) + 1;
+	uint64_t seq = ((old >> 42) + 1) & 0x1fffff;
 
-	return seq << 42 | (uint64_t)arg << 18 | (uint64_t)owner << 4 | (old & CHUNK_BACKED) | (uint64_t)state;
+	return (old & CHUNK_WORDED) | seq << 42 | (uint64_t)arg << 18 | (uint64_t)owner << 4 | (old & CHUNK_BACKED) |
+	       (uint64_t)state;
 }
 
 static enum chunk_state chunk_state(uint64_t w)
@@ -70,6 +73,11 @@ static bool ref_split(const struct cv_arena *a, uint32_t ref, uint32_t *chunk, u
 static bool chunk_sliced(uint64_t w)
 {
 	return (chunk_state(w) == CHUNK_SLAB || chunk_state(w) == CHUNK_CLOSING) && chunk_arg(w) < CV_CLASSES;
+}
+
+bool cv_heap_worded(const struct cv_arena *a, uint32_t chunk)
+{
+	return chunk < a->chunk_base || (chunk_load(a, chunk) & CHUNK_WORDED) != 0;
 }
 
 static uint64_t class_size(uint32_t class)
@@ -119,18 +127,21 @@ uint64_t cv_heap_room(const struct cv_arena *a, uint32_t ref)
 	return 0;
 }
 
-bool cv_heap_payload(const struct cv_arena *a, uint32_t ref, const unsigned char **request, const unsigned char **data)
+bool cv_heap_payload(
+        const struct cv_arena *a, uint32_t ref, const unsigned char **request, const unsigned char **data, size_t *size)
 {
-	const struct cv_block *b = cv_heap_at(a, ref);
-	uint64_t room = cv_heap_room(a, ref), skip;
+	const volatile struct cv_block *b = cv_heap_at(a, ref); /* read once, whatever the compiler would like */
+	uint64_t room = cv_heap_room(a, ref), skip, bytes;
 
 	if (b == NULL)
 		return false;
 	skip = ((uint64_t)b->request_size + 15) & ~UINT64_C(15);
-	if (skip > room || b->size > room - skip)
+	bytes = b->size;
+	if (skip > room || bytes > room - skip)
 		return false;
-	*request = (const unsigned char *)(b + 1);
+	*request = (const unsigned char *)((uintptr_t)b + sizeof(struct cv_block));
 	*data = *request + skip;
+	*size = bytes;
 	return true;
 }
 
@@ -174,7 +185,7 @@ static void run_dissolve(struct cv_arena *a, uint32_t head, bool unbacked)
 	for (uint32_t i = head + run_length(a, head); i-- > head;) {
 		uint64_t w = chunk_load(a, i);
 
-		w = unbacked ? w & ~CHUNK_BACKED : w;
+		w = unbacked && i >= a->chunk_base ? w & ~CHUNK_BACKED : w;
 		atomic_store(&a->chunks[i], chunk_word(w, CHUNK_FREE, 0, 0));
 	}
 }
@@ -189,7 +200,7 @@ static bool run_commit(struct cv_arena *a, uint32_t head, uint32_t n)
 	if (!backed && a->backing.commit(a->backing.context, head, n) != 0)
 		return false;
 	for (uint32_t i = head; i < head + n && !backed; i++)
-		atomic_fetch_or(&a->chunks[i], CHUNK_BACKED);
+		atomic_fetch_or(&a->chunks[i], CHUNK_BACKED | CHUNK_WORDED);
 	chunk_raise(a, head + n);
 	return true;
 }
@@ -211,10 +222,10 @@ static uint32_t run_take(struct cv_arena *a, uint32_t seat, uint32_t head, uint3
 	return n;
 }
 
-/* n chunks in a row, TAKEN by seat at their head and committed; chunk_count when there are none. */
-static uint32_t run_find(struct cv_arena *a, uint32_t seat, uint32_t n)
+/* n chunks in a row, not before `from`, TAKEN by seat at their head and committed; chunk_count when there are none. */
+static uint32_t run_find(struct cv_arena *a, uint32_t seat, uint32_t n, uint32_t from)
 {
-	for (uint32_t head = 0, got; n <= a->chunk_count && head <= a->chunk_count - n; head += got + 1) {
+	for (uint32_t head = from, got; n <= a->chunk_count && head <= a->chunk_count - n; head += got + 1) {
 		got = run_take(a, seat, head, n);
 		if (got < n)
 			continue;
@@ -292,7 +303,7 @@ static uint32_t slab_take_in(struct cv_arena *a, uint32_t seat, uint32_t chunk, 
 
 static uint32_t slab_open(struct cv_arena *a, uint32_t seat, uint32_t class)
 {
-	uint32_t chunk = run_find(a, seat, 1);
+	uint32_t chunk = run_find(a, seat, 1, 0);
 
 	if (chunk < a->chunk_count)
 		atomic_store(&a->chunks[chunk], chunk_word(chunk_load(a, chunk), CHUNK_SLAB, 0, class));
@@ -324,24 +335,38 @@ static uint32_t slab_take(struct cv_arena *a, uint32_t seat, uint32_t class, str
 	return ref;
 }
 
+/* The block's word of a run that is ours; false if a late claim on the slab that was here holds it still. */
+static bool run_claim(struct cv_arena *a, uint32_t seat, uint32_t head, uint32_t n)
+{
+	if (!block_claim(a, seat, ref_of(head, 0))) {
+		run_dissolve(a, head, false);
+		return false;
+	}
+	atomic_store(&a->chunks[head], chunk_word(chunk_load(a, head), CHUNK_RUN, 0, n));
+	return true;
+}
+
+static uint32_t run_block_from(struct cv_arena *a, uint32_t seat, uint32_t n)
+{
+	uint32_t head = 0;
+
+	/* Where a stopped claimer holds the word, the place behind is as good. */
+	while ((head = run_find(a, seat, n, head)) < a->chunk_count) {
+		if (run_claim(a, seat, head, n))
+			return ref_of(head, 0);
+		head++;
+	}
+	return 0;
+}
+
 static uint32_t run_block(struct cv_arena *a, uint32_t seat, uint64_t bytes)
 {
 	uint64_t n = (bytes + CV_CHUNK_SIZE - 1) >> CV_CHUNK_SHIFT;
-	uint32_t head;
+	uint32_t ref = n <= a->chunk_count ? run_block_from(a, seat, (uint32_t)n) : 0;
 
-	if (n > a->chunk_count)
-		return 0;
-	head = run_find(a, seat, (uint32_t)n);
-	if (head == a->chunk_count && slabs_close(a, seat))
-		head = run_find(a, seat, (uint32_t)n);
-	if (head == a->chunk_count)
-		return 0;
-	if (!block_claim(a, seat, ref_of(head, 0))) { /* a late claim on the slab that was here; it will be put back */
-		run_dissolve(a, head, false);
-		return 0;
-	}
-	atomic_store(&a->chunks[head], chunk_word(chunk_load(a, head), CHUNK_RUN, 0, (uint32_t)n));
-	return ref_of(head, 0);
+	if (ref == 0 && n <= a->chunk_count && slabs_close(a, seat))
+		ref = run_block_from(a, seat, (uint32_t)n);
+	return ref;
 }
 
 uint32_t cv_heap_take(struct cv_arena *a, uint32_t seat, uint64_t size, struct cv_hint *hint)
@@ -362,15 +387,21 @@ uint32_t cv_heap_take(struct cv_arena *a, uint32_t seat, uint64_t size, struct c
 	return ref;
 }
 
+/* The memory of a run that is ours, as far as it lies above the base. */
+static void run_give_back(struct cv_arena *a, uint32_t head, uint32_t n)
+{
+	uint32_t from = head < a->chunk_base ? a->chunk_base : head;
+
+	if (head + n > from)
+		a->backing.release(a->backing.context, from, head + n - from);
+}
+
 static void run_free(struct cv_arena *a, uint32_t seat, uint32_t head, uint64_t w)
 {
-	bool give_back = head >= a->chunk_base;
-
 	atomic_store(&a->chunks[head], chunk_word(w, CHUNK_TAKEN, seat, 0));
-	if (give_back)
-		a->backing.release(a->backing.context, head, chunk_arg(w));
+	run_give_back(a, head, chunk_arg(w));
 	block_unclaim(a, ref_of(head, 0));
-	run_dissolve(a, head, give_back);
+	run_dissolve(a, head, true);
 }
 
 void cv_heap_free(struct cv_arena *a, uint32_t seat, uint32_t ref)
@@ -410,17 +441,23 @@ void cv_heap_try_free(struct cv_arena *a, uint32_t seat, uint32_t ref)
 	cv_heap_free(a, seat, ref);
 }
 
-void cv_heap_retire(struct cv_arena *a, uint32_t seat, uint32_t ref)
+void cv_heap_retire_as(struct cv_arena *a, uint32_t seat, uint32_t ref, uint64_t w)
 {
 	_Atomic uint64_t *word = cv_heap_word(a, ref);
-	uint64_t w = word == NULL ? 0 : atomic_load(word);
 
-	if (cv_word_state(w) != CV_PRIVATE && cv_word_state(w) != CV_IDLE)
+	if (word == NULL || (cv_word_state(w) != CV_PRIVATE && cv_word_state(w) != CV_IDLE))
 		return;
 	cv_race_release(a, word);
 	/* seq_cst: store RETIRED, then look for pins; who unpins does the reverse */
 	if (atomic_compare_exchange_strong(word, &w, cv_word(CV_RETIRED, 0, cv_word_gen(w))))
 		cv_heap_try_free(a, seat, ref);
+}
+
+void cv_heap_retire(struct cv_arena *a, uint32_t seat, uint32_t ref)
+{
+	_Atomic uint64_t *word = cv_heap_word(a, ref);
+
+	cv_heap_retire_as(a, seat, ref, word == NULL ? 0 : atomic_load(word));
 }
 
 /* ------------------------------------------------------------------------------------------------ reaping */
@@ -460,7 +497,6 @@ static void reap_block(struct cv_arena *a, uint32_t seat, uint32_t ref, bool (*d
 /* A dead owner's run: take it over, then take it apart.  Its memory may be given back already, or not. */
 static void reap_run(struct cv_arena *a, uint32_t seat, uint32_t chunk, uint64_t w)
 {
-	bool give_back = chunk >= a->chunk_base;
 	uint64_t b;
 
 	if (!chunk_swap(a, chunk, w, chunk_word(w, CHUNK_TAKEN, seat, 0)))
@@ -468,9 +504,8 @@ static void reap_run(struct cv_arena *a, uint32_t seat, uint32_t chunk, uint64_t
 	b = atomic_load(cv_heap_word(a, ref_of(chunk, 0)));
 	if (cv_word_state(b) == CV_PRIVATE && cv_word_owner(b) == chunk_owner(w))
 		block_unclaim(a, ref_of(chunk, 0));
-	if (give_back)
-		a->backing.release(a->backing.context, chunk, run_length(a, chunk));
-	run_dissolve(a, chunk, give_back);
+	run_give_back(a, chunk, run_length(a, chunk));
+	run_dissolve(a, chunk, true);
 }
 
 static void reap_chunk(struct cv_arena *a, uint32_t seat, uint32_t chunk, uint64_t w)
@@ -492,7 +527,7 @@ void cv_heap_reap(struct cv_arena *a, uint32_t seat, bool (*dead)(void *context,
 			reap_chunk(a, seat, c, w);
 	}
 	for (uint32_t c = 0; c < high; c++)
-		for (uint32_t b = 0; b < CV_CHUNK_BLOCKS; b++)
+		for (uint32_t b = 0; b < CV_CHUNK_BLOCKS && cv_heap_worded(a, c); b++)
 			reap_block(a, seat, ref_of(c, b), dead, context);
 }
 
@@ -507,7 +542,7 @@ int cv_heap_count(const struct cv_arena *a, uint64_t *blocks, uint64_t *bytes)
 		if (chunk_state(w) > CHUNK_CLOSING || (chunk_state(w) == CHUNK_SLAB && chunk_arg(w) >= CV_CLASSES))
 			return CV_ECORRUPT;
 		*bytes += chunk_state(w) != CHUNK_FREE ? CV_CHUNK_SIZE : 0;
-		for (uint32_t b = 0; b < CV_CHUNK_BLOCKS; b++)
+		for (uint32_t b = 0; b < CV_CHUNK_BLOCKS && cv_heap_worded(a, c); b++)
 			*blocks += cv_word_state(atomic_load(&a->blocks[(uint64_t)c * CV_CHUNK_BLOCKS + b])) != CV_FREE;
 	}
 	return 0;

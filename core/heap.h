@@ -67,8 +67,10 @@ struct cv_block *cv_heap_at(const struct cv_arena *a, uint32_t ref);
 /* Bytes behind the header that the block can hold, as its chunk says now; 0 if ref cannot be a block. */
 uint64_t cv_heap_room(const struct cv_arena *a, uint32_t ref);
 
-/* The request and the payload of a block whose header fits its room; false for a damaged one. */
-bool cv_heap_payload(const struct cv_arena *a, uint32_t ref, const unsigned char **request, const unsigned char **data);
+/* The request, the payload and its size, of a block whose header fits its room; false for a damaged one.  Each number of
+ * the header is read once, so what was checked is what is returned. */
+bool cv_heap_payload(const struct cv_arena *a, uint32_t ref, const unsigned char **request, const unsigned char **data,
+        size_t *size);
 
 /* The block's word, or NULL. */
 _Atomic uint64_t *cv_heap_word(const struct cv_arena *a, uint32_t ref);
@@ -81,6 +83,12 @@ void cv_heap_hold(struct cv_arena *a, uint32_t seat, uint32_t ref);
 
 /* PRIVATE(owner) or IDLE -> RETIRED, and free it if nobody pins it.  seat is the caller's. */
 void cv_heap_retire(struct cv_arena *a, uint32_t seat, uint32_t ref);
+
+/* The same, but only if the block's word is still w: for who let go of it before, when others may have reused it. */
+void cv_heap_retire_as(struct cv_arena *a, uint32_t seat, uint32_t ref, uint64_t w);
+
+/* Were this chunk's block words ever backed?  Those that were not must not even be read. */
+bool cv_heap_worded(const struct cv_arena *a, uint32_t chunk);
 
 /* Free a block if it is RETIRED and nobody pins it. */
 void cv_heap_try_free(struct cv_arena *a, uint32_t seat, uint32_t ref);

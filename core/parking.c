@@ -3,6 +3,7 @@
  */
 #include "parking.h"
 
+#include <limits.h>
 #include <sched.h>
 
 #include "spin.h"
@@ -23,6 +24,16 @@ static int processors(void)
 		atomic_store_explicit(&known, n, memory_order_relaxed);
 	}
 	return n;
+}
+
+void cv_ring(struct cv_node *n)
+{
+	/* seq_cst: after what the sleepers are to see; they read the bell before they look */
+	atomic_fetch_add(&n->bell, 1);
+	cv_kernel.wake(&n->bell, INT_MAX);
+	atomic_fetch_add(&n->request_bell, 1);
+	if (atomic_load(&n->receiver) != 0)
+		cv_kernel.wake(&n->request_bell, INT_MAX);
 }
 
 int cv_spin(struct cv_spinner *spinner, _Atomic uint32_t *word, uint32_t expected)

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "parking.h"
 #include "race.h"
 #include "seat.h"
 
@@ -42,11 +43,15 @@ static void drop_long_name(struct cv_arena *a, uint32_t seat, uint32_t node)
 	/* relaxed: it changes only under the node's owner, who is the caller; mostly there is none, and then no locked
 	 * instruction is spent on it */
 	uint32_t ref = atomic_load_explicit(&a->nodes[node].long_name, memory_order_relaxed);
+	_Atomic uint64_t *word = ref == 0 ? NULL : cv_heap_word(a, ref);
+	uint64_t w = word == NULL ? 0 : atomic_load(word); /* as it is while the node names it */
 
-	if (ref != 0)
-		ref = atomic_exchange(&a->nodes[node].long_name, 0);
-	if (ref != 0)
-		cv_heap_retire(a, seat, ref);
+	if (ref == 0)
+		return;
+	/* From here on a reaper may free the block as an orphan, and another may take it: so what we retire is the block
+	 * as it was, or nothing. */
+	atomic_store(&a->nodes[node].long_name, 0);
+	cv_heap_retire_as(a, seat, ref, w);
 }
 
 int cv_pool_evict(struct cv_arena *a, uint32_t seat, uint32_t node)
@@ -54,7 +59,6 @@ int cv_pool_evict(struct cv_arena *a, uint32_t seat, uint32_t node)
 	uint64_t own = atomic_load(&a->nodes[node].own);
 	int r;
 
-	floor_raise(a, cv_word_gen(own)); /* before the name can be seen absent */
 	r = cv_table_remove(a, node);
 	if (r != 0)
 		return r;
@@ -67,8 +71,11 @@ int cv_pool_evict(struct cv_arena *a, uint32_t seat, uint32_t node)
 /* 1 evicted, 0 not idle, CV_ECORRUPT. */
 static int claim_idle(struct cv_arena *a, uint32_t seat, uint32_t node, uint64_t own)
 {
-	if (cv_word_state(own) != CV_IDLE || !atomic_compare_exchange_strong(&a->nodes[node].own, &own,
-	                                             cv_word(CV_EVICTING, seat, cv_word_gen(own))))
+	if (cv_word_state(own) != CV_IDLE)
+		return 0;
+	/* Before the name can be seen absent: a walker takes an EVICTING node for that. */
+	floor_raise(a, cv_word_gen(own));
+	if (!atomic_compare_exchange_strong(&a->nodes[node].own, &own, cv_word(CV_EVICTING, seat, cv_word_gen(own))))
 		return 0;
 	return cv_pool_evict(a, seat, node) == 0 ? 1 : CV_ECORRUPT;
 }
@@ -94,20 +101,38 @@ static uint32_t take_fresh(struct cv_arena *a, uint32_t seat, struct cv_hint *hi
 	}
 }
 
+bool cv_pool_settle(struct cv_arena *a, uint32_t node, uint64_t own)
+{
+	if (cv_word_state(own) != CV_LEADING || cv_word_owner(own) != 0 ||
+	        cv_seat_count_waiting(a, cv_key_now(a, node)) != 0)
+		return false;
+	if (!atomic_compare_exchange_strong(&a->nodes[node].own, &own, cv_word(CV_IDLE, 0, cv_word_gen(own))))
+		return false;
+	cv_ring(&a->nodes[node]); /* whoever posted since the count looks again */
+	return true;
+}
+
+/* A node by the clock's hand: 1 it is ours now, 0 it is not to be had, CV_ECORRUPT. */
+static int take_node(struct cv_arena *a, uint32_t seat, uint32_t node)
+{
+	_Atomic uint64_t *word = &a->nodes[node].own;
+	uint64_t own = atomic_load_explicit(word, memory_order_relaxed);
+
+	if (cv_pool_settle(a, node, own))
+		own = atomic_load_explicit(word, memory_order_relaxed);
+	return claim_free(a, seat, node, own) ? 1 : claim_idle(a, seat, node, own);
+}
+
 static uint32_t take_by_clock(struct cv_arena *a, uint32_t seat, struct cv_hint *hint)
 {
 	if (hint->hand == 0)
 		hint->hand = seat * 61; /* threads begin apart */
 	for (uint32_t i = 0; i < a->node_count; i++) {
 		uint32_t node = hint->hand++ % a->node_count + 1;
-		uint64_t own = atomic_load_explicit(&a->nodes[node].own, memory_order_relaxed);
+		int taken = take_node(a, seat, node);
 
-		int evicted = 0;
-
-		if (claim_free(a, seat, node, own) || (evicted = claim_idle(a, seat, node, own)) == 1)
-			return node;
-		if (evicted < 0)
-			return 0; /* each look at a damaged chain is long: do not take them all */
+		if (taken != 0)
+			return taken == 1 ? node : 0; /* each look at a damaged chain is long: do not take them all */
 	}
 	return 0;
 }

@@ -39,6 +39,9 @@ void cv_pool_free(struct cv_arena *a, uint32_t seat, uint32_t node);
 /* Finish the eviction of an EVICTING node that belongs to seat: it is PRIVATE to seat afterwards.  0 or CV_ECORRUPT. */
 int cv_pool_evict(struct cv_arena *a, uint32_t seat, uint32_t node);
 
+/* Make an orphaned group (LEADING by seat 0, as own says) idle if nobody waits for it any more.  True if it did. */
+bool cv_pool_settle(struct cv_arena *a, uint32_t node, uint64_t own);
+
 /* How far scans of the nodes must go. */
 uint32_t cv_pool_high(const struct cv_arena *a);
 

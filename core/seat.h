@@ -85,7 +85,7 @@ void cv_seat_give(struct cv_arena *a, uint32_t seat);
 /* How far scans must go: no seat above was ever taken.  Checked against the view's own count. */
 static inline uint32_t cv_seat_high(const struct cv_arena *a)
 {
-	uint32_t high = atomic_load_explicit(&a->globals->seat_high, memory_order_acquire);
+	uint32_t high = atomic_load(&a->globals->seat_high); /* seq_cst: no seat that posted is missed */
 
 	return high < a->seat_count ? high : a->seat_count;
 }

@@ -38,30 +38,33 @@ static bool view_take(const struct cv_arena *a, uint32_t node, uint64_t bucket, 
 
 /* ------------------------------------------------------------------------------------------------ names */
 
-/* Copy or compare a long name while its block is pinned.  want: compare with it; else copy to `to`. */
-static bool long_name_use(struct cv_arena *a, uint32_t seat, uint32_t node, const struct view *v,
+/* Copy or compare a long name of this size while its block is pinned.  want: compare with it; else copy to `to`. */
+static bool long_name_use(struct cv_arena *a, uint32_t seat, uint32_t node, const struct view *v, uint32_t size,
         const struct cv_key *want, unsigned char *to)
 {
 	struct cv_node *n = &a->nodes[node];
 	uint32_t ref = atomic_load_explicit(&n->long_name, memory_order_relaxed);
-	uint32_t size = atomic_load_explicit(&n->size, memory_order_relaxed);
 	const struct cv_block *b;
+	uint64_t own;
 	bool good;
 
 	if (seat != 0)
 		cv_seat_pin(a, seat, CV_PIN_BYTES, ref);
 	/* validate after pinning: while the node is not EVICTING its block is not retired, and then not freed */
-	good = in_table(atomic_load(&n->own)) && cv_word_state(atomic_load(&n->own)) != CV_EVICTING &&
+	own = atomic_load(&n->own);
+	good = in_table(own) && cv_word_state(own) != CV_EVICTING &&
 	       cv_next_incarnation(atomic_load(&n->next)) == cv_next_incarnation(v->next);
 	cv_race_acquire(a, &n->own);
 	b = good ? cv_heap_at(a, ref) : NULL;
 	good = b != NULL && size <= cv_heap_room(a, ref);
 	if (good && want != NULL)
-		good = size == want->size && memcmp(b + 1, want->name, size) == 0;
+		good = memcmp(b + 1, want->name, size) == 0;
 	else if (good)
 		memcpy(to, b + 1, size);
-	if (seat != 0)
+	if (seat != 0) {
 		cv_seat_unpin(a, seat, CV_PIN_BYTES);
+		cv_heap_try_free(a, seat, ref); /* who evicted it meanwhile may have found only our pin */
+	}
 	return good;
 }
 
@@ -73,7 +76,7 @@ static bool name_equal(struct cv_arena *a, uint32_t seat, uint32_t node, const s
 		return false;
 	if (cv_likely(key->size <= CV_NAME_INLINE))
 		return cv_short_name_equal(n, key);
-	return long_name_use(a, seat, node, v, key, NULL);
+	return long_name_use(a, seat, node, v, key->size, key, NULL);
 }
 
 uint32_t cv_table_name(struct cv_arena *a, uint32_t seat, uint32_t node, unsigned char *to, uint32_t room)
@@ -90,7 +93,7 @@ uint32_t cv_table_name(struct cv_arena *a, uint32_t seat, uint32_t node, unsigne
 	if (size == 0 || size > room)
 		return 0;
 	if (size > CV_NAME_INLINE)
-		return long_name_use(a, seat, node, &v, NULL, to) ? size : 0;
+		return long_name_use(a, seat, node, &v, size, NULL, to) ? size : 0;
 	for (unsigned i = 0; i < CV_NAME_INLINE / 8; i++)
 		words[i] = atomic_load_explicit(&n->name[i], memory_order_relaxed);
 	memcpy(to, words, size);
@@ -101,12 +104,20 @@ uint32_t cv_table_name(struct cv_arena *a, uint32_t seat, uint32_t node, unsigne
 
 enum walk_end { WALK_FOUND, WALK_ABSENT, WALK_AGAIN, WALK_CORRUPT };
 
+/* The link that led to a node still does: the node was in the chain for all that was read of it since. */
+static bool link_holds(_Atomic uint64_t *link, uint64_t value)
+{
+	atomic_thread_fence(memory_order_acquire); /* what was read of the node, before this */
+	return atomic_load_explicit(link, memory_order_relaxed) == value;
+}
+
 /* Once along the chain that spot->head begins. */
 static enum walk_end walk_for_name(
         struct cv_arena *a, uint32_t seat, const struct cv_key *key, struct cv_spot *spot, uint64_t *budget)
 {
-	uint64_t bucket = key->hash & a->bucket_mask;
-	uint32_t node = (uint32_t)spot->head;
+	_Atomic uint64_t *link = cv_table_bucket(a, key->hash);
+	uint64_t value = spot->head, bucket = key->hash & a->bucket_mask;
+	uint32_t node = (uint32_t)value;
 	struct view v;
 
 	while (node != 0) {
@@ -115,20 +126,23 @@ static enum walk_end walk_for_name(
 		if (cv_unlikely(!view_take(a, node, bucket, &v)))
 			return WALK_AGAIN;
 		if (name_equal(a, seat, node, &v, key) && cv_word_state(v.own) != CV_EVICTING) {
-			if (!cv_same_incarnation(&a->nodes[node], v.next))
+			if (!cv_same_incarnation(&a->nodes[node], v.next) || !link_holds(link, value))
 				return WALK_AGAIN;
 			spot->node = node;
 			spot->incarnation = cv_next_incarnation(v.next);
 			spot->own = v.own;
 			return WALK_FOUND;
 		}
-		if (cv_unlikely(!cv_same_incarnation(&a->nodes[node], v.next)))
+		if (cv_unlikely(!cv_same_incarnation(&a->nodes[node], v.next) || !link_holds(link, value)))
 			return WALK_AGAIN;
+		if ((v.next & CV_NEXT_MARK) ==
+		        0) { /* a marked node's link is frozen: the one before it is what changes */
+			link = &a->nodes[node].next;
+			value = v.next;
+		}
 		node = (uint32_t)(v.next & CV_NEXT_INDEX);
 	}
-	/* acquire loads above keep this below them */
-	return atomic_load_explicit(cv_table_bucket(a, key->hash), memory_order_relaxed) == spot->head ? WALK_ABSENT
-	                                                                                               : WALK_AGAIN;
+	return link_holds(cv_table_bucket(a, key->hash), spot->head) ? WALK_ABSENT : WALK_AGAIN;
 }
 
 int cv_table_find_in_chain(struct cv_arena *a, uint32_t seat, const struct cv_key *key, struct cv_spot *spot)
@@ -189,7 +203,8 @@ static enum walk_end walk_unlinking(struct cv_arena *a, uint64_t hash, uint32_t 
 	while (node != 0) {
 		if (node > a->node_count || (*budget)-- == 0)
 			return WALK_CORRUPT;
-		if (!view_take(a, node, hash & a->bucket_mask, &v) || !cv_same_incarnation(&a->nodes[node], v.next))
+		if (!view_take(a, node, hash & a->bucket_mask, &v) || !cv_same_incarnation(&a->nodes[node], v.next) ||
+		        !link_holds(link, value))
 			return WALK_AGAIN;
 		if (v.next & CV_NEXT_MARK) {
 			if (!swing(a, link, &value, v.next & CV_NEXT_INDEX, hash))

@@ -17,9 +17,12 @@
  * which no word ever leaves but towards FREE; marks its next word (Harris), so that nobody links or unlinks behind it;
  * and swings the word that points to it.  Any walk for removal unlinks the marked nodes that it meets.
  *
- * Nodes are type-stable and may be reused under a reader.  A reader therefore takes each node as a snapshot: next,
- * ownership word, contents, next again; an incarnation that changed, a node that is not in the table, or one of another
- * bucket, sends it back to the start.  "Absent" is concluded only if the head is still the one it began with.
+  * Nodes are type-stable and may be reused under a reader.  A reader therefore takes each node as a snapshot: next,
+ * ownership word, contents, next again; then it looks again at the link that led to it, which cannot come back to an old
+ * value once it has changed, because nothing is ever linked behind a node.  An incarnation or a link that changed, a node
+ * that is not in the table, or one of another bucket, sends it back to the start.  Without the look at the link, a node
+ * that was taken out and is just being filled anew, for another name or for this one, would pass for a member of the chain.
+ * "Absent" is concluded only if the head is still the one it began with.
  *
  * Guarantees
  *  A. At most one node of a name is in the table and not EVICTING.
@@ -115,6 +118,9 @@ static inline bool cv_table_find_first(struct cv_arena *a, const struct cv_key *
 		return false;
 	if (cv_unlikely(
 	            cv_word_state(own) < CV_IDLE || cv_word_state(own) > CV_PUBLISHED || !cv_same_incarnation(n, next)))
+		return false;
+	/* acquire loads and the fence keep this below them: it was linked while it was read, not being filled anew */
+	if (cv_unlikely(atomic_load_explicit(cv_table_bucket(a, key->hash), memory_order_relaxed) != spot->head))
 		return false;
 	spot->node = node;
 	spot->incarnation = cv_next_incarnation(next);

@@ -19,10 +19,12 @@
  * others find a living leader again, and sleep.  If an answer came to the winner at the same moment, it passes the
  * leadership on (to nobody: the next waiter takes it) and takes the answer.
  */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "internal.h"
+#include "pool.h"
 #include "race.h"
 #include "spin.h"
 
@@ -79,7 +81,7 @@ static void tell_receiver(struct wait *w)
 {
 	atomic_fetch_add(&w->n->request_bell, 1); /* seq_cst: before the look at receiver */
 	if (atomic_load(&w->n->receiver) != 0)
-		cv_kernel.wake(&w->n->request_bell, 1);
+		cv_kernel.wake(&w->n->request_bell, INT_MAX); /* one who awaits forwarded work sleeps there too */
 }
 
 /* ------------------------------------------------------------------------------------------------ answers */
@@ -87,8 +89,11 @@ static void tell_receiver(struct wait *w)
 static int copy_out(struct covey_result *out)
 {
 	out->owned = malloc(out->size != 0 ? out->size : 1);
-	if (out->owned == NULL)
+	if (out->owned == NULL) {
+		out->data = NULL;
+		out->size = 0;
 		return COVEY_ESYSTEM;
+	}
 	memcpy(out->owned, out->data, out->size);
 	out->data = out->owned;
 	return 0;
@@ -105,10 +110,9 @@ static int take_block(struct wait *w, uint32_t ref)
 
 	cv_race_acquire(a, &w->seat->word);
 
-	if (b == NULL || !cv_heap_payload(a, ref, &request, &data))
+	if (b == NULL || !cv_heap_payload(a, ref, &request, &data, &out->size))
 		return COVEY_ECORRUPT;
 	out->data = data;
-	out->size = b->size;
 	out->code = b->code;
 	out->generation = b->generation;
 	out->pid = (pid_t)(b->tag >> COVEY_TAG_PID_SHIFT); /* perhaps a successor of the one we began to wait for */
@@ -167,6 +171,7 @@ static void pass_on(struct wait *w)
 	} while (!atomic_compare_exchange_strong(&w->n->own, &own, next));
 	covey_thread_unled(w->t, w->t->seat);
 	covey_ring(w->c, w->node);
+	cv_pool_settle(&w->c->arena, w->node, next); /* nobody else waits? */
 }
 
 static int take_over(struct wait *w, uint64_t own)
@@ -190,11 +195,15 @@ static int take_over(struct wait *w, uint64_t own)
 
 static int leader_died(struct wait *w, uint64_t own)
 {
+	int r;
+
 	covey_life_relay(w->c, w->life.slot); /* before all else: we may be the only one whom the kernel woke */
 	if ((w->flags & COVEY_NO_TAKEOVER) == 0)
 		return take_over(w, own);
 	covey_keeper_reap(w->c);
-	return leave(w, COVEY_DIED);
+	r = leave(w, COVEY_DIED);
+	cv_pool_settle(&w->c->arena, w->node, own); /* the last who waited for an orphan? */
+	return r;
 }
 
 static int help_publish(struct wait *w, uint64_t own)
@@ -235,11 +244,12 @@ static int look(struct wait *w)
 
 static enum cv_parked park(struct wait *w)
 {
+	uint32_t ticket = atomic_load_explicit(&w->seat->ticket, memory_order_relaxed);
+	/* The waiters of a group take the two life words in turn: see participant.c. */
 	struct cv_futex list[] = {
 	        {cv_seat_futex(w->seat), (uint32_t)w->word},
 	        {&w->n->bell, w->bell},
-	        w->life.words[0],
-	        w->life.words[1],
+	        w->life.words[ticket % 2],
 	};
 	int bounded = atomic_load_explicit(&bounded_sleeps, memory_order_relaxed);
 	enum cv_parked parked;
@@ -247,11 +257,29 @@ static enum cv_parked park(struct wait *w)
 	cv_seat_stat(&w->c->arena, w->t->seat, bounded ? COVEY_COUNT_BOUNDED : COVEY_COUNT_PARKED);
 	/* seq_cst: whoever answers swaps our word and then reads this; we set this and then the kernel reads our word */
 	atomic_store(&w->seat->mode, bounded ? CV_PARK_BOUNDED : CV_PARK_FULL);
-	parked = cv_park(list, 4, w->deadline, &bounded);
+	parked = cv_park(list, 3, w->deadline, &bounded);
 	atomic_store_explicit(&w->seat->mode, CV_PARK_AWAKE, memory_order_relaxed); /* late readers wake us in vain */
 	if (bounded)
 		atomic_store_explicit(&bounded_sleeps, 1, memory_order_relaxed);
 	return parked;
+}
+
+/* If the life that we slept on has ended, we may be the only one whom the kernel woke for it: tell the others before
+ * anything else, also when our answer has come, or another leads by now; and finish what a dead publisher began. */
+static void pass_on_death(struct wait *w)
+{
+	uint64_t own;
+	bool ended = false;
+
+	for (int i = 0; i < COVEY_LIFE_WORDS; i++)
+		ended = ended || atomic_load(w->life.words[i].word) != w->life.words[i].expected;
+	if (!ended)
+		return;
+	covey_life_relay(w->c, w->life.slot);
+	covey_keeper_reap(w->c);
+	own = atomic_load(&w->n->own);
+	if (cv_word_state(own) == CV_PUBLISHED && same_group(w))
+		covey_finish(w->c, w->t->seat, w->node, own);
 }
 
 static int expired(struct wait *w)
@@ -281,6 +309,7 @@ static int wait_for_answer(struct wait *w)
 		if (cv_spin(&w->t->spinner, cv_seat_futex(w->seat), (uint32_t)w->word))
 			continue;
 		parked = park(w);
+		pass_on_death(w);
 		if (parked == CV_PARK_EXPIRED)
 			return expired(w);
 	}

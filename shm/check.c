@@ -148,7 +148,7 @@ static void check_blocks(struct check *k)
 	uint32_t high = atomic_load(&a->globals->chunk_high);
 
 	for (uint32_t c = 0; c < high && c < a->chunk_count && !k->bad; c++)
-		for (uint32_t b = 0; b < CV_CHUNK_BLOCKS; b++)
+		for (uint32_t b = 0; b < CV_CHUNK_BLOCKS && cv_heap_worded(a, c); b++)
 			check_block(k, (c + 1) << 8 | b);
 }
 

@@ -56,7 +56,7 @@ enum covey_outcome {
 	COVEY_DIED = 2,      /* the leader died; if result.role is COVEY_TOOK_OVER, the caller leads now */
 	COVEY_GAVE_UP = 3,   /* the leader ended without a result for this request: ask again */
 	COVEY_TIMED_OUT = 4, /* the deadline passed; the group goes on for the others */
-	COVEY_CYCLE = 5,     /* this wait would close a circle of leaders that wait for each other */
+	COVEY_CYCLE = 5,     /* this wait would close a circle of leaders (up to 256) that wait for each other */
 };
 
 /* Why a call did nothing.  The values are negative and stable. */
@@ -130,7 +130,8 @@ struct covey_options {
  *
  * Two creators at once: one wins, both attach.  A region appears whole or not at all, whenever its creator dies.
  * Starts one thread, the keeper, with all signals blocked: when the process ends in any way, the kernel tells the
- * other participants through it.
+  * other participants through it.  It lives until covey_close() or the end of the process, which a main thread that only
+ * calls pthread_exit() does not bring about.
  */
 COVEY_API int covey_open(covey **out, const char *name, const struct covey_options *options);
 
@@ -209,7 +210,7 @@ struct covey_lead {
 	uint32_t node;       /* where the group lives; the rest is covey's */
 	uint32_t incarnation;
 	uint32_t seat;
-	uint32_t cursor;
+	uint32_t reserved;
 };
 
 /*
@@ -324,7 +325,8 @@ struct covey_request {
 /*
  * covey_receive - the oldest request that this leadership has not been given yet.  Sleeps until there is one.
  * gives   0 and *out; COVEY_ETIMEDOUT at the deadline; COVEY_EFENCED (also while it sleeps)
- * One thread at a time may receive on one lead; the lead keeps the place in the queue.
+  * Each request is given once to each leadership, in the order in which they were asked; a successor is given again
+ * what was received and not answered.
  */
 COVEY_API int covey_receive(covey *c, struct covey_lead *lead, int64_t deadline, struct covey_request *out);
 
@@ -352,7 +354,8 @@ COVEY_API int covey_unregister(covey *c, const struct covey_lead *lead);
  * covey_unregister_notify - publish and give up the group, as one step for every observer.
  * request  whose answer this is: waiters with an equal request get the result, waiters with another one
  *          COVEY_GAVE_UP.  request NULL: the result is everybody's
- * gives    how many waiters were answered, 0 and more; no system call and no copy when nobody waits
+  * gives    how many waiters this call answered, 0 and more (others may have helped); no system call and no copy when
+ *          nobody waits
  * errors   COVEY_EFENCED: nothing was touched.  COVEY_EFULL: the group was given up, but there was no room for the
  *          bytes, so its waiters were told COVEY_GAVE_UP
  * A room of the reply is consumed in every case.
@@ -369,11 +372,13 @@ COVEY_API int covey_unregister_notify(covey *c, const struct covey_lead *lead, c
  */
 COVEY_API int covey_forward_work(covey *c, const struct covey_lead *lead, uint32_t to);
 
-/* covey_accept_work - take up a group that was forwarded to this participant; sleeps until one is.
- * Gives COVEY_LEADER and *out, COVEY_ETIMEDOUT, or an error. */
+/* covey_accept_work - take up a group that is being forwarded to this participant; sleeps until it is, while another
+ * leads it.  If that leader dies first, the group is taken over (out->previous is set then).
+ * Gives COVEY_LEADER and *out, COVEY_ETIMEDOUT, COVEY_ENOENT when nobody leads the group, or an error. */
 COVEY_API int covey_accept_work(covey *c, const void *name, size_t size, int64_t deadline, struct covey_lead *out);
 
-/* covey_participant - the number of this process in the region, 1 and more; an error when it cannot attach. */
+/* covey_participant - the number of this process in the region, 1 and more, and not soon given to another one after it
+ * has left; an error when it cannot attach. */
 COVEY_API int covey_participant(covey *c);
 
 /* ------------------------------------------------------------------------------------------------ resolve

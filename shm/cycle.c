@@ -44,6 +44,8 @@ static uint32_t edge_read(covey *c, uint32_t seat, struct edge *e)
 	if (cv_seat_state(e->word) != CV_SEAT_WAITING || e->node == 0 || e->node > a->node_count)
 		return 0;
 	e->own = atomic_load(&a->nodes[e->node].own);
+	if (cv_key_now(a, e->node) != e->key) /* it holds another group by now, for which nobody here waits */
+		return 0;
 	return cv_word_state(e->own) == CV_LEADING ? cv_word_owner(e->own) : 0;
 }
 

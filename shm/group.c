@@ -255,8 +255,10 @@ int covey_find(covey *c, const void *name, size_t size, struct covey_info *out)
 
 int covey_leading(covey *c, const struct covey_lead *lead)
 {
-	return c != NULL && lead != NULL && lead->node != 0 && lead->node <= c->arena.node_count &&
-	       cv_word_is(atomic_load(&c->arena.nodes[lead->node].own), CV_LEADING, lead->seat, lead->generation);
+	int error;
+	struct covey_thread *t = covey_enter(c, &error);
+
+	return t != NULL && covey_lead_check(c, t, lead) == 0 && covey_leads(c, lead);
 }
 
 /* ------------------------------------------------------------------------------------------------ change of leader */
@@ -284,6 +286,21 @@ int covey_take_over(covey *c, const void *name, size_t size, uint64_t generation
 	return r;
 }
 
+/* Whom we handed a group has left, and perhaps a stranger has its slot: the stranger must not keep it. */
+static void take_back(covey *c, uint32_t node, uint64_t handed)
+{
+	_Atomic uint64_t *word = &c->arena.nodes[node].own;
+	uint64_t own = atomic_load(word), orphan;
+
+	do {
+		if ((own | CV_WAITERS) != (handed | CV_WAITERS))
+			return;
+		orphan = cv_word(CV_LEADING, 0, cv_word_gen(own)) | cv_word_waiters(own);
+	} while (!atomic_compare_exchange_strong(word, &own, orphan));
+	covey_ring(c, node);
+	cv_pool_settle(&c->arena, node, orphan);
+}
+
 int covey_forward_work(covey *c, const struct covey_lead *lead, uint32_t to)
 {
 	int r = COVEY_EINVAL;
@@ -293,65 +310,105 @@ int covey_forward_work(covey *c, const struct covey_lead *lead, uint32_t to)
 
 	if (t == NULL)
 		return r;
-	if (lead == NULL || to == 0)
-		return COVEY_EINVAL;
-	covey_life_of_slot(c, to - 1, &life);
-	if (!life.alive)
+	r = covey_lead_check(c, t, lead);
+	if (r != 0)
+		return r;
+	if (!covey_leads(c, lead))
+		return COVEY_EFENCED;
+	if (!covey_participant_lives(c, to, &life))
 		return COVEY_ENOENT;
 	do {
-		if (!covey_leading(c, lead))
+		if (!covey_leads(c, lead))
 			return COVEY_EFENCED;
 		own = atomic_load(&c->arena.nodes[lead->node].own);
-		handed = cv_word(CV_HANDED, cv_seat_of_keeper(&c->arena, to - 1), lead->generation + 1) |
+		handed = cv_word(CV_HANDED, cv_seat_of_keeper(&c->arena, life.slot), lead->generation + 1) |
 		         cv_word_waiters(own);
 	} while (!cv_word_is(own, CV_LEADING, lead->seat, lead->generation) ||
 	         !atomic_compare_exchange_strong(&c->arena.nodes[lead->node].own, &own, handed));
 	covey_thread_unled(t, lead->seat);
 	/* The waiters sleep on our life, not on the new leader's.  Our keeper tells them if that one ends; if it cannot
 	 * take this on, they are woken now, to look for themselves. */
-	if (to - 1 != c->slot && cv_word_waiters(handed) && !covey_keeper_watch(c, to - 1, lead->node))
+	if (life.slot != c->slot && cv_word_waiters(handed) && !covey_keeper_watch(c, life.slot, lead->node))
 		covey_ring(c, lead->node);
+	if (!covey_participant_lives(c, to, &life))
+		take_back(c, lead->node, handed);
 	/* Whoever is in covey_accept_work() sleeps on the request bell. */
 	atomic_fetch_add(&c->arena.nodes[lead->node].request_bell, 1);
 	cv_kernel.wake(&c->arena.nodes[lead->node].request_bell, INT32_MAX);
 	return 0;
 }
 
-/* One look for a group handed to us: LEADER, AGAIN with what to sleep on, or an error. */
-static int accept_handed(
-        covey *c, struct covey_thread *t, const void *name, size_t size, struct cv_futex *bell, struct covey_lead *out)
-{
+#define NOT_YET 101 /* inside this file: sleep, and look again */
+
+struct accepting {
+	covey *c;
+	struct covey_thread *t;
 	struct cv_spot spot;
-	int r = find(c, t->seat, name, size, &spot);
+	struct cv_futex list[2]; /* the group's request bell, and the life of whoever leads it now */
+};
+
+/* Taken up, be it handed to us or left by a dead leader. */
+static int accept_now(struct accepting *a, struct covey_life *life, struct covey_lead *out)
+{
+	bool dead = !life->alive;
+	int r;
+
+	if (dead)
+		covey_life_relay(a->c, life->slot);
+	r = covey_depose(a->c, a->t, a->spot.node, a->spot.own, out);
+	if (r != COVEY_LEADER)
+		return r == COVEY_EFENCED ? AGAIN : r;
+	if (dead)
+		covey_ring(a->c, a->spot.node);
+	else
+		out->previous = 0; /* it was given, not taken */
+	return r;
+}
+
+/* One look: LEADER, AGAIN, NOT_YET with what to sleep on, or an error. */
+static int accept_look(struct accepting *a, const void *name, size_t size, struct covey_lead *out)
+{
+	struct cv_node *n;
+	struct covey_life life;
+	uint64_t own;
+	int r = find(a->c, a->t->seat, name, size, &a->spot);
 
 	if (r != 0)
 		return r;
-	bell->word = &c->arena.nodes[spot.node].request_bell;
-	bell->expected = atomic_load(bell->word);
-	if (cv_word_state(spot.own) == CV_HANDED && cv_word_owner(spot.own) == cv_seat_of_keeper(&c->arena, c->slot)) {
-		r = covey_depose(c, t, spot.node, spot.own, out);
-		return r == COVEY_EFENCED ? AGAIN : r;
-	}
-	return atomic_load(&c->arena.nodes[spot.node].own) == spot.own ? AGAIN + 1 : AGAIN;
+	n = &a->c->arena.nodes[a->spot.node];
+	a->list[0] = (struct cv_futex){&n->request_bell, atomic_load(&n->request_bell)};
+	covey_life_of_seat(a->c, cv_word_owner(a->spot.own), &life);
+	own = atomic_load(&n->own);
+	if ((own | CV_WAITERS) != (a->spot.own | CV_WAITERS))
+		return AGAIN;
+	if (!life.alive ||
+	        (cv_word_state(own) == CV_HANDED && cv_word_owner(own) == cv_seat_of_keeper(&a->c->arena, a->c->slot)))
+		return accept_now(a, &life, out);
+	a->list[1] = life.words[0];
+	/* W set: whoever ends the execution rings, also if nobody else waits. */
+	if (!cv_word_waiters(own) && !atomic_compare_exchange_strong(&n->own, &own, own | CV_WAITERS))
+		return AGAIN;
+	return NOT_YET;
 }
 
 int covey_accept_work(covey *c, const void *name, size_t size, int64_t deadline, struct covey_lead *out)
 {
 	int r = COVEY_EINVAL, bounded;
-	struct covey_thread *t = covey_enter(c, &r);
-	struct cv_futex bell;
+	struct accepting a = {.c = c, .t = covey_enter(c, &r)};
+	enum cv_parked parked = CV_PARK_LOOK;
 
-	if (t == NULL)
+	if (a.t == NULL)
 		return r;
 	if (out == NULL)
 		return COVEY_EINVAL;
 	for (;;) {
-		r = accept_handed(c, t, name, size, &bell, out);
+		r = accept_look(&a, name, size, out);
 		if (r == AGAIN)
 			continue;
-		if (r != AGAIN + 1)
+		if (r != NOT_YET)
 			return r;
-		if (cv_park(&bell, 1, deadline, &bounded) == CV_PARK_EXPIRED)
+		if (parked == CV_PARK_EXPIRED)
 			return COVEY_ETIMEDOUT;
+		parked = cv_park(a.list, 2, deadline, &bounded);
 	}
 }

@@ -37,6 +37,8 @@ void covey_life_relay(const covey *c, uint32_t slot);
 void covey_keeper_reap(covey *c);
 /* Have the keeper tell a forwarded group's waiters when its new leader's participant dies.  False: no place left. */
 bool covey_keeper_watch(covey *c, uint32_t slot, uint32_t node);
+/* Does this number, as of covey_participant(), still name a living participant? */
+bool covey_participant_lives(const covey *c, uint32_t number, struct covey_life *life);
 pid_t covey_pid_of_seat(const covey *c, uint32_t seat);
 
 static inline bool covey_life_word_alive(uint32_t w)
@@ -79,6 +81,8 @@ static inline void covey_thread_unled(struct covey_thread *t, uint32_t seat)
 #define COVEY_TAG_ANYONE 2u /* answers whatever was asked */
 #define COVEY_TAG_PID_SHIFT 2
 
+/* A block for skip + size bytes, PRIVATE to the thread's seat; 0 when the region is full, also after reaping. */
+uint32_t covey_heap_take(covey *c, struct covey_thread *t, size_t skip, size_t size);
 /* A block with this reply for this request, PRIVATE to seat; 0 when the region is full. */
 uint32_t covey_block_make(covey *c, struct covey_thread *t, const struct covey_lead *lead, const void *request,
         size_t request_size, const struct covey_reply *reply);
@@ -90,6 +94,23 @@ void covey_ring(covey *c, uint32_t node);
 void covey_wake_seat(covey *c, uint32_t seat);
 /* End an execution with the given block (0: nothing) as its outcome.  How many were answered, or COVEY_EFENCED. */
 int covey_end(covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block);
+
+/* Has this leadership not ended?  A claim of this process's is assumed; see covey_lead_check(). */
+static inline bool covey_leads(const covey *c, const struct covey_lead *lead)
+{
+	return cv_word_is(atomic_load(&c->arena.nodes[lead->node].own), CV_LEADING, lead->seat, lead->generation);
+}
+
+/* May this thread use this lead at all?  0; COVEY_EINVAL: it is none; COVEY_EFENCED: it is another process's, as is that
+ * of a parent for the child of its fork. */
+static inline int covey_lead_check(const covey *c, const struct covey_thread *t, const struct covey_lead *lead)
+{
+	if (cv_unlikely(lead == NULL || lead->node == 0 || lead->node > c->arena.node_count))
+		return COVEY_EINVAL;
+	if (cv_likely(lead->seat == t->seat))
+		return 0;
+	return cv_seat_owner(&c->arena, lead->seat) == c->slot + 1 ? 0 : COVEY_EFENCED;
+}
 
 /* ---- request.c */
 

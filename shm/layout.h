@@ -65,20 +65,22 @@ static_assert(offsetof(struct covey_header, counts) == 32, "ABI");
 enum covey_slot_state { COVEY_SLOT_FREE = 0, COVEY_SLOT_TAKEN = 1 };
 
 /*
- * A participant.  The two life words hold TID | FUTEX_WAITERS of its keeper while it lives; the kernel replaces that by
- * FUTEX_OWNER_DIED when the keeper ends in any way, and wakes one sleeper on each word.
+  * A participant.  The life words hold TID | FUTEX_WAITERS of its keeper while it lives; the kernel replaces that by
+ * FUTEX_OWNER_DIED when the keeper ends in any way, and wakes one sleeper on each word.  Waiters sleep on the first two,
+ * each on one; other keepers on the third.
  */
 struct covey_slot {
-	_Atomic uint32_t life[5]; /* words 0 and 4 are used: 16 bytes apart, as their robust-list nodes must be */
+	_Atomic uint32_t life[9]; /* words 0, 4 and 8 are used: 16 bytes apart, as their robust-list nodes must be */
 	_Atomic uint32_t state;   /* enum covey_slot_state; written only by the holder of the slot's file lock */
 	_Atomic int32_t pid;
-	_Atomic uint32_t unused;
+	_Atomic uint32_t epoch; /* grows with every owner of the slot */
 	_Atomic uint64_t since;
 	_Atomic uint64_t command[2];
-	unsigned char reserve[200];
+	unsigned char reserve[184];
 };
 static_assert(sizeof(struct covey_slot) == 256, "ABI");
-#define COVEY_LIFE_WORDS 2
+#define COVEY_LIFE_WORDS 3
+#define COVEY_LIFE_OF_KEEPERS 2
 #define COVEY_LIFE_STRIDE 4
 
 struct covey_layout {

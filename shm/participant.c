@@ -20,10 +20,14 @@
  *               |         |              ^          ^
  *               +---------+-- offset ----+----------+
  *
- * Only one sleeper is woken on a word, and it might be killed before it tells the others.  Every waiter sleeps on both
- * words, so two different ones are woken; whoever finds a life ended wakes everybody on both words before anything
- * else.  For all to sleep on, two waiters must be killed within the microseconds between their wake-up and that call;
- * for that there is the backstop, and it is counted.
+  * Only one sleeper is woken on a word, and it might be killed before it tells the others.  The waiters of a group sleep
+ * on the first two words in turn, so two different ones are woken (on one word, or with all on both, the longest sleeper
+ * would be the one woken, twice); whoever finds a life ended wakes everybody on all words before anything else.  For all
+ * to sleep on, both must be killed within the microseconds between their wake-up and that call; for that there is the
+ * backstop, and it is counted.
+ *
+ * Keepers sleep on the third word of the next living participant, so in this ring each one's death is noticed by a
+ * keeper, which frees what the dead one held, also if it led nothing that anybody waits for.
  *
  * Sources: the kernel's robust futex ABI (Documentation/locking/robust-futex-ABI.rst); fcntl(2), F_OFD_SETLK.
  */
@@ -115,9 +119,10 @@ static void life_begin(covey *c, struct robust *r)
 
 static void life_end(covey *c, struct robust *r)
 {
-	r->head.list.next = &r->head.list;
+	/* The words first: killed in between, we must not leave words behind that say that we live. */
 	for (int i = 0; i < COVEY_LIFE_WORDS; i++)
 		atomic_store(&c->slots[c->slot].life[i * COVEY_LIFE_STRIDE], 0);
+	r->head.list.next = &r->head.list;
 	covey_life_relay(c, c->slot);
 }
 
@@ -145,16 +150,47 @@ static unsigned watches_visit(covey *c, struct cv_futex *list, unsigned room)
 	return n;
 }
 
+/* The next living participant: its death is ours to notice, so that in a ring of keepers each one's is somebody's. */
+static bool neighbour(const covey *c, struct covey_life *life)
+{
+	uint32_t high = atomic_load(&c->header->globals.slot_high);
+
+	high = high < c->counts.participants ? high : c->counts.participants;
+	for (uint32_t i = 1; i < high; i++) {
+		covey_life_of_slot(c, (c->slot + i) % high, life);
+		if (life->alive)
+			return true;
+	}
+	return false;
+}
+
 static void keeper_sleep(covey *c, uint32_t bell, int64_t retry)
 {
 	struct cv_futex list[CV_FUTEX_MAX] = {{&c->keeper.bell, bell}};
-	unsigned n = 1 + watches_visit(c, list + 1, CV_FUTEX_MAX - 1);
+	unsigned n = 1 + watches_visit(c, list + 1, CV_FUTEX_MAX - 2), watches = n - 1;
 	int64_t deadline = retry == 0 ? COVEY_FOREVER : cv_kernel.now() + retry;
+	struct covey_life life;
 
+	if (neighbour(c, &life))
+		list[n++] = life.words[COVEY_LIFE_OF_KEEPERS];
 	if (n == 1)
 		cv_kernel.wait(list, deadline);
 	else if (cv_kernel.waitv(list, n, deadline) == CV_UNSUPPORTED)
-		cv_kernel.wait(list, cv_kernel.now() + CV_BOUNDED_NS);
+		cv_kernel.wait(list, cv_kernel.now() + (watches != 0 ? CV_BOUNDED_NS : CV_BACKSTOP_NS));
+}
+
+static bool others_died(const covey *c)
+{
+	uint32_t high = atomic_load(&c->header->globals.slot_high);
+
+	for (uint32_t i = 0; i < high && i < c->counts.participants; i++) {
+		struct covey_life life;
+
+		covey_life_of_slot(c, i, &life);
+		if (i != c->slot && !life.alive && atomic_load(&c->slots[i].state) == COVEY_SLOT_TAKEN)
+			return true;
+	}
+	return false;
 }
 
 static void *keeper_run(void *argument)
@@ -172,11 +208,12 @@ static void *keeper_run(void *argument)
 
 		if (atomic_load(&c->keeper.stop))
 			break;
-		if (atomic_exchange(&c->keeper.reap, 0) != 0 || left != 0)
+		if (atomic_exchange(&c->keeper.reap, 0) != 0 || left != 0 || others_died(c))
 			covey_reap_dead(c, &left);
 		/* Between the end of a life and the release of its lock lie microseconds, or a core dump. */
 		retry = left == 0 ? 0 : retry == 0 ? REAP_RETRY_MIN_NS : retry * 2;
-		keeper_sleep(c, bell, retry < REAP_RETRY_MAX_NS ? retry : REAP_RETRY_MAX_NS);
+		retry = retry < REAP_RETRY_MAX_NS ? retry : REAP_RETRY_MAX_NS;
+		keeper_sleep(c, bell, retry);
 	}
 	if (atomic_load(&c->keeper.ready) > 0)
 		life_end(c, robust);
@@ -284,6 +321,7 @@ static bool slot_claim(covey *c, uint32_t i, bool dirty)
 	slot_high_raise(c, i + 1);
 	if (atomic_load(&s->state) != COVEY_SLOT_FREE)
 		covey_slot_free(c, i, false);
+	atomic_fetch_add(&s->epoch, 1);
 	atomic_store(&s->state, COVEY_SLOT_TAKEN);
 	slot_describe(c);
 	return true;
@@ -298,30 +336,18 @@ static int slot_take(covey *c)
 	return COVEY_EFULL;
 }
 
-static bool others_died(const covey *c)
-{
-	uint32_t high = atomic_load(&c->header->globals.slot_high);
-
-	for (uint32_t i = 0; i < high && i < c->counts.participants; i++) {
-		struct covey_life life;
-
-		covey_life_of_slot(c, i, &life);
-		if (!life.alive && atomic_load(&c->slots[i].state) == COVEY_SLOT_TAKEN)
-			return true;
-	}
-	return false;
-}
-
 int covey_participant_join(covey *c)
 {
+	struct covey_life life;
 	int r = slot_take(c);
 
 	if (r == 0 && (r = keeper_start(c)) != 0) {
 		atomic_store(&c->slots[c->slot].state, COVEY_SLOT_FREE);
 		covey_slot_unlock(c, c->slot);
 	}
-	if (r == 0 && others_died(c))
-		covey_keeper_reap(c);
+	/* Whose keeper watched our neighbour is to watch us now. */
+	if (r == 0 && neighbour(c, &life))
+		cv_kernel.wake(life.words[COVEY_LIFE_OF_KEEPERS].word, INT_MAX);
 	return r;
 }
 
@@ -336,9 +362,26 @@ void covey_participant_leave(covey *c)
 	covey_slot_unlock(c, c->slot);
 }
 
+/* A participant's number: slot + 1 in the low 13 bits, above them the slot's epoch, so that the number of one who has
+ * left is not soon another's. */
+static uint32_t number_of(const covey *c, uint32_t slot)
+{
+	return (atomic_load(&c->slots[slot].epoch) & 0x3ffff) << 13 | (slot + 1);
+}
+
 int covey_participant(covey *c)
 {
 	int error;
 
-	return covey_enter(c, &error) == NULL ? error : (int)c->slot + 1;
+	return covey_enter(c, &error) == NULL ? error : (int)number_of(c, c->slot);
+}
+
+bool covey_participant_lives(const covey *c, uint32_t number, struct covey_life *life)
+{
+	uint32_t slot = (number & 0x1fff) - 1;
+
+	if (slot >= c->counts.participants)
+		return false;
+	covey_life_of_slot(c, slot, life);
+	return life->alive && number_of(c, slot) == number;
 }

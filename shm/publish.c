@@ -42,14 +42,7 @@ static uint32_t outcome_block(uint64_t outcome, uint64_t gen)
 
 void covey_ring(covey *c, uint32_t node)
 {
-	struct cv_node *n = &c->arena.nodes[node];
-
-	/* seq_cst: after what the sleepers are to see; they read the bell before they look */
-	atomic_fetch_add(&n->bell, 1);
-	cv_kernel.wake(&n->bell, INT_MAX);
-	atomic_fetch_add(&n->request_bell, 1);
-	if (atomic_load(&n->receiver) != 0)
-		cv_kernel.wake(&n->request_bell, INT_MAX);
+	cv_ring(&c->arena.nodes[node]);
 }
 
 void covey_wake_seat(covey *c, uint32_t seat)
@@ -63,11 +56,24 @@ void covey_wake_seat(covey *c, uint32_t seat)
 
 /* ------------------------------------------------------------------------------------------------ blocks */
 
+uint32_t covey_heap_take(covey *c, struct covey_thread *t, size_t skip, size_t size)
+{
+	uint32_t ref;
+
+	if (skip > UINT64_C(1) << 40 || size > UINT64_C(1) << 40)
+		return 0;
+	ref = cv_heap_take(&c->arena, t->seat, skip + size, &t->hint);
+	/* Full, but perhaps of what the dead hold. */
+	if (cv_unlikely(ref == 0) && covey_reap(c) > 0)
+		ref = cv_heap_take(&c->arena, t->seat, skip + size, &t->hint);
+	return ref;
+}
+
 uint32_t covey_block_make(covey *c, struct covey_thread *t, const struct covey_lead *lead, const void *request,
         size_t request_size, const struct covey_reply *reply)
 {
 	size_t skip = (request_size + 15) & ~(size_t)15;
-	uint32_t ref = cv_heap_take(&c->arena, t->seat, skip + reply->size, &t->hint);
+	uint32_t ref = covey_heap_take(c, t, skip, reply->size);
 	struct cv_block *b = ref == 0 ? NULL : cv_heap_at(&c->arena, ref);
 
 	if (b == NULL)
@@ -105,13 +111,14 @@ static bool delivery_open(covey *c, struct delivery *d)
 {
 	const struct cv_block *b = d->block == 0 ? NULL : cv_heap_at(&c->arena, d->block);
 	const unsigned char *data;
+	size_t size;
 
-	if (b == NULL || !cv_heap_payload(&c->arena, d->block, &d->request, &data)) {
+	if (b == NULL || !cv_heap_payload(&c->arena, d->block, &d->request, &data, &size)) {
 		d->block = 0;
 		return d->block == 0;
 	}
 	d->anyone = (b->tag & COVEY_TAG_ANYONE) != 0;
-	d->request_size = b->request_size;
+	d->request_size = b->request_size <= (size_t)(data - d->request) ? b->request_size : 0;
 	return true;
 }
 
@@ -193,6 +200,9 @@ static int end_before_waiters(covey *c, struct covey_thread *t, const struct cov
 		own = atomic_load(&n->own);
 		if (!cv_word_is(own, CV_LEADING, lead->seat, lead->generation))
 			return COVEY_EFENCED;
+		/* A sibling thread is ending this very execution: its outcome stands. */
+		if (outcome != 0 && (outcome & OUTCOME_GEN_MASK) == (lead->generation & OUTCOME_GEN_MASK))
+			return COVEY_EFENCED;
 	} while (!atomic_compare_exchange_strong(&n->outcome, &outcome, outcome_word(lead->generation, block)));
 	cv_race_release(&c->arena, &n->own);
 	if (!atomic_compare_exchange_strong(&n->own, &own, published))
@@ -225,11 +235,6 @@ static bool reply_valid(const struct covey_reply *reply)
 	return reply != NULL && (reply->data != NULL || reply->size == 0 || reply->room != 0);
 }
 
-static bool lead_valid(const covey *c, const struct covey_lead *lead)
-{
-	return lead != NULL && lead->node != 0 && lead->node <= c->arena.node_count;
-}
-
 int covey_unregister(covey *c, const struct covey_lead *lead)
 {
 	int error = COVEY_EINVAL;
@@ -237,9 +242,9 @@ int covey_unregister(covey *c, const struct covey_lead *lead)
 
 	if (t == NULL)
 		return error;
-	if (!lead_valid(c, lead))
-		return COVEY_EINVAL;
-	error = covey_end(c, t, lead, 0);
+	error = covey_lead_check(c, t, lead);
+	if (error == 0)
+		error = covey_end(c, t, lead, 0);
 	return error < 0 ? error : 0;
 }
 
@@ -265,6 +270,30 @@ static struct cv_block *room_block(covey *c, uint32_t room)
 	return cv_heap_at(&c->arena, room);
 }
 
+/* What of the room is the result: its bytes come to the front. */
+static void room_trim(covey *c, const struct covey_reply *reply, struct cv_block *b)
+{
+	const unsigned char *request, *data, *from = reply->data;
+	size_t size, skip = 0;
+
+	if (!cv_heap_payload(&c->arena, reply->room, &request, &data, &size))
+		return;
+	if (from > data && from <= data + size)
+		skip = (size_t)(from - data);
+	size = reply->size < size - skip ? reply->size : size - skip;
+	if (skip != 0)
+		memmove((void *)(uintptr_t)data, from, size);
+	b->size = size;
+}
+
+/* Its maker no longer has this room.  Made by a sibling: that one's count stays high, as it may. */
+static void room_gone(covey *c, struct covey_thread *t, uint32_t room)
+{
+	uint64_t w = atomic_load(cv_heap_word(&c->arena, room));
+
+	t->rooms -= cv_word_owner(w) == t->seat && t->rooms != 0;
+}
+
 /* The block to publish: the leader's room, or a copy made now if there is anybody for it.  0 or COVEY_EFULL. */
 static int block_for(covey *c, struct covey_thread *t, const struct covey_lead *lead, const void *request,
         size_t request_size, const struct covey_reply *reply, uint32_t *block)
@@ -273,7 +302,8 @@ static int block_for(covey *c, struct covey_thread *t, const struct covey_lead *
 
 	*block = 0;
 	if (b != NULL) {
-		b->size = reply->size < b->size ? reply->size : b->size;
+		room_trim(c, reply, b);
+		room_gone(c, t, reply->room);
 		b->code = reply->code;
 		b->tag = (b->tag & ~COVEY_TAG_ERROR) | (reply->error != 0 ? COVEY_TAG_ERROR : 0);
 		*block = reply->room;
@@ -292,9 +322,9 @@ static int publish(covey *c, struct covey_thread *t, const struct covey_lead *le
 	uint32_t block;
 	int r, full;
 
-	if (!request_valid(request, request_size) || !reply_valid(reply) || !covey_leading(c, lead)) {
+	if (!request_valid(request, request_size) || !reply_valid(reply) || !covey_leads(c, lead)) {
 		covey_room_free(c, reply->room);
-		return covey_leading(c, lead) ? COVEY_EINVAL : COVEY_EFENCED;
+		return covey_leads(c, lead) ? COVEY_EINVAL : COVEY_EFENCED;
 	}
 	full = block_for(c, t, lead, request, request_size, reply, &block);
 	r = covey_end(c, t, lead, block);
@@ -313,8 +343,9 @@ int covey_unregister_notify(covey *c, const struct covey_lead *lead, const void 
 
 	if (cv_unlikely(t == NULL))
 		return error;
-	if (cv_unlikely(!lead_valid(c, lead)))
-		return COVEY_EINVAL;
+	error = covey_lead_check(c, t, lead);
+	if (cv_unlikely(error != 0))
+		return error;
 	own = cv_word(CV_LEADING, lead->seat, lead->generation);
 	/* The common case is that nobody waits: guess so, and let the swap tell. */
 	if (cv_likely(reply == NULL || reply->room == 0) && cv_likely(end_alone(c, t, lead, &own) == 0))
@@ -332,21 +363,18 @@ static int notify_picked(covey *c, struct covey_thread *t, const struct covey_le
 	uint32_t high = cv_seat_high(&c->arena);
 	int answered = 0;
 
-	for (uint32_t i = 1; i <= high; i++) {
-		if (!cv_seat_waits(&c->arena, i, key, &word) || (pick != NULL && !pick(c, t, i, word, context)))
-			continue;
-		/* After the word was read: a new leader re-stamps the waits before it begins, so the swap below fails. */
-		if (!covey_leading(c, lead)) {
-			answered = answered > 0 ? answered : COVEY_EFENCED;
-			break;
-		}
-		if (cv_seat_answer(&c->arena, i, word, CV_SEAT_DONE, block)) {
+	for (uint32_t i = 1; i <= high && covey_leads(c, lead); i++)
+		while (cv_seat_waits(&c->arena, i, key, &word) && (pick == NULL || pick(c, t, i, word, context))) {
+			/* After the word was read: a new leader re-stamps the waits before it begins, so the swap fails. */
+			if (!covey_leads(c, lead))
+				break;
+			if (!cv_seat_answer(&c->arena, i, word, CV_SEAT_DONE, block))
+				continue; /* re-stamped, or gone: look again */
 			answered++;
 			covey_wake_seat(c, i);
 		}
-	}
 	cv_heap_retire(&c->arena, t->seat, block);
-	return answered;
+	return answered > 0 || covey_leads(c, lead) ? answered : COVEY_EFENCED;
 }
 
 struct wanted {
@@ -372,9 +400,10 @@ static int notify(covey *c, const struct covey_lead *lead, const struct covey_re
 
 	if (t == NULL)
 		return error;
-	if (!lead_valid(c, lead) || !reply_valid(reply))
-		return COVEY_EINVAL;
-	if (!covey_leading(c, lead)) {
+	error = covey_lead_check(c, t, lead);
+	if (error != 0 || !reply_valid(reply))
+		return error != 0 ? error : COVEY_EINVAL;
+	if (!covey_leads(c, lead)) {
 		covey_room_free(c, reply->room);
 		return COVEY_EFENCED;
 	}
@@ -444,19 +473,26 @@ int covey_room(covey *c, const struct covey_lead *lead, const void *request, siz
 {
 	struct covey_reply reply = {.size = size};
 	const unsigned char *at, *bytes;
+	size_t given;
 	int error = COVEY_EINVAL;
 	struct covey_thread *t = covey_enter(c, &error);
 
 	if (t == NULL)
 		return error;
-	if (!lead_valid(c, lead) || data == NULL || room == NULL || !request_valid(request, request_size))
+	error = covey_lead_check(c, t, lead);
+	if (error != 0)
+		return error;
+	if (data == NULL || room == NULL || !request_valid(request, request_size))
 		return COVEY_EINVAL;
-	if (!covey_leading(c, lead))
+	if (!covey_leads(c, lead))
 		return COVEY_EFENCED;
 	*room = covey_block_make(c, t, lead, request, request_size, &reply);
-	if (*room == 0 || !cv_heap_payload(&c->arena, *room, &at, &bytes))
+	if (*room == 0)
 		return COVEY_EFULL;
+	if (!cv_heap_payload(&c->arena, *room, &at, &bytes, &given))
+		return COVEY_ECORRUPT;
 	*data = (void *)(uintptr_t)bytes;
+	t->rooms++;
 	return 0;
 }
 
@@ -465,6 +501,8 @@ void covey_room_free(covey *c, uint32_t room)
 	int error;
 	struct covey_thread *t = covey_enter(c, &error);
 
-	if (t != NULL && room_block(c, room) != NULL)
-		cv_heap_free(&c->arena, t->seat, room);
+	if (t == NULL || room_block(c, room) == NULL)
+		return;
+	room_gone(c, t, room);
+	cv_heap_retire(&c->arena, t->seat, room); /* not freed at once: the leader's own caller may hold it on loan */
 }

@@ -76,6 +76,7 @@ static void free_leadership(struct reaping *r, uint32_t node, uint64_t own)
 			covey_finish(r->c, r->seat, node, cv_word(CV_PUBLISHED, r->seat, gen) | waiters);
 	} else if (swap(&n->own, own, cv_word(CV_LEADING, 0, gen) | waiters)) {
 		covey_ring(r->c, node);
+		cv_pool_settle(&r->c->arena, node, cv_word(CV_LEADING, 0, gen) | waiters); /* nobody waits any more? */
 	}
 }
 

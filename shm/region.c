@@ -86,7 +86,7 @@ static int counts_of(const struct covey_options *o, struct covey_counts *n)
 	n->groups = or_default(o->groups, 16384);
 	n->participants = or_default(o->participants, 1024);
 	n->threads = or_default(o->threads, n->participants * 4);
-	if (n->threads > CV_SEAT_LIMIT || (o->threads != 0 && o->threads < 2))
+	if (o->threads > CV_SEAT_LIMIT || (o->threads != 0 && o->threads < 2))
 		return COVEY_EINVAL;
 	if (n->threads + n->participants > CV_SEAT_LIMIT)
 		n->threads = CV_SEAT_LIMIT - n->participants;
@@ -237,11 +237,11 @@ static int region_create(const char *path, const struct covey_options *o)
 
 /* ------------------------------------------------------------------------------------------------ attach */
 
-static int file_trusted(int fd, uint32_t flags, uint64_t *size)
+static int file_trusted(covey *c, uint32_t flags, uint64_t *size)
 {
 	struct stat st;
 
-	if (fstat(fd, &st) != 0)
+	if (fstat(c->fd, &st) != 0)
 		return COVEY_ESYSTEM;
 	if (!S_ISREG(st.st_mode))
 		return COVEY_EFOREIGN;
@@ -249,6 +249,8 @@ static int file_trusted(int fd, uint32_t flags, uint64_t *size)
 		return COVEY_EPERM;
 	if ((st.st_mode & 022) != 0 && (flags & COVEY_ALLOW_SHARED) == 0)
 		return COVEY_EPERM;
+	c->device = st.st_dev;
+	c->inode = st.st_ino;
 	*size = (uint64_t)st.st_size;
 	return 0;
 }
@@ -298,7 +300,7 @@ static int region_map(covey *c, uint32_t flags)
 {
 	uint64_t size = 0;
 	void *base;
-	int r = file_trusted(c->fd, flags, &size);
+	int r = file_trusted(c, flags, &size);
 
 	if (r == 0)
 		r = header_check(c->fd, size, c->inspect, &c->counts, &c->layout);
@@ -312,28 +314,30 @@ static int region_map(covey *c, uint32_t flags)
 	return 0;
 }
 
-static bool same_file(int a, int b)
+static bool is_our_file(const covey *c, int fd)
 {
-	struct stat x, y;
+	struct stat st;
 
-	return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+	return fstat(fd, &st) == 0 && st.st_dev == c->device && st.st_ino == c->inode;
 }
 
 int covey_file_again(covey *c)
 {
-	int access = c->inspect ? O_RDONLY : O_RDWR, fd;
+	int access = c->inspect ? O_RDONLY : O_RDWR, fd = -1;
 	char self[64];
 
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", c->fd);
-	fd = open(self, access | O_CLOEXEC);
-	if (fd < 0) /* no /proc: by its name, if that is still this file's */
+	if (c->fd >= 0)
+		fd = open(self, access | O_CLOEXEC);
+	if (fd < 0) /* no /proc, or no descriptor: by its name, if that is still this file's */
 		fd = open(c->path, access | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0 || !same_file(fd, c->fd)) {
+	if (fd < 0 || !is_our_file(c, fd)) {
 		if (fd >= 0)
 			close(fd);
 		return COVEY_ESYSTEM;
 	}
-	close(c->fd);
+	if (c->fd >= 0)
+		close(c->fd);
 	c->fd = fd;
 	return 0;
 }
@@ -384,10 +388,7 @@ static int region_enter(covey *c, uint32_t flags)
 	if (r != 0)
 		return r;
 	pthread_mutex_init(&c->reaping, NULL);
-	r = covey_participant_join(c);
-	if (r == 0 && (r = covey_registry_add(c)) != 0)
-		covey_participant_leave(c);
-	return r;
+	return covey_registry_join(c);
 }
 
 int covey_open(covey **out, const char *name, const struct covey_options *options)

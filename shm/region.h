@@ -20,6 +20,7 @@ struct covey_thread {
 	const void *thread; /* address of a thread-local of the thread that it belongs to */
 	uint32_t seat;
 	uint32_t leading; /* groups led through this seat, or more: a hint that may err high */
+	uint32_t rooms;   /* rooms made and not yet published or given back, or more */
 	struct cv_hint hint;
 	struct cv_spinner spinner;
 	unsigned char *request; /* the bytes of the last received request */
@@ -33,7 +34,7 @@ struct covey_thread {
 struct covey_keeper {
 	pthread_t thread;
 	_Atomic uint32_t bell;                 /* rung to have it look at the following */
-	_Alignas(16) unsigned char robust[64]; /* what the kernel walks when the thread ends; see participant.c */
+	_Alignas(16) unsigned char robust[96]; /* what the kernel walks when the thread ends; see participant.c */
 	_Atomic int ready;                     /* 1 alive, negative: could not start */
 	_Atomic int stop;
 	_Atomic int reap;
@@ -51,6 +52,7 @@ struct covey {
 	struct covey_layout layout;
 	int fd; /* carries the slot's lock; not the open file that is mapped */
 	char path[COVEY_PATH_SIZE];
+	uint64_t device, inode; /* of the file, to know it again */
 	bool inspect;
 	bool attached; /* this process, not one it was forked from, has a slot */
 	uint32_t slot;
@@ -75,7 +77,7 @@ static inline struct covey_thread *covey_enter(covey *c, int *error)
 	return cv_likely(t != NULL && t->c == c && t->thread == &covey_thread_last) ? t : covey_thread_slow(c, error);
 }
 void covey_threads_forget(covey *c); /* at close: no thread has a seat in c any more */
-int covey_registry_add(covey *c);    /* 0 or COVEY_ESYSTEM */
+int covey_registry_join(covey *c);   /* take a slot and be known to the fork handlers, as one step; 0 or an error */
 void covey_registry_remove(covey *c);
 
 #endif

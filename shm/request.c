@@ -22,7 +22,7 @@ int covey_request_put(covey *c, struct covey_thread *t, uint32_t node, const voi
 	if (size > UINT32_MAX - 64)
 		return COVEY_EINVAL;
 	if (size > CV_REQUEST_INLINE) {
-		ref = cv_heap_take(&c->arena, t->seat, size, &t->hint);
+		ref = covey_heap_take(c, t, 0, size);
 		if (ref == 0)
 			return COVEY_EFULL;
 		memcpy(cv_heap_at(&c->arena, ref) + 1, request, size);
@@ -108,33 +108,47 @@ bool covey_request_equal(covey *c, uint32_t reader, uint32_t seat, uint64_t word
 
 /* ------------------------------------------------------------------------------------------------ receiving */
 
-/* The waiting seat with the oldest ticket after the cursor; 0 when there is none. */
-static uint32_t oldest(covey *c, const struct covey_lead *lead, uint64_t *word)
+/* Which leader was given which request of a seat: a new request, or a new leader, is another word. */
+static uint64_t given_word(const struct covey_lead *lead, uint32_t ticket)
+{
+	return (uint64_t)ticket << 32 | (uint32_t)lead->generation;
+}
+
+/* The waiting seat with the oldest request that this leader was not given; 0 when there is none. */
+static uint32_t oldest(covey *c, const struct covey_lead *lead, uint64_t *word, uint32_t *ticket)
 {
 	struct cv_arena *a = &c->arena;
-	/* Tickets wrap; those in use lie within 2^30 behind the newest. */
-	uint32_t base = atomic_load(&a->nodes[lead->node].tickets) - (UINT32_C(1) << 30), best = UINT32_MAX;
-	uint32_t after = lead->cursor == 0 ? 0 : lead->cursor - base, high = cv_seat_high(a), found = 0;
+	/* Tickets wrap; those in use lie within 2^31 of the newest.  A ticket is drawn before its request is posted, so a
+	 * request may come after one with a later ticket: each seat tells for itself whether it was given. */
+	uint32_t newest = atomic_load(&a->nodes[lead->node].tickets), age = 0, high = cv_seat_high(a), found = 0;
 	uint64_t w;
 
 	for (uint32_t i = 1; i <= high; i++) {
-		uint32_t ticket;
+		uint32_t drawn;
 
 		if (!cv_seat_waits(a, i, cv_key_of(lead->node, lead->incarnation), &w))
 			continue;
-		ticket = atomic_load_explicit(&a->seats[i].ticket, memory_order_relaxed) - base;
-		if (ticket > after && ticket < best) {
-			best = ticket;
-			found = i;
-			*word = w;
-		}
+		drawn = atomic_load_explicit(&a->seats[i].ticket, memory_order_relaxed);
+		if (atomic_load_explicit(&a->seats[i].given, memory_order_relaxed) == given_word(lead, drawn) ||
+		        (found != 0 && newest - drawn <= age))
+			continue;
+		age = newest - drawn;
+		found = i;
+		*word = w;
+		*ticket = drawn;
 	}
 	return found;
 }
 
+struct kept {
+	struct covey_thread *t;
+	size_t size;
+};
+
 static int keep(void *context, const void *request, size_t size)
 {
-	struct covey_thread *t = context;
+	struct kept *kept = context;
+	struct covey_thread *t = kept->t;
 
 	if (size > t->request_room || t->request == NULL) {
 		unsigned char *more = realloc(t->request, size + 128);
@@ -146,61 +160,80 @@ static int keep(void *context, const void *request, size_t size)
 	}
 	if (size != 0)
 		memcpy(t->request, request, size);
+	kept->size = size;
 	return 1;
 }
 
 /* 1 received, 0 none there, or an error. */
-static int receive_one(covey *c, struct covey_thread *t, struct covey_lead *lead, struct covey_request *out)
+static int receive_one(covey *c, struct covey_thread *t, const struct covey_lead *lead, struct covey_request *out)
 {
+	struct kept kept = {t, 0};
+	uint32_t seat, ticket;
 	uint64_t word;
-	uint32_t seat;
-	int r = 0;
 
-	while ((seat = oldest(c, lead, &word)) != 0) {
+	while ((seat = oldest(c, lead, &word, &ticket)) != 0) {
 		struct cv_seat *s = &c->arena.seats[seat];
+		int r = covey_request_matches(c, t->seat, seat, word, keep, &kept);
 
-		*out = (struct covey_request){.seat = seat};
-		out->size = atomic_load_explicit(&s->request_size, memory_order_relaxed);
-		out->ticket = atomic_load_explicit(&s->ticket, memory_order_relaxed);
-		out->pid = covey_pid_of_seat(c, seat);
-		r = covey_request_matches(c, t->seat, seat, word, keep, t);
 		if (r == 0 && atomic_load(&s->word) == word)
 			return COVEY_ECORRUPT; /* it still waits, but what it asks cannot be read */
 		if (r == 0)
 			continue; /* it left meanwhile */
-		out->data = t->request;
-		lead->cursor = (uint32_t)out->ticket;
-		return r < 0 ? COVEY_ESYSTEM : 1;
+		if (r < 0)
+			return COVEY_ESYSTEM;
+		atomic_store_explicit(&s->given, given_word(lead, ticket), memory_order_relaxed);
+		*out = (struct covey_request){t->request, kept.size, covey_pid_of_seat(c, seat), seat, ticket};
+		return 1;
 	}
 	return 0;
 }
 
+/* Before it sleeps, the receiver sets W, so that whoever ends this leadership rings instead of doing it silently. */
+static bool arm_receiver(covey *c, const struct covey_lead *lead)
+{
+	_Atomic uint64_t *word = &c->arena.nodes[lead->node].own;
+	uint64_t own = cv_word(CV_LEADING, lead->seat, lead->generation);
+
+	return atomic_compare_exchange_strong(word, &own, own | CV_WAITERS) ||
+	       cv_word_is(own, CV_LEADING, lead->seat, lead->generation);
+}
+
+/* Sleep until a request is posted.  The flag carries whose it is, so that a deposed receiver does not take it away. */
+static enum cv_parked sleep_for_request(
+        struct cv_node *n, const struct covey_lead *lead, struct cv_futex bell, int64_t deadline)
+{
+	uint32_t mine = (uint32_t)lead->generation << 1 | 1;
+	enum cv_parked parked;
+	int bounded;
+
+	atomic_store(&n->receiver, mine); /* seq_cst: before the kernel compares the bell */
+	parked = cv_park(&bell, 1, deadline, &bounded);
+	atomic_compare_exchange_strong(&n->receiver, &mine, 0);
+	return parked;
+}
+
 int covey_receive(covey *c, struct covey_lead *lead, int64_t deadline, struct covey_request *out)
 {
-	int r = COVEY_EINVAL, bounded;
+	int r = COVEY_EINVAL;
 	struct covey_thread *t = covey_enter(c, &r);
 	enum cv_parked parked = CV_PARK_LOOK;
 	struct cv_node *n;
 
-	if (t == NULL)
-		return r;
-	if (lead == NULL || out == NULL || lead->node == 0 || lead->node > c->arena.node_count)
-		return COVEY_EINVAL;
+	if (t == NULL || (r = covey_lead_check(c, t, lead)) != 0 || out == NULL)
+		return r != 0 ? r : COVEY_EINVAL;
 	n = &c->arena.nodes[lead->node];
 	for (;;) {
 		struct cv_futex bell = {&n->request_bell, atomic_load(&n->request_bell)}; /* before the look */
 
-		if (!covey_leading(c, lead))
+		if (!covey_leads(c, lead))
 			return COVEY_EFENCED;
 		r = receive_one(c, t, lead, out);
 		if (r != 0)
 			return r > 0 ? 0 : r;
 		if (parked == CV_PARK_EXPIRED || deadline == COVEY_NOW)
 			return COVEY_ETIMEDOUT;
-		if (cv_spin(&t->spinner, bell.word, bell.expected))
+		if (cv_spin(&t->spinner, bell.word, bell.expected) || !arm_receiver(c, lead))
 			continue;
-		atomic_store(&n->receiver, 1); /* seq_cst: before the kernel compares the bell */
-		parked = cv_park(&bell, 1, deadline, &bounded);
-		atomic_store(&n->receiver, 0);
+		parked = sleep_for_request(n, lead, bell, deadline);
 	}
 }

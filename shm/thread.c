@@ -82,7 +82,10 @@ static void disown_regions(void)
 	slabs->parent = 1;
 	for (covey *c = open_regions; c != NULL; c = c->next) {
 		c->attached = false;
-		(void)covey_file_again(c); /* if it fails, attaching will say so */
+		if (covey_file_again(c) != 0) { /* rather none than our parent's: attaching tries again, and says so */
+			close(c->fd);
+			c->fd = -1;
+		}
 	}
 }
 
@@ -132,13 +135,13 @@ static void thread_leave(struct membership *m)
 	if (!still_open(m->c, m->serial) || t->c != m->c)
 		return;
 	give_up_led(m->c, t);
-	/* A result that outlives its thread keeps the seat until the region is closed. */
-	if (!lends(m->c, t->seat)) {
+	/* A result or a room that outlives its thread keeps the seat until the region is closed. */
+	if (t->rooms == 0 && !lends(m->c, t->seat)) {
 		cv_seat_clear(&m->c->arena, t->seat);
 		cv_seat_give(&m->c->arena, t->seat);
 	}
 	free(t->request);
-	t->c = NULL;
+	*t = (struct covey_thread){0};
 }
 
 static void thread_exit(void *list)
@@ -163,14 +166,18 @@ static void set_up(void)
 
 /* ------------------------------------------------------------------------------------------------ the registry */
 
-int covey_registry_add(covey *c)
+/* A fork between the two would give the child a copy of a locked file that no handler closes: so fork waits. */
+int covey_registry_join(covey *c)
 {
+	int r;
+
 	pthread_once(&once, set_up);
 	pthread_mutex_lock(&registry);
 	disown_regions();
-	if (slabs == NULL && slab_add() == NULL) {
+	r = slabs == NULL && slab_add() == NULL ? COVEY_ESYSTEM : covey_participant_join(c);
+	if (r != 0) {
 		pthread_mutex_unlock(&registry);
-		return COVEY_ESYSTEM;
+		return r;
 	}
 	c->serial = ++serials;
 	c->attached = true;
@@ -251,6 +258,8 @@ static int attach_anew(covey *c)
 	int r;
 
 	pthread_mutex_init(&c->reaping, NULL);
+	if (c->fd < 0 && covey_file_again(c) != 0)
+		return COVEY_ESYSTEM;
 	r = covey_participant_join(c);
 	if (r != 0)
 		return r;

@@ -291,7 +291,7 @@ static int leads_late(void *context)
 	must(!covey_leading(c, &lead));
 	must(covey_notify_all(c, &lead, &reply) == COVEY_EFENCED);
 	must(covey_unregister(c, &lead) == COVEY_EFENCED);
-	must(covey_forward_work(c, &lead, 1) == COVEY_EFENCED);
+	must(covey_forward_work(c, &lead, (uint32_t)covey_participant(c)) == COVEY_EFENCED);
 	reply.room = room;
 	reply.data = data;
 	must(covey_unregister_notify(c, &lead, NULL, 0, &reply) == COVEY_EFENCED);

@@ -341,7 +341,7 @@ static void child_of_fork(bool bare)
 	must(lead_of(inherited, "g", &lead) == COVEY_WAIT);   /* its parent's, not its own */
 	must(lead_of(inherited, "h", &lead) == COVEY_LEADER); /* attached anew */
 	if (!bare)
-		must(covey_participant(inherited) == 2);
+		must((covey_participant(inherited) & 0x1fff) == 2);
 	atomic_store(&world->flag[0], 1);
 	until(atomic_load(&world->flag[1]) == 1);
 	covey_close(inherited);

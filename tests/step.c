@@ -6,7 +6,7 @@
  * whole.  The same again with the child only stopped: the survivor finishes every call all the same, and the child,
  * continued, ends its own correctly.
  *
- * COVEY_PROVE=long does it for every N; otherwise a sample: every N up to 40, then strides.  The number of points and
+ * COVEY_PROVE=long does it for every N; otherwise a sample: every N up to 10, then growing strides.  The number of points and
  * the length of each call are printed.
  */
 #include "world.h"
@@ -283,7 +283,7 @@ static int call_take_over(covey *c, struct covey_lead *lead)
 
 static int call_forward(covey *c, struct covey_lead *lead)
 {
-	return covey_forward_work(c, lead, 1);
+	return covey_forward_work(c, lead, (uint32_t)atomic_load(&world->number[0]));
 }
 
 static void setup_wait(covey *c, struct covey_lead *lead)
@@ -416,9 +416,11 @@ static bool point(covey *c, const struct scenario *s, long n, bool killing)
 
 static long next_point(long n)
 {
+	const char *stride = getenv("COVEY_STRIDE"); /* where each step costs more */
+
 	if (getenv("COVEY_PROVE") != NULL || n < 10)
 		return n + 1;
-	return n + n / 4 + 1;
+	return n + n / (stride != NULL ? 1 : 4) + 1;
 }
 
 static void every_point(const struct scenario *s, bool killing)
@@ -428,6 +430,7 @@ static void every_point(const struct scenario *s, bool killing)
 
 	world_begin(s->options);
 	c = world_open();
+	atomic_store(&world->number[0], covey_participant(c));
 	for (bool over = false; !over; n = next_point(n), points++)
 		over = point(c, s, n, killing);
 	print_message("%-26s %s at %5ld points of about %ld instructions\n", s->name, killing ? "killed " : "stopped",

@@ -1,0 +1,372 @@
+/*
+ * core.c - the algorithms alone, on memory of this test: no region, no process, no kernel
+ */
+#include "world.h"
+
+#include "hash.h"
+#include "heap.h"
+#include "parking.h"
+#include "pool.h"
+#include "seat.h"
+#include "table.h"
+
+#define NODES 16
+#define SEATS 8
+#define CHUNKS 8
+
+static int commit_result;
+static int committed, released;
+
+static int commit(void *context, uint32_t chunk, uint32_t count)
+{
+	(void)context, (void)chunk;
+	committed += (int)count;
+	return commit_result;
+}
+
+static void release(void *context, uint32_t chunk, uint32_t count)
+{
+	(void)context, (void)chunk;
+	released += (int)count;
+}
+
+static struct cv_arena make_arena(uint32_t buckets)
+{
+	struct cv_arena a = {.node_count = NODES,
+	        .bucket_mask = buckets - 1,
+	        .seat_count = SEATS,
+	        .keeper_count = 1,
+	        .chunk_count = CHUNKS,
+	        .chunk_base = CHUNKS / 2,
+	        .key = 42};
+
+	a.nodes = aligned_alloc(CV_LINE, sizeof(struct cv_node) * (NODES + 1));
+	a.seats = aligned_alloc(CV_LINE, sizeof(struct cv_seat) * (SEATS + 2));
+	a.globals = aligned_alloc(CV_LINE, sizeof(struct cv_globals));
+	a.buckets = calloc(buckets, 8);
+	a.chunks = calloc(CHUNKS, 8);
+	a.blocks = calloc(CHUNKS * CV_CHUNK_BLOCKS, 8);
+	a.heap = aligned_alloc(CV_LINE, CHUNKS * CV_CHUNK_SIZE);
+	memset(a.nodes, 0, sizeof(struct cv_node) * (NODES + 1));
+	memset(a.seats, 0, sizeof(struct cv_seat) * (SEATS + 2));
+	memset(a.globals, 0, sizeof(struct cv_globals));
+	a.backing = (struct cv_backing){commit, release, NULL};
+	committed = released = commit_result = 0;
+	return a;
+}
+
+static void free_arena(struct cv_arena *a)
+{
+	free(a->nodes);
+	free(a->seats);
+	free(a->globals);
+	free(a->buckets);
+	free((void *)a->chunks);
+	free((void *)a->blocks);
+	free(a->heap);
+}
+
+static struct cv_key key_of(const struct cv_arena *a, const char *name)
+{
+	return (struct cv_key){
+	        (const unsigned char *)name, (uint32_t)strlen(name), cv_hash(a->key, name, strlen(name))};
+}
+
+/* ------------------------------------------------------------------------------------------------ words */
+
+static void words_hold_what_they_are_given(void **state)
+{
+	static const uint64_t gens[] = {0, 1, 12345678901234, CV_GEN_MAX};
+	static const uint32_t owners[] = {0, 1, CV_SEAT_LIMIT};
+
+	(void)state;
+	for (int s = CV_FREE; s <= CV_RETIRED; s++)
+		for (int g = 0; g < 4; g++)
+			for (int o = 0; o < 3; o++) {
+				uint64_t w = cv_word((enum cv_state)s, owners[o], gens[g]);
+
+				assert_int_equal(cv_word_state(w | CV_WAITERS), s);
+				assert_int_equal(cv_word_owner(w | CV_WAITERS), owners[o]);
+				assert_int_equal(cv_word_gen(w | CV_WAITERS), gens[g]);
+				assert_true(cv_word_is(w | CV_WAITERS, (enum cv_state)s, owners[o], gens[g]));
+				assert_int_equal(cv_word_waiters(w), 0);
+			}
+	assert_true(cv_word_exhausted(cv_word(CV_IDLE, 0, CV_GEN_MAX - 1)));
+	assert_false(cv_word_exhausted(cv_word(CV_IDLE, 0, CV_GEN_MAX / 2)));
+}
+
+static void seat_words_hold_what_they_are_given(void **state)
+{
+	static const uint64_t seqs[] = {0, 1, (UINT64_C(1) << 29) - 1, UINT64_C(1) << 29, CV_SEQ_MASK};
+	static const uint32_t blocks[] = {0, 1, (uint32_t)CV_BLOCK_MASK};
+
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		for (int b = 0; b < 3; b++) {
+			uint64_t w = cv_seat_word(CV_SEAT_DONE, seqs[i], blocks[b]);
+
+			assert_int_equal(cv_seat_state(w), CV_SEAT_DONE);
+			assert_int_equal(cv_seat_seq(w), seqs[i]);
+			assert_int_equal(cv_seat_block(w), blocks[b]);
+		}
+	assert_true(cv_seat_word(CV_SEAT_WAITING, CV_SEQ_MASK + 1, 0) == cv_seat_word(CV_SEAT_WAITING, 0, 0));
+}
+
+/* ------------------------------------------------------------------------------------------------ the heap */
+
+static void blocks_of_every_size(void **state)
+{
+	struct cv_arena a = make_arena(4);
+	struct cv_hint hint = {0};
+	uint64_t blocks, bytes;
+
+	(void)state;
+	for (uint64_t size = 0; size < 300000; size = size * 2 + 1) {
+		uint32_t ref = cv_heap_take(&a, 1, size, &hint);
+
+		assert_true(ref != 0 && cv_heap_room(&a, ref) >= size);
+		memset(cv_heap_at(&a, ref) + 1, 0xee, size);
+		assert_int_equal(cv_heap_count(&a, &blocks, &bytes), 0);
+		assert_int_equal(blocks, 1);
+		cv_heap_free(&a, 1, ref);
+	}
+	assert_int_equal(cv_heap_count(&a, &blocks, &bytes), 0);
+	assert_int_equal(blocks, 0);
+	assert_int_equal(cv_heap_take(&a, 1, CHUNKS * CV_CHUNK_SIZE, &hint), 0);
+	free_arena(&a);
+}
+
+static void memory_is_committed_and_given_back(void **state)
+{
+	struct cv_arena a = make_arena(4); /* eight chunks, four of them backed for good; a header makes one more */
+	struct cv_hint hint = {0};
+	uint32_t first = cv_heap_take(&a, 1, 3 * CV_CHUNK_SIZE, &hint), second;
+
+	(void)state;
+	assert_int_equal(committed, 0);
+	assert_int_equal(cv_heap_take(&a, 1, 4 * CV_CHUNK_SIZE, &hint), 0); /* four are left, five are asked for */
+	cv_heap_free(&a, 1, first);
+	assert_int_equal(released, 0);
+	first = cv_heap_take(&a, 1, 6 * CV_CHUNK_SIZE, &hint);
+	assert_int_equal(committed, 7);
+	cv_heap_free(&a, 1, first);
+	assert_int_equal(released, 3);
+	first = cv_heap_take(&a, 1, 3 * CV_CHUNK_SIZE, &hint);
+	assert_int_equal(committed, 7);
+	second = cv_heap_take(&a, 1, CV_CHUNK_SIZE, &hint);
+	assert_true(first != 0 && second != 0);
+	assert_int_equal(committed, 9);
+	cv_heap_free(&a, 1, second);
+	assert_int_equal(released, 5);
+	commit_result = -1; /* the file system is full */
+	assert_int_equal(cv_heap_take(&a, 1, CV_CHUNK_SIZE, &hint), 0);
+	cv_heap_free(&a, 1, first);
+	free_arena(&a);
+}
+
+static void a_pinned_block_is_not_reused(void **state)
+{
+	struct cv_arena a = make_arena(4);
+	struct cv_hint hint = {0};
+	uint32_t seat = cv_seat_take(&a, 0), ref = cv_heap_take(&a, seat, 100, &hint);
+	uint64_t blocks, bytes, word;
+	int loan;
+
+	(void)state;
+	word = cv_seat_post(&a, seat, cv_key_of(3, 7));
+	assert_false(cv_seat_waits(&a, seat, cv_key_of(3, 8), &word));
+	assert_true(cv_seat_waits(&a, seat, cv_key_of(3, 7), &word));
+	assert_true(cv_seat_answer(&a, seat, word, CV_SEAT_DONE, ref));
+	assert_false(cv_seat_answer(&a, seat, word, CV_SEAT_GAVE_UP, 0));
+	assert_false(cv_seat_withdraw(&a, seat));
+	cv_heap_retire(&a, seat, ref);
+	assert_true(cv_seat_pinned(&a, ref, 1));
+	loan = cv_seat_lend(&a, seat, ref);
+	assert_int_equal(loan, 0);
+	cv_seat_settle(&a, seat);
+	cv_heap_try_free(&a, seat, ref);
+	assert_int_equal(cv_heap_count(&a, &blocks, &bytes), 0);
+	assert_int_equal(blocks, 1);
+	cv_seat_pin(&a, cv_seat_of_keeper(&a, 0), CV_PIN_RESULT, ref);
+	atomic_store(&a.globals->slot_high, 1);
+	atomic_store(&a.seats[seat].loans[loan], 0);
+	cv_heap_try_free(&a, seat, ref);
+	assert_int_equal(cv_word_state(atomic_load(cv_heap_word(&a, ref))), CV_RETIRED);
+	cv_seat_unpin(&a, cv_seat_of_keeper(&a, 0), CV_PIN_RESULT);
+	cv_heap_try_free(&a, seat, ref);
+	assert_int_equal(cv_heap_count(&a, &blocks, &bytes), 0);
+	assert_int_equal(blocks, 0);
+	free_arena(&a);
+}
+
+static void seats_run_out_and_come_back(void **state)
+{
+	struct cv_arena a = make_arena(4);
+
+	(void)state;
+	for (uint32_t i = 1; i <= SEATS; i++)
+		assert_int_equal(cv_seat_take(&a, 5), i);
+	assert_int_equal(cv_seat_take(&a, 5), 0);
+	assert_int_equal(cv_seat_owner(&a, 3), 6);
+	cv_seat_give(&a, 3);
+	assert_int_equal(cv_seat_take(&a, 0), 3);
+	assert_int_equal(cv_seat_owner(&a, SEATS + 1), 1); /* the keeper's */
+	assert_int_equal(cv_seat_owner(&a, SEATS + 2), 0);
+	free_arena(&a);
+}
+
+/* ------------------------------------------------------------------------------------------------ the table */
+
+static uint32_t insert(struct cv_arena *a, const char *name, struct cv_hint *hint)
+{
+	struct cv_key key = key_of(a, name);
+	struct cv_spot spot;
+	uint32_t node = cv_pool_take(a, 1, hint);
+
+	if (node == 0)
+		return 0;
+	assert_int_equal(cv_pool_fill(a, 1, node, &key, hint), 0);
+	assert_int_equal(cv_table_find(a, 1, &key, &spot), 0);
+	cv_pool_refresh(a, 1, node);
+	assert_int_equal(cv_table_linked(a, node), 0);
+	assert_true(cv_table_insert(a, node, &key, &spot));
+	assert_false(cv_table_insert(a, node, &key, &spot)); /* that head is gone */
+	assert_int_equal(cv_table_linked(a, node), 1);
+	assert_int_equal(cv_table_find(a, 1, &key, &spot), 1);
+	assert_int_equal(spot.node, node);
+	return node;
+}
+
+static void make_idle(struct cv_arena *a, uint32_t node)
+{
+	uint64_t own = atomic_load(&a->nodes[node].own);
+
+	atomic_store(&a->nodes[node].own, cv_word(CV_IDLE, 0, cv_word_gen(own)));
+}
+
+/* Two buckets for sixteen groups: long chains, removal from their beginning, middle and end. */
+static void chains_and_eviction(void **state)
+{
+	struct cv_arena a = make_arena(2);
+	struct cv_hint hint = {0};
+	struct cv_spot spot;
+	unsigned char bytes[300];
+	char name[NODES + 1][128];
+	uint32_t node[NODES + 1];
+	uint64_t gen = 0;
+
+	(void)state;
+	for (int i = 0; i < NODES; i++) {
+		snprintf(name[i], sizeof(name[i]), "%0*d", i % 2 ? 100 : 10 + i, i);
+		node[i] = insert(&a, name[i], &hint);
+		assert_true(node[i] != 0);
+		assert_int_equal(cv_table_name(&a, 1, node[i], bytes, sizeof(bytes)), strlen(name[i]));
+		assert_memory_equal(bytes, name[i], strlen(name[i]));
+	}
+	assert_int_equal(cv_pool_take(&a, 1, &hint), 0); /* all are led */
+	for (int round = 0; round < 200; round++) {
+		int i = round * 7 % NODES;
+		struct cv_key key = key_of(&a, name[i]);
+
+		make_idle(&a, node[i]);
+		gen = cv_word_gen(atomic_load(&a.nodes[node[i]].own));
+		snprintf(name[i], sizeof(name[i]), "%0*d", round % 3 ? 20 : 90, 1000 + round);
+		node[i] = insert(&a, name[i], &hint); /* takes the idle one's place */
+		assert_true(node[i] != 0);
+		assert_true(cv_word_gen(atomic_load(&a.nodes[node[i]].own)) > gen);
+		assert_int_equal(cv_table_find(&a, 1, &key, &spot), 0);
+	}
+	for (int i = 0; i < NODES; i++) {
+		struct cv_key key = key_of(&a, name[i]);
+
+		assert_int_equal(cv_table_find(&a, 1, &key, &spot), 1);
+		assert_int_equal(spot.node, node[i]);
+	}
+	free_arena(&a);
+}
+
+static void damaged_chains_are_said_to_be(void **state)
+{
+	struct cv_arena a = make_arena(1);
+	struct cv_hint hint = {0};
+	struct cv_spot spot;
+	struct cv_key other = key_of(&a, "absent");
+	uint32_t first = insert(&a, "one", &hint), second = insert(&a, "two", &hint);
+
+	(void)state;
+	atomic_fetch_or(&a.nodes[first].next, second); /* a circle */
+	assert_int_equal(cv_table_find(&a, 1, &other, &spot), CV_ECORRUPT);
+	assert_int_equal(cv_table_linked(&a, 9), CV_ECORRUPT);
+	atomic_store(&a.buckets[0], UINT64_C(0xffffffff)); /* out of bounds */
+	assert_int_equal(cv_table_find(&a, 1, &other, &spot), CV_ECORRUPT);
+	assert_null(cv_heap_at(&a, 0));
+	assert_null(cv_heap_at(&a, 0x0fffffff));
+	assert_int_equal(cv_heap_room(&a, 0x0fffff00), 0);
+	free_arena(&a);
+}
+
+/* ------------------------------------------------------------------------------------------------ parking */
+
+static int waits, waitvs;
+
+static enum cv_slept no_waitv(const struct cv_futex *list, unsigned count, int64_t deadline)
+{
+	(void)list, (void)count, (void)deadline;
+	waitvs++;
+	return CV_UNSUPPORTED;
+}
+
+static enum cv_slept no_wait(const struct cv_futex *one, int64_t deadline)
+{
+	(void)one;
+	waits++;
+	assert_true(deadline < INT64_MAX); /* bounded */
+	return CV_TIMED_OUT;
+}
+
+static enum cv_slept late_waitv(const struct cv_futex *list, unsigned count, int64_t deadline)
+{
+	(void)list, (void)count, (void)deadline;
+	return CV_TIMED_OUT;
+}
+
+static void parking_under_another_kernel(void **state)
+{
+	struct cv_futex_ops real = cv_kernel;
+	_Atomic uint32_t words[2] = {1, 2};
+	struct cv_futex list[2] = {{&words[0], 1}, {&words[1], 2}};
+	int bounded = 0;
+
+	(void)state;
+	assert_int_equal(cv_park(list, 2, 0, &bounded), CV_PARK_EXPIRED);
+	words[1] = 3;
+	assert_int_equal(cv_park(list, 2, INT64_MAX, &bounded), CV_PARK_LOOK); /* changed before the sleep */
+	cv_kernel.waitv = no_waitv;
+	cv_kernel.wait = no_wait;
+	assert_int_equal(cv_park(list, 2, INT64_MAX, &bounded), CV_PARK_LOOK);
+	assert_int_equal(bounded, 1);
+	assert_int_equal(waits, 1);
+	assert_int_equal(waitvs, 1);
+	cv_kernel.waitv = late_waitv;
+	assert_int_equal(cv_park(list, 2, INT64_MAX, &bounded), CV_PARK_BACKSTOP);
+	assert_int_equal(bounded, 0);
+	assert_int_equal(cv_park(list, 2, cv_kernel.now() + 1000000, &bounded), CV_PARK_EXPIRED);
+	cv_kernel = real;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(words_hold_what_they_are_given),
+	        cmocka_unit_test(seat_words_hold_what_they_are_given),
+	        cmocka_unit_test(blocks_of_every_size),
+	        cmocka_unit_test(memory_is_committed_and_given_back),
+	        cmocka_unit_test(a_pinned_block_is_not_reused),
+	        cmocka_unit_test(seats_run_out_and_come_back),
+	        cmocka_unit_test(chains_and_eviction),
+	        cmocka_unit_test(damaged_chains_are_said_to_be),
+	        cmocka_unit_test(parking_under_another_kernel),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
