@@ -76,7 +76,8 @@ struct covey_slot {
 	_Atomic uint32_t epoch; /* grows with every owner of the slot */
 	_Atomic uint64_t since;
 	_Atomic uint64_t command[2];
-	unsigned char reserve[184];
+	_Atomic uint32_t bell; /* futex: rung to have the keeper look again */
+	unsigned char reserve[180];
 };
 static_assert(sizeof(struct covey_slot) == 256, "ABI");
 #define COVEY_LIFE_WORDS 3

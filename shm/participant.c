@@ -164,21 +164,6 @@ static bool neighbour(const covey *c, struct covey_life *life)
 	return false;
 }
 
-static void keeper_sleep(covey *c, uint32_t bell, int64_t retry)
-{
-	struct cv_futex list[CV_FUTEX_MAX] = {{&c->keeper.bell, bell}};
-	unsigned n = 1 + watches_visit(c, list + 1, CV_FUTEX_MAX - 2), watches = n - 1;
-	int64_t deadline = retry == 0 ? COVEY_FOREVER : cv_kernel.now() + retry;
-	struct covey_life life;
-
-	if (neighbour(c, &life))
-		list[n++] = life.words[COVEY_LIFE_OF_KEEPERS];
-	if (n == 1)
-		cv_kernel.wait(list, deadline);
-	else if (cv_kernel.waitv(list, n, deadline) == CV_UNSUPPORTED)
-		cv_kernel.wait(list, cv_kernel.now() + (watches != 0 ? CV_BOUNDED_NS : CV_BACKSTOP_NS));
-}
-
 static bool others_died(const covey *c)
 {
 	uint32_t high = atomic_load(&c->header->globals.slot_high);
@@ -193,6 +178,24 @@ static bool others_died(const covey *c)
 	return false;
 }
 
+static void keeper_sleep(covey *c, uint32_t bell, int64_t retry)
+{
+	struct cv_futex list[CV_FUTEX_MAX] = {{&c->slots[c->slot].bell, bell}};
+	unsigned n = 1 + watches_visit(c, list + 1, CV_FUTEX_MAX - 2), watches = n - 1;
+	int64_t deadline = retry == 0 ? COVEY_FOREVER : cv_kernel.now() + retry;
+	struct covey_life life;
+
+	if (neighbour(c, &life))
+		list[n++] = life.words[COVEY_LIFE_OF_KEEPERS];
+	/* After the neighbour was chosen: one who died before that is on nobody's list any more. */
+	if (retry == 0 && others_died(c))
+		return;
+	if (n == 1)
+		cv_kernel.wait(list, deadline);
+	else if (cv_kernel.waitv(list, n, deadline) == CV_UNSUPPORTED)
+		cv_kernel.wait(list, cv_kernel.now() + (watches != 0 ? CV_BOUNDED_NS : CV_BACKSTOP_NS));
+}
+
 static void *keeper_run(void *argument)
 {
 	covey *c = argument;
@@ -204,7 +207,7 @@ static void *keeper_run(void *argument)
 	life_begin(c, robust);
 	cv_kernel.wake((_Atomic uint32_t *)(void *)&c->keeper.ready, INT_MAX);
 	while (atomic_load(&c->keeper.ready) > 0) {
-		uint32_t bell = atomic_load(&c->keeper.bell);
+		uint32_t bell = atomic_load(&c->slots[c->slot].bell);
 
 		if (atomic_load(&c->keeper.stop))
 			break;
@@ -220,16 +223,16 @@ static void *keeper_run(void *argument)
 	return NULL;
 }
 
-static void keeper_ring(covey *c)
+static void keeper_ring(covey *c, uint32_t slot)
 {
-	atomic_fetch_add(&c->keeper.bell, 1);
-	cv_kernel.wake(&c->keeper.bell, 1);
+	atomic_fetch_add(&c->slots[slot].bell, 1);
+	cv_kernel.wake(&c->slots[slot].bell, INT_MAX);
 }
 
 void covey_keeper_reap(covey *c)
 {
 	if (atomic_exchange(&c->keeper.reap, 1) == 0)
-		keeper_ring(c);
+		keeper_ring(c, c->slot);
 }
 
 bool covey_keeper_watch(covey *c, uint32_t slot, uint32_t node)
@@ -253,7 +256,7 @@ bool covey_keeper_watch(covey *c, uint32_t slot, uint32_t node)
 	pthread_mutex_unlock(&k->lock);
 	if (place == COVEY_WATCHES)
 		return false;
-	keeper_ring(c);
+	keeper_ring(c, c->slot);
 	return true;
 }
 
@@ -336,18 +339,33 @@ static int slot_take(covey *c)
 	return COVEY_EFULL;
 }
 
+/* The keeper of the living participant before us is to watch us now.  We live already: of two who join side by side, one
+ * sees the other. */
+static void tell_predecessor(covey *c)
+{
+	uint32_t high = atomic_load(&c->header->globals.slot_high);
+	struct covey_life life;
+
+	high = high < c->counts.participants ? high : c->counts.participants;
+	for (uint32_t i = 1; i < high; i++) {
+		covey_life_of_slot(c, (c->slot + high - i) % high, &life);
+		if (life.alive) {
+			keeper_ring(c, life.slot);
+			return;
+		}
+	}
+}
+
 int covey_participant_join(covey *c)
 {
-	struct covey_life life;
 	int r = slot_take(c);
 
 	if (r == 0 && (r = keeper_start(c)) != 0) {
 		atomic_store(&c->slots[c->slot].state, COVEY_SLOT_FREE);
 		covey_slot_unlock(c, c->slot);
 	}
-	/* Whose keeper watched our neighbour is to watch us now. */
-	if (r == 0 && neighbour(c, &life))
-		cv_kernel.wake(life.words[COVEY_LIFE_OF_KEEPERS].word, INT_MAX);
+	if (r == 0)
+		tell_predecessor(c);
 	return r;
 }
 
@@ -355,7 +373,7 @@ void covey_participant_leave(covey *c)
 {
 	covey_slot_give_up(c); /* first: who finds our life ended would take over instead of being told */
 	atomic_store(&c->keeper.stop, 1);
-	keeper_ring(c);
+	keeper_ring(c, c->slot);
 	pthread_join(c->keeper.thread, NULL);
 	watches_visit(c, NULL, 0);
 	covey_slot_free(c, c->slot, true);

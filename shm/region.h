@@ -33,7 +33,7 @@ struct covey_thread {
 /* The thread through which the kernel tells others of our death; it also reaps and watches.  See participant.c. */
 struct covey_keeper {
 	pthread_t thread;
-	_Atomic uint32_t bell;                 /* rung to have it look at the following */
+
 	_Alignas(16) unsigned char robust[96]; /* what the kernel walks when the thread ends; see participant.c */
 	_Atomic int ready;                     /* 1 alive, negative: could not start */
 	_Atomic int stop;
