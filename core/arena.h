@@ -70,7 +70,7 @@ struct cv_seat {
 	_Atomic uint32_t unused;
 	_Atomic uint64_t stats[CV_STATS]; /* written by this seat's thread only */
 	_Atomic uint64_t request[CV_REQUEST_INLINE / 8];
-	_Atomic uint64_t given; /* ticket 32 (high), generation 32: which leader was given this request already */
+	_Atomic uint64_t given; /* the word of the wait whose request its leader was given already */
 	_Atomic uint64_t since; /* when the wait began; for people */
 };
 static_assert(sizeof(struct cv_seat) == 4 * CV_LINE, "a seat is four lines");

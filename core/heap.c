@@ -89,7 +89,9 @@ _Atomic uint64_t *cv_heap_word(const struct cv_arena *a, uint32_t ref)
 {
 	uint32_t chunk, block;
 
-	return ref_split(a, ref, &chunk, &block) ? &a->blocks[(uint64_t)chunk * CV_CHUNK_BLOCKS + block] : NULL;
+	if (!ref_split(a, ref, &chunk, &block) || !cv_heap_worded(a, chunk))
+		return NULL;
+	return &a->blocks[(uint64_t)chunk * CV_CHUNK_BLOCKS + block];
 }
 
 struct cv_block *cv_heap_at(const struct cv_arena *a, uint32_t ref)
@@ -480,11 +482,12 @@ static void reap_block(struct cv_arena *a, uint32_t seat, uint32_t ref, bool (*d
 	case CV_PRIVATE:
 		/* A leader's block may be pinned by waiters that it answered: retire it, do not free it. */
 		if (dead(context, cv_word_owner(w)))
-			cv_heap_retire(a, seat, ref);
+			cv_heap_retire_as(a, seat, ref, w);
 		break;
 	case CV_IDLE:
+		/* as it was when it was looked at: its node's owner may free it meanwhile, and another take it */
 		if (block_orphaned(a, ref))
-			cv_heap_retire(a, seat, ref);
+			cv_heap_retire_as(a, seat, ref, w);
 		break;
 	case CV_RETIRED:
 		cv_heap_try_free(a, seat, ref);
@@ -497,11 +500,12 @@ static void reap_block(struct cv_arena *a, uint32_t seat, uint32_t ref, bool (*d
 /* A dead owner's run: take it over, then take it apart.  Its memory may be given back already, or not. */
 static void reap_run(struct cv_arena *a, uint32_t seat, uint32_t chunk, uint64_t w)
 {
+	_Atomic uint64_t *word = cv_heap_word(a, ref_of(chunk, 0)); /* NULL: it died before it committed anything */
 	uint64_t b;
 
 	if (!chunk_swap(a, chunk, w, chunk_word(w, CHUNK_TAKEN, seat, 0)))
 		return;
-	b = atomic_load(cv_heap_word(a, ref_of(chunk, 0)));
+	b = word == NULL ? 0 : atomic_load(word);
 	if (cv_word_state(b) == CV_PRIVATE && cv_word_owner(b) == chunk_owner(w))
 		block_unclaim(a, ref_of(chunk, 0));
 	run_give_back(a, chunk, run_length(a, chunk));

@@ -72,7 +72,7 @@ uint64_t cv_heap_room(const struct cv_arena *a, uint32_t ref);
 bool cv_heap_payload(const struct cv_arena *a, uint32_t ref, const unsigned char **request, const unsigned char **data,
         size_t *size);
 
-/* The block's word, or NULL. */
+/* The block's word, or NULL if ref cannot be a block or its word was never backed. */
 _Atomic uint64_t *cv_heap_word(const struct cv_arena *a, uint32_t ref);
 
 /* Free a block that is PRIVATE to seat. */

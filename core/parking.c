@@ -26,14 +26,21 @@ static int processors(void)
 	return n;
 }
 
+void cv_ring_receiver(struct cv_node *n)
+{
+	/* seq_cst: a receiver reads the bell, looks, says that it sleeps, and then the kernel compares the bell */
+	atomic_fetch_add(&n->request_bell, 1);
+	/* Whoever wakes takes the flag down, never whoever wakes up: there may be several, of one leader or of two. */
+	if (atomic_load(&n->receiver) != 0 && atomic_exchange(&n->receiver, 0) != 0)
+		cv_kernel.wake(&n->request_bell, INT_MAX);
+}
+
 void cv_ring(struct cv_node *n)
 {
 	/* seq_cst: after what the sleepers are to see; they read the bell before they look */
 	atomic_fetch_add(&n->bell, 1);
 	cv_kernel.wake(&n->bell, INT_MAX);
-	atomic_fetch_add(&n->request_bell, 1);
-	if (atomic_load(&n->receiver) != 0)
-		cv_kernel.wake(&n->request_bell, INT_MAX);
+	cv_ring_receiver(n);
 }
 
 int cv_spin(struct cv_spinner *spinner, _Atomic uint32_t *word, uint32_t expected)

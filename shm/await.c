@@ -19,7 +19,6 @@
  * others find a living leader again, and sleep.  If an answer came to the winner at the same moment, it passes the
  * leadership on (to nobody: the next waiter takes it) and takes the answer.
  */
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,9 +78,7 @@ static bool arm(struct wait *w)
 
 static void tell_receiver(struct wait *w)
 {
-	atomic_fetch_add(&w->n->request_bell, 1); /* seq_cst: before the look at receiver */
-	if (atomic_load(&w->n->receiver) != 0)
-		cv_kernel.wake(&w->n->request_bell, INT_MAX); /* one who awaits forwarded work sleeps there too */
+	cv_ring_receiver(w->n);
 }
 
 /* ------------------------------------------------------------------------------------------------ answers */
@@ -232,6 +229,9 @@ static int look(struct wait *w)
 		/* Whoever ended it has answered us, unless our post came too late for it. */
 		return leave(w, COVEY_GAVE_UP);
 	}
+	/* W is gone if the group was idle in between: this leader does not know of us yet. */
+	if (!cv_word_waiters(own))
+		return arm(w) ? ASLEEP : leave(w, COVEY_GAVE_UP);
 	covey_life_of_seat(w->c, cv_word_owner(own), &w->life);
 	if (atomic_load(&w->n->own) != own) {
 		w->life.alive = false; /* so that nobody sleeps on a life that is not the leader's */

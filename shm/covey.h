@@ -374,7 +374,8 @@ COVEY_API int covey_forward_work(covey *c, const struct covey_lead *lead, uint32
 
 /* covey_accept_work - take up a group that is being forwarded to this participant; sleeps until it is, while another
  * leads it.  If that leader dies first, the group is taken over (out->previous is set then).
- * Gives COVEY_LEADER and *out, COVEY_ETIMEDOUT, COVEY_ENOENT when nobody leads the group, or an error. */
+  * Gives COVEY_LEADER and *out, COVEY_ETIMEDOUT, COVEY_ENOENT when nobody leads the group, COVEY_ERECURSION when this very
+ * thread does, or an error. */
 COVEY_API int covey_accept_work(covey *c, const void *name, size_t size, int64_t deadline, struct covey_lead *out);
 
 /* covey_participant - the number of this process in the region, 1 and more, and not soon given to another one after it

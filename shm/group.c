@@ -199,7 +199,7 @@ int covey_find_or_register(covey *c, const void *name, size_t size, struct covey
 		return size == 0 ? COVEY_UNGROUPED : COVEY_EINVAL;
 	r = find_or_register(c, t, &key, out);
 	/* Full, but perhaps of what the dead hold. */
-	if (cv_unlikely(r == COVEY_EFULL) && covey_reap(c) > 0)
+	if (cv_unlikely(r == COVEY_EFULL) && covey_reap_some(c) > 0)
 		r = find_or_register(c, t, &key, out);
 	return r;
 }
@@ -344,7 +344,7 @@ struct accepting {
 	covey *c;
 	struct covey_thread *t;
 	struct cv_spot spot;
-	struct cv_futex list[2]; /* the group's request bell, and the life of whoever leads it now */
+	struct cv_futex list[3]; /* the group's bells, and the life of whoever leads it now */
 };
 
 /* Taken up, be it handed to us or left by a dead leader. */
@@ -376,7 +376,8 @@ static int accept_look(struct accepting *a, const void *name, size_t size, struc
 	if (r != 0)
 		return r;
 	n = &a->c->arena.nodes[a->spot.node];
-	a->list[0] = (struct cv_futex){&n->request_bell, atomic_load(&n->request_bell)};
+	a->list[0] = (struct cv_futex){&n->request_bell, atomic_load(&n->request_bell)}; /* forwarded */
+	a->list[1] = (struct cv_futex){&n->bell, atomic_load(&n->bell)};                 /* ended, or taken over */
 	covey_life_of_seat(a->c, cv_word_owner(a->spot.own), &life);
 	own = atomic_load(&n->own);
 	if ((own | CV_WAITERS) != (a->spot.own | CV_WAITERS))
@@ -384,7 +385,9 @@ static int accept_look(struct accepting *a, const void *name, size_t size, struc
 	if (!life.alive ||
 	        (cv_word_state(own) == CV_HANDED && cv_word_owner(own) == cv_seat_of_keeper(&a->c->arena, a->c->slot)))
 		return accept_now(a, &life, out);
-	a->list[1] = life.words[0];
+	if (cv_word_state(own) == CV_LEADING && cv_word_owner(own) == a->t->seat)
+		return COVEY_ERECURSION;
+	a->list[2] = life.words[0];
 	/* W set: whoever ends the execution rings, also if nobody else waits. */
 	if (!cv_word_waiters(own) && !atomic_compare_exchange_strong(&n->own, &own, own | CV_WAITERS))
 		return AGAIN;
@@ -409,6 +412,6 @@ int covey_accept_work(covey *c, const void *name, size_t size, int64_t deadline,
 			return r;
 		if (parked == CV_PARK_EXPIRED)
 			return COVEY_ETIMEDOUT;
-		parked = cv_park(a.list, 2, deadline, &bounded);
+		parked = cv_park(a.list, 3, deadline, &bounded);
 	}
 }

@@ -63,6 +63,7 @@ int covey_slot_lock(covey *c, uint32_t slot); /* 0 if this process now holds the
 void covey_slot_unlock(covey *c, uint32_t slot);
 void covey_slot_free(covey *c, uint32_t slot, bool leaving); /* free all that a slot holds; its lock is held */
 void covey_slot_give_up(covey *c);                           /* what this participant leads, while it still lives */
+int covey_reap_some(covey *c);            /* the same without the rest, for a process that is attached */
 int covey_reap_dead(covey *c, int *left); /* how many slots were freed; *left: how many could not be yet */
 
 /* ---- thread.c */

@@ -117,15 +117,6 @@ static void life_begin(covey *c, struct robust *r)
 	atomic_store(&c->keeper.ready, 1);
 }
 
-static void life_end(covey *c, struct robust *r)
-{
-	/* The words first: killed in between, we must not leave words behind that say that we live. */
-	for (int i = 0; i < COVEY_LIFE_WORDS; i++)
-		atomic_store(&c->slots[c->slot].life[i * COVEY_LIFE_STRIDE], 0);
-	r->head.list.next = &r->head.list;
-	covey_life_relay(c, c->slot);
-}
-
 /* Forget watches whose participant has died, after waking those who rely on them; list the others' words. */
 static unsigned watches_visit(covey *c, struct cv_futex *list, unsigned room)
 {
@@ -140,6 +131,7 @@ static unsigned watches_visit(covey *c, struct cv_futex *list, unsigned room)
 			continue;
 		covey_life_of_slot(c, k->watches[i].slot, &life);
 		if (!life.alive) {
+			covey_life_relay(c, k->watches[i].slot); /* we may have had the one wake of that word */
 			covey_ring(c, k->watches[i].node);
 			k->watches[i].node = 0;
 		} else if (n < room) {
@@ -218,8 +210,8 @@ static void *keeper_run(void *argument)
 		retry = retry < REAP_RETRY_MAX_NS ? retry : REAP_RETRY_MAX_NS;
 		keeper_sleep(c, bell, retry);
 	}
-	if (atomic_load(&c->keeper.ready) > 0)
-		life_end(c, robust);
+	/* It ends with its list registered, as in any other death: the kernel changes the words and wakes, so there is no
+	 * instant at which it could be killed with half of that done. */
 	return NULL;
 }
 
@@ -375,6 +367,7 @@ void covey_participant_leave(covey *c)
 	atomic_store(&c->keeper.stop, 1);
 	keeper_ring(c, c->slot);
 	pthread_join(c->keeper.thread, NULL);
+	covey_life_relay(c, c->slot);
 	watches_visit(c, NULL, 0);
 	covey_slot_free(c, c->slot, true);
 	covey_slot_unlock(c, c->slot);

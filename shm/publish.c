@@ -64,7 +64,7 @@ uint32_t covey_heap_take(covey *c, struct covey_thread *t, size_t skip, size_t s
 		return 0;
 	ref = cv_heap_take(&c->arena, t->seat, skip + size, &t->hint);
 	/* Full, but perhaps of what the dead hold. */
-	if (cv_unlikely(ref == 0) && covey_reap(c) > 0)
+	if (cv_unlikely(ref == 0) && covey_reap_some(c) > 0)
 		ref = cv_heap_take(&c->arena, t->seat, skip + size, &t->hint);
 	return ref;
 }
@@ -372,6 +372,7 @@ static int notify_picked(covey *c, struct covey_thread *t, const struct covey_le
 				continue; /* re-stamped, or gone: look again */
 			answered++;
 			covey_wake_seat(c, i);
+			break;
 		}
 	cv_heap_retire(&c->arena, t->seat, block);
 	return answered > 0 || covey_leads(c, lead) ? answered : COVEY_EFENCED;

@@ -210,6 +210,7 @@ int covey_reap_dead(covey *c, int *left)
 		if (i == c->slot || !slot_died(c, i))
 			continue;
 		if (covey_slot_lock(c, i) != 0) { /* it still runs, or somebody else reaps it */
+			covey_life_relay(c, i); /* but its life has ended, and we may be the one who was woken for it */
 			++*left;
 			continue;
 		}
@@ -223,11 +224,17 @@ int covey_reap_dead(covey *c, int *left)
 	return freed;
 }
 
-int covey_reap(covey *c)
+int covey_reap_some(covey *c)
 {
 	int left;
 
-	if (c == NULL)
-		return COVEY_EINVAL;
-	return c->inspect ? COVEY_EREADONLY : covey_reap_dead(c, &left);
+	return covey_reap_dead(c, &left);
+}
+
+int covey_reap(covey *c)
+{
+	int error;
+
+	/* The child of a fork must not reap in its parent's name: it attaches first. */
+	return covey_enter(c, &error) == NULL ? error : covey_reap_some(c);
 }

@@ -108,18 +108,13 @@ bool covey_request_equal(covey *c, uint32_t reader, uint32_t seat, uint64_t word
 
 /* ------------------------------------------------------------------------------------------------ receiving */
 
-/* Which leader was given which request of a seat: a new request, or a new leader, is another word. */
-static uint64_t given_word(const struct covey_lead *lead, uint32_t ticket)
-{
-	return (uint64_t)ticket << 32 | (uint32_t)lead->generation;
-}
-
 /* The waiting seat with the oldest request that this leader was not given; 0 when there is none. */
 static uint32_t oldest(covey *c, const struct covey_lead *lead, uint64_t *word, uint32_t *ticket)
 {
 	struct cv_arena *a = &c->arena;
 	/* Tickets wrap; those in use lie within 2^31 of the newest.  A ticket is drawn before its request is posted, so a
-	 * request may come after one with a later ticket: each seat tells for itself whether it was given. */
+	  * request may come after one with a later ticket: each seat tells for itself whether it was given.  It does so by
+	 * the word of that wait, which is another one with each wait and with each new leader. */
 	uint32_t newest = atomic_load(&a->nodes[lead->node].tickets), age = 0, high = cv_seat_high(a), found = 0;
 	uint64_t w;
 
@@ -129,7 +124,7 @@ static uint32_t oldest(covey *c, const struct covey_lead *lead, uint64_t *word, 
 		if (!cv_seat_waits(a, i, cv_key_of(lead->node, lead->incarnation), &w))
 			continue;
 		drawn = atomic_load_explicit(&a->seats[i].ticket, memory_order_relaxed);
-		if (atomic_load_explicit(&a->seats[i].given, memory_order_relaxed) == given_word(lead, drawn) ||
+		if (atomic_load_explicit(&a->seats[i].given, memory_order_relaxed) == w ||
 		        (found != 0 && newest - drawn <= age))
 			continue;
 		age = newest - drawn;
@@ -181,7 +176,8 @@ static int receive_one(covey *c, struct covey_thread *t, const struct covey_lead
 			continue; /* it left meanwhile */
 		if (r < 0)
 			return COVEY_ESYSTEM;
-		atomic_store_explicit(&s->given, given_word(lead, ticket), memory_order_relaxed);
+		/* A store that comes too late, after the wait, marks none that is to come. */
+		atomic_store_explicit(&s->given, word, memory_order_relaxed);
 		*out = (struct covey_request){t->request, kept.size, covey_pid_of_seat(c, seat), seat, ticket};
 		return 1;
 	}
@@ -198,26 +194,13 @@ static bool arm_receiver(covey *c, const struct covey_lead *lead)
 	       cv_word_is(own, CV_LEADING, lead->seat, lead->generation);
 }
 
-/* Sleep until a request is posted.  The flag carries whose it is, so that a deposed receiver does not take it away. */
-static enum cv_parked sleep_for_request(
-        struct cv_node *n, const struct covey_lead *lead, struct cv_futex bell, int64_t deadline)
-{
-	uint32_t mine = (uint32_t)lead->generation << 1 | 1;
-	enum cv_parked parked;
-	int bounded;
-
-	atomic_store(&n->receiver, mine); /* seq_cst: before the kernel compares the bell */
-	parked = cv_park(&bell, 1, deadline, &bounded);
-	atomic_compare_exchange_strong(&n->receiver, &mine, 0);
-	return parked;
-}
-
 int covey_receive(covey *c, struct covey_lead *lead, int64_t deadline, struct covey_request *out)
 {
 	int r = COVEY_EINVAL;
 	struct covey_thread *t = covey_enter(c, &r);
 	enum cv_parked parked = CV_PARK_LOOK;
 	struct cv_node *n;
+	int bounded;
 
 	if (t == NULL || (r = covey_lead_check(c, t, lead)) != 0 || out == NULL)
 		return r != 0 ? r : COVEY_EINVAL;
@@ -234,6 +217,7 @@ int covey_receive(covey *c, struct covey_lead *lead, int64_t deadline, struct co
 			return COVEY_ETIMEDOUT;
 		if (cv_spin(&t->spinner, bell.word, bell.expected) || !arm_receiver(c, lead))
 			continue;
-		parked = sleep_for_request(n, lead, bell, deadline);
+		atomic_store(&n->receiver, 1); /* seq_cst: before the kernel compares the bell */
+		parked = cv_park(&bell, 1, deadline, &bounded);
 	}
 }

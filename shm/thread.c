@@ -239,7 +239,7 @@ static int thread_join(covey *c, struct covey_thread **out)
 	struct membership *m = malloc(sizeof(*m));
 	uint32_t seat = 0;
 
-	if (t != NULL && m != NULL && (seat = cv_seat_take(&c->arena, c->slot)) == 0 && covey_reap(c) > 0)
+	if (t != NULL && m != NULL && (seat = cv_seat_take(&c->arena, c->slot)) == 0 && covey_reap_some(c) > 0)
 		seat = cv_seat_take(&c->arena, c->slot);
 	if (t == NULL || m == NULL || seat == 0) {
 		free(m);

@@ -75,6 +75,48 @@ static void every_request_is_received(void **state)
 	covey_close(c);
 }
 
+/* One seat asks two workers whose tickets and generations are the same: the second request seemed to be given already. */
+static int answers_one(void *context)
+{
+	covey *c = world_open();
+	struct covey_reply reply = text("answer");
+	struct covey_request request;
+	struct covey_lead lead;
+
+	must(lead_of(c, context, &lead) == COVEY_LEADER);
+	atomic_fetch_add(&world->flag[READY], 1);
+	must(covey_receive(c, &lead, covey_in_ms(60000), &request) == 0);
+	must(covey_respond(c, &lead, &request, &reply) == 1);
+	covey_close(c);
+	return 0;
+}
+
+static void two_workers_one_client(void **state)
+{
+	static char group[2][4] = {"A", "B"};
+	struct covey_result result;
+	struct covey_lead lead;
+	pid_t worker[2];
+	covey *c;
+
+	(void)state;
+	world_begin(NULL);
+	c = world_open();
+	for (int i = 0; i < 2; i++)
+		worker[i] = world_spawn(answers_one, group[i]);
+	until(atomic_load(&world->flag[READY]) == 2);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(lead_of(c, group[i], &lead), COVEY_WAIT);
+		assert_int_equal(covey_await(c, &lead, "q", 1, covey_in_ms(60000), 0, &result), COVEY_OK);
+		assert_true(says(&result, "answer"));
+		covey_release(c, &result);
+	}
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(world_join(worker[i]), 0);
+	world_check(c, 0);
+	covey_close(c);
+}
+
 /* ------------------------------------------------------------------------------------------------ blocks */
 
 static int deposed_while_computing(
@@ -357,6 +399,8 @@ static void a_child_leads_nothing(void **state)
 	if (child == 0) {
 		must(!covey_leading(c, &lead));
 		must(covey_unregister_notify(c, &lead, NULL, 0, NULL) == COVEY_EFENCED);
+		must(covey_reap(c) >= 0); /* in its own name, not its parent's */
+		must((covey_participant(c) & 0x1fff) == 2);
 		must(covey_unregister(c, &lead) == COVEY_EFENCED);
 		must(covey_forward_work(c, &lead, (uint32_t)covey_participant(c)) == COVEY_EFENCED);
 		covey_close(c);
@@ -419,6 +463,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(every_request_is_received),
+	        cmocka_unit_test(two_workers_one_client),
 	        cmocka_unit_test(a_loan_outlives_fencing),
 	        cmocka_unit_test(the_middle_of_a_room),
 	        cmocka_unit_test(rooms_of_threads_that_exit),
