@@ -50,11 +50,6 @@ static _Atomic int bounded_sleeps; /* sticky: this kernel cannot wait for severa
 
 /* ------------------------------------------------------------------------------------------------ arming */
 
-static bool is_led(uint64_t own)
-{
-	return cv_word_state(own) == CV_LEADING || cv_word_state(own) == CV_HANDED;
-}
-
 static bool same_group(const struct wait *w)
 {
 	return cv_next_incarnation(atomic_load(&w->n->next)) == w->incarnation;
@@ -66,7 +61,7 @@ static bool arm(struct wait *w)
 	for (;;) {
 		uint64_t own = atomic_load(&w->n->own); /* seq_cst: after the post */
 
-		if (!is_led(own) || !same_group(w))
+		if (!covey_is_led(own) || !same_group(w))
 			return false;
 		if (cv_word_waiters(own) && atomic_load(&w->n->own) == own)
 			return true;
@@ -225,7 +220,7 @@ static int look(struct wait *w)
 	own = atomic_load(&w->n->own);
 	if (cv_word_state(own) == CV_PUBLISHED)
 		return help_publish(w, own);
-	if (!is_led(own) || !same_group(w)) {
+	if (!covey_is_led(own) || !same_group(w)) {
 		/* Whoever ended it has answered us, unless our post came too late for it. */
 		return leave(w, COVEY_GAVE_UP);
 	}

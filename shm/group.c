@@ -206,11 +206,6 @@ int covey_find_or_register(covey *c, const void *name, size_t size, struct covey
 
 /* ------------------------------------------------------------------------------------------------ find */
 
-static bool is_led(uint64_t own)
-{
-	return cv_word_state(own) == CV_LEADING || cv_word_state(own) == CV_HANDED;
-}
-
 static inline int find(covey *c, uint32_t seat, const void *name, size_t size, struct cv_spot *spot)
 {
 	struct cv_key key;
@@ -219,7 +214,7 @@ static inline int find(covey *c, uint32_t seat, const void *name, size_t size, s
 	if (!key_of(c, name, size, &key))
 		return COVEY_EINVAL;
 	r = cv_table_find(&c->arena, seat, &key, spot);
-	return r < 0 ? r : r == 1 && is_led(spot->own) ? 0 : COVEY_ENOENT;
+	return r < 0 ? r : r == 1 && covey_is_led(spot->own) ? 0 : COVEY_ENOENT;
 }
 
 /* Only a long name's bytes lie where they must be pinned, and only that takes a seat: anybody else may look without,

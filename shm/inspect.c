@@ -23,18 +23,13 @@ static void command_of(const covey *c, uint32_t seat, char out[16])
 	out[15] = '\0';
 }
 
-static bool is_led(uint64_t own)
-{
-	return cv_word_state(own) == CV_LEADING || cv_word_state(own) == CV_HANDED;
-}
-
 static bool group_view(covey *c, uint32_t node, unsigned char *name, struct covey_group_view *out)
 {
 	struct cv_node *n = &c->arena.nodes[node];
 	uint64_t own = atomic_load(&n->own);
 	struct covey_life life;
 
-	if (!is_led(own) || (out->size = cv_table_name(&c->arena, 0, node, name, COVEY_NAME_MAX)) == 0)
+	if (!covey_is_led(own) || (out->size = cv_table_name(&c->arena, 0, node, name, COVEY_NAME_MAX)) == 0)
 		return false;
 	covey_life_of_seat(c, cv_word_owner(own), &life);
 	out->name = name;
@@ -90,7 +85,7 @@ int covey_each_waiter(covey *c, const void *name, size_t size, covey_waiter_visi
 		return COVEY_EINVAL;
 	key.hash = cv_hash(c->arena.key, name, size);
 	r = cv_table_find(&c->arena, 0, &key, &spot);
-	if (r < 0 || r == 0 || !is_led(spot.own))
+	if (r < 0 || r == 0 || !covey_is_led(spot.own))
 		return r < 0 ? r : COVEY_ENOENT;
 	high = cv_seat_high(&c->arena);
 	for (uint32_t i = 1; i <= high; i++) {
@@ -111,7 +106,7 @@ static void count_groups(const covey *c, struct covey_usage *out)
 	for (uint32_t i = 1; i <= high; i++) {
 		uint64_t own = atomic_load(&c->arena.nodes[i].own);
 
-		out->groups_led += is_led(own);
+		out->groups_led += covey_is_led(own);
 		out->groups_cached += cv_word_state(own) == CV_IDLE;
 	}
 }

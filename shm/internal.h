@@ -127,6 +127,12 @@ void covey_request_drop(covey *c, struct covey_thread *t);
 
 /* ---- group.c */
 
+/* Does this word say that somebody leads the group, or is about to? */
+static inline bool covey_is_led(uint64_t own)
+{
+	return cv_word_state(own) == CV_LEADING || cv_word_state(own) == CV_HANDED;
+}
+
 int covey_depose(covey *c, struct covey_thread *t, uint32_t node, uint64_t own, struct covey_lead *out);
 bool covey_dead_leader(const covey *c, uint64_t own, struct covey_life *life);
 
