@@ -435,7 +435,10 @@ static void every_point(const struct scenario *s, bool killing)
 		over = point(c, s, n, killing);
 	print_message("%-26s %s at %5ld points of about %ld instructions\n", s->name, killing ? "killed " : "stopped",
 	        points, n);
-	assert_int_equal(covey_counter(c, COVEY_COUNT_RESCUED), 0);
+	/* A publisher that is held for over a second between answering its waiters and ringing them, as single steps and a stop
+	 * do, leaves them to the backstop: that is what it is for.  Everybody else must not need it. */
+	if (!has_waiters(s))
+		assert_int_equal(covey_counter(c, COVEY_COUNT_RESCUED), 0);
 	covey_close(c);
 }
 
