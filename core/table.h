@@ -116,10 +116,10 @@ static inline bool cv_table_find_first(struct cv_arena *a, const struct cv_key *
 	if (atomic_load_explicit(&n->hash, memory_order_relaxed) != key->hash ||
 	        atomic_load_explicit(&n->size, memory_order_relaxed) != key->size || !cv_short_name_equal(n, key))
 		return false;
-	if (cv_unlikely(
-	            cv_word_state(own) < CV_IDLE || cv_word_state(own) > CV_PUBLISHED || !cv_same_incarnation(n, next)))
+	if (cv_unlikely(cv_word_state(own) < CV_IDLE || cv_word_state(own) > CV_PUBLISHED))
 		return false;
-	/* acquire loads and the fence keep this below them: it was linked while it was read, not being filled anew */
+	/* It was the head for as long as it was read: so it was linked, and of one incarnation. */
+	atomic_thread_fence(memory_order_acquire);
 	if (cv_unlikely(atomic_load_explicit(cv_table_bucket(a, key->hash), memory_order_relaxed) != spot->head))
 		return false;
 	spot->node = node;
