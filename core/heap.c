@@ -420,12 +420,11 @@ void cv_heap_free(struct cv_arena *a, uint32_t seat, uint32_t ref)
 		block_unclaim(a, ref);
 }
 
-void cv_heap_hold(struct cv_arena *a, uint32_t seat, uint32_t ref)
+void cv_heap_hold(struct cv_arena *a, uint32_t ref)
 {
 	_Atomic uint64_t *word = cv_heap_word(a, ref);
 	uint64_t w = atomic_load_explicit(word, memory_order_relaxed);
 
-	(void)seat;
 	cv_race_release(a, word);
 	atomic_store_explicit(word, cv_word(CV_IDLE, 0, cv_word_gen(w)), memory_order_release);
 }

@@ -79,7 +79,7 @@ _Atomic uint64_t *cv_heap_word(const struct cv_arena *a, uint32_t ref);
 void cv_heap_free(struct cv_arena *a, uint32_t seat, uint32_t ref);
 
 /* PRIVATE(seat) -> IDLE: from now on the node in the header holds it. */
-void cv_heap_hold(struct cv_arena *a, uint32_t seat, uint32_t ref);
+void cv_heap_hold(struct cv_arena *a, uint32_t ref);
 
 /* PRIVATE(owner) or IDLE -> RETIRED, and free it if nobody pins it.  seat is the caller's. */
 void cv_heap_retire(struct cv_arena *a, uint32_t seat, uint32_t ref);

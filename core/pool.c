@@ -155,7 +155,7 @@ static int fill_long_name(
 	b->node = node;
 	memcpy(b + 1, key->name, key->size);
 	atomic_store(&a->nodes[node].long_name, ref); /* the node names it before it is held: see block_orphaned() */
-	cv_heap_hold(a, seat, ref);
+	cv_heap_hold(a, ref);
 	return 0;
 }
 

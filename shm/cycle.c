@@ -89,7 +89,7 @@ static const struct edge *victim_of(const struct edge *path, unsigned length)
 	return victim;
 }
 
-int covey_cycle_check(covey *c, uint32_t seat)
+void covey_cycle_check(covey *c, uint32_t seat)
 {
 	struct edge path[CYCLE_DEPTH];
 	unsigned length;
@@ -102,7 +102,6 @@ int covey_cycle_check(covey *c, uint32_t seat)
 		if (!cv_seat_answer(&c->arena, victim->seat, victim->word, CV_SEAT_CYCLE, 0))
 			continue;
 		covey_wake_seat(c, victim->seat);
-		return victim->seat == seat;
+		return;
 	}
-	return 0;
 }

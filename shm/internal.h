@@ -136,8 +136,8 @@ static inline bool covey_is_led(uint64_t own)
 int covey_depose(covey *c, struct covey_thread *t, uint32_t node, uint64_t own, struct covey_lead *out);
 bool covey_dead_leader(const covey *c, uint64_t own, struct covey_life *life);
 
-/* ---- cycle.c: 1 if the wait of this thread closed a circle and this thread is to leave it */
-int covey_cycle_check(covey *c, uint32_t seat);
+/* ---- cycle.c: if the wait of this seat closed a circle, tell one of its members to leave it */
+void covey_cycle_check(covey *c, uint32_t seat);
 
 static inline uint64_t covey_command_word(const char comm[16], int half)
 {
