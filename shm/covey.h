@@ -73,6 +73,8 @@ enum covey_error {
 	COVEY_EREADONLY = -10,  /* the handle was opened to inspect only */
 	COVEY_ETIMEDOUT = -11,  /* a call other than covey_await() passed its deadline */
 	COVEY_ERECURSION = -12, /* covey_resolve(): this thread leads the group already (see allow_infinite) */
+	COVEY_ESTOPPED = -13,   /* covey_receive(): the worker that calls it was told to stop */
+	COVEY_EDEVICE = -14,    /* a worker's device cannot be loaded, or did not begin */
 };
 
 /* Part of the process that a result came through. */
@@ -161,11 +163,38 @@ struct covey_name {
 
 struct covey_device;
 
+/* How a worker works; see covey_start_worker(). */
+struct covey_host;
+struct covey_worker_options {
+	int static_worker;       /* keep the first state and name; else go on with each result as the new state */
+	int error_strategy;      /* enum covey_error_strategy */
+	int64_t worker_timeout;  /* end after so many idle nanoseconds; 0 means 10 s; COVEY_FOREVER: never */
+	const char *library;     /* not NULL: the worker is a process of its own, and loads its device from here */
+	const char *symbol;      /* the device there, a struct covey_device */
+	const char *program;     /* what that process runs; NULL: $COVEY_PROGRAM, else "covey" as execvp() finds it */
+	struct covey_host *host; /* not NULL: the worker is one of this host's */
+};
+
+enum covey_error_strategy {
+	COVEY_ERRORS_IGNORE = 0, /* the worker answers with the error, and goes on with the state that it had */
+	COVEY_ERRORS_THROW = 1,  /* the worker answers with the error, and ends */
+};
+
+enum covey_spawn {
+	COVEY_SPAWN_NEVER = -1,    /* leave no worker, whatever the call around this one asked for */
+	COVEY_SPAWN_DEFAULT = 0,   /* none, but as the call around this one if that is recursive */
+	COVEY_SPAWN_ONCE = 1,      /* leave a worker behind */
+	COVEY_SPAWN_RECURSIVE = 2, /* and so do the calls of covey_resolve() that compute makes */
+};
+
 struct covey_resolve_options {
 	int64_t deadline;        /* for the waits, not for compute; 0 means COVEY_FOREVER here; see no_wait */
 	int no_wait;             /* do not wait at all: COVEY_TIMED_OUT when another leads */
 	int no_await_inprogress; /* the seed's await_inprogress = false: ungrouped, always compute */
 	int allow_infinite;      /* compute in place of COVEY_ERECURSION and COVEY_CYCLE */
+	int spawn_worker;        /* enum covey_spawn: whether an execution that succeeds leaves a worker behind, which
+	                          * holds its result as its state, serves its group, and is given the other requests */
+	struct covey_worker_options worker; /* of that worker */
 };
 
 /*
@@ -224,6 +253,13 @@ struct covey_lead {
  * The leader is the calling thread.  If it exits, it gives the group up.
  */
 COVEY_API int covey_find_or_register(covey *c, const void *name, size_t size, struct covey_lead *out);
+
+/*
+ * covey_join - whom to await, without becoming the leader where there is none.
+ * gives   COVEY_WAIT or COVEY_RECURSION and *out, as covey_find_or_register() does; COVEY_ENOENT when nobody leads it
+ * errors  COVEY_EINVAL, COVEY_ECORRUPT, COVEY_EFULL (no seat for this thread)
+ */
+COVEY_API int covey_join(covey *c, const void *name, size_t size, struct covey_lead *out);
 
 /* covey_leading - am I still the leader?  1, or 0 when this leadership has ended or was taken over. */
 COVEY_API int covey_leading(covey *c, const struct covey_lead *lead);
@@ -324,7 +360,8 @@ struct covey_request {
 
 /*
  * covey_receive - the oldest request that this leadership has not been given yet.  Sleeps until there is one.
- * gives   0 and *out; COVEY_ETIMEDOUT at the deadline; COVEY_EFENCED (also while it sleeps)
+ * gives   0 and *out; COVEY_ETIMEDOUT at the deadline; COVEY_EFENCED (also while it sleeps); in the thread of a worker
+ *         COVEY_ESTOPPED once covey_stop_worker() was called
   * Each request is given once to each leadership, in the order in which they were asked; a successor is given again
  * what was received and not answered.
  */
@@ -410,6 +447,16 @@ struct covey_device {
 	/* await in place of covey_default_await() */
 	int (*await)(void *self, covey *c, const struct covey_lead *lead, struct covey_bytes request, int64_t deadline,
 	        struct covey_result *out);
+	/* work in place of covey_default_worker(): same duties, same results */
+	int (*worker)(void *self, covey *c, struct covey_lead *lead, struct covey_bytes base,
+	        const struct covey_worker_options *options);
+	/* make a worker's own object out of its base, in *self (which holds the device's self); 0, or an error that
+	 * keeps the worker from starting.  Called before the worker leads anything, in a thread of its process */
+	int (*begin)(void **self, struct covey_bytes base);
+	/* the worker ends because it was idle: save what is to be saved.  It still leads its group */
+	void (*idle)(void *self, struct covey_bytes base);
+	/* the worker has ended, for whatever reason but the death of its process: free the object */
+	void (*end)(void *self);
 };
 
 /*
@@ -424,6 +471,181 @@ struct covey_device {
  */
 COVEY_API int covey_resolve(covey *c, const struct covey_device *device, struct covey_bytes base,
         struct covey_bytes request, const struct covey_resolve_options *options, struct covey_result *out);
+
+/* ------------------------------------------------------------------------------------------------ workers
+ * Seed: start_worker/2,3, default_worker/3. */
+
+struct covey_worker; /* a worker that this process started */
+
+/*
+ * covey_start_worker - a persistent worker for a group: it leads the group, holds a base message as its state, and
+ * answers what it is asked.
+ *
+ * device   copied; its self must live until the worker has ended, or be made by begin.  A process loads its own, so
+ *          device may be NULL then
+ * name     of the group; NULL: covey_group() of (base, no request)
+ * base     copied
+ * options  NULL for the defaults: a thread of this process, which moves on to each new state, 10 s of idle time
+ * out      may be NULL: then it ends by its timeout, or with the process, or with covey_close().  Else it is to be
+ *          given back with covey_stop_worker(), also after it has ended
+ * gives    0 once the worker leads the group; COVEY_WAIT, and no worker, when another leads it already
+ * errors   COVEY_EINVAL, COVEY_EFULL, COVEY_EDEVICE (it cannot be loaded, or its begin refused), COVEY_ESYSTEM
+ *
+ * A worker that is a process survives its starter, is not its child, and has its standard descriptors on /dev/null.
+ * Workers do not spawn workers: a covey_resolve() inside their callbacks leaves none behind.
+ */
+COVEY_API int covey_start_worker(covey *c, const struct covey_device *device, const void *name, size_t size,
+        struct covey_bytes base, const struct covey_worker_options *options, struct covey_worker **out);
+
+/*
+ * covey_stop_worker - have a worker end after the request that it computes now, wait for that, and free the handle.
+ * Its waiters are told COVEY_GAVE_UP.  gives  what the worker ended with: 0 idle, COVEY_ESTOPPED, COVEY_EFENCED,
+ * COVEY_ERROR (its device failed, and it is to throw), or another error.  Of a process: COVEY_ESTOPPED, or 0 when it had
+ * ended before.  NULL is allowed.  A child of fork() must not stop its parent's workers.
+ */
+COVEY_API int covey_stop_worker(struct covey_worker *worker);
+
+/* covey_worker_pid - of the process that it runs in. */
+COVEY_API pid_t covey_worker_pid(const struct covey_worker *worker);
+
+/*
+ * covey_default_worker - the worker loop, for a thread that leads: receive, compute, answer all equal requests, go on
+ * with the new state.
+ *
+ * lead     of the group; follows the worker to the group of each new state, unless options->static_worker
+ * base     the first state; copied
+ * gives    0 after options->worker_timeout idle; COVEY_ESTOPPED; COVEY_EFENCED; COVEY_ERROR when compute failed and the
+ *          strategy is to throw; COVEY_WAIT when another leads the group of its new state; or an error.  The group has
+ *          been given up, and its waiters told so, in every case
+ *
+ * Requests are computed one at a time in the order in which they were asked.  Whoever asked the same meanwhile gets the
+ * same answer.  When a new state has another name, the waiters of the old one are told COVEY_GAVE_UP: they are to ask
+ * whoever has the state that they know.
+ */
+COVEY_API int covey_default_worker(covey *c, const struct covey_device *device, struct covey_lead *lead,
+        struct covey_bytes base, const struct covey_worker_options *options);
+
+/*
+ * covey_host_open - a host: many workers in one process, served by a few threads.
+ *
+ * threads  at most so many requests are computed at once, 1 to 256; 0: one a processor
+ * gives    0 and *out, to be ended with covey_host_close(); COVEY_EINVAL, COVEY_ESYSTEM, COVEY_EFULL
+ *
+ * A worker whose options name the host has no thread of its own (and so no worker callback: COVEY_EINVAL); its callbacks
+ * run in whichever of the host's threads is free, one at a time.  Where the process uses jemalloc, what they allocate
+ * comes from an arena of the worker's own, as long as jemalloc has arenas (about 4000), and is freed whole when it ends.
+ */
+COVEY_API int covey_host_open(covey *c, unsigned threads, struct covey_host **out);
+
+/* covey_host_close - stop its workers, after the requests that they compute now, and its threads.  NULL is allowed. */
+COVEY_API void covey_host_close(struct covey_host *host);
+
+struct covey_host_usage {
+	uint32_t workers;  /* groups served now */
+	uint32_t arenas;   /* of them, those with an arena of their own */
+	uint64_t answered; /* requests, since covey_host_open() */
+	uint64_t bytes;    /* allocated in the arenas of workers, as jemalloc counts them; 0 without it */
+};
+COVEY_API int covey_host_usage_of(struct covey_host *host, struct covey_host_usage *out);
+
+/* covey_worker_bytes - what a host's worker has allocated in its arena; 0 without jemalloc, or without an arena. */
+COVEY_API uint64_t covey_worker_bytes(const struct covey_worker *worker);
+
+/* A process of numbered states, such as a log or a counter: state N follows from state N - 1, and callers ask for
+ * "slot N", or for "any", the next that is computed.  To be put into a device as self (of struct covey_slots), group, worker
+ * and await.  Requests are texts: "slot 17", "any", or empty for "any". */
+struct covey_slots {
+	const char *name; /* of the group, 1 to COVEY_NAME_MAX bytes */
+	void *self;       /* passed to the callbacks below */
+	uint64_t slot;    /* the last one computed; the worker's to change once it works */
+	/* compute the state after slot - 1; 0, or nonzero: an error, which is the answer, and slot - 1 stays the last */
+	int (*step)(void *self, uint64_t slot, struct covey_answer *answer);
+	/* an earlier state; NULL, or nonzero: such requests are answered with COVEY_ERROR and the code COVEY_SLOT_PAST */
+	int (*recall)(void *self, uint64_t slot, struct covey_answer *answer);
+	/* the worker ends because it was idle; slot is the last one computed.  May be NULL */
+	void (*snapshot)(void *self, uint64_t slot);
+};
+enum { COVEY_SLOT_PAST = 1, COVEY_SLOT_UNREADABLE = 2 }; /* codes of its errors */
+
+/* covey_slot_device - a device over slots, which must outlive it: its group, compute, worker and await callbacks set. */
+COVEY_API struct covey_device covey_slot_device(struct covey_slots *slots);
+
+/* ------------------------------------------------------------------------------------------------ monitor
+ * Seed: start_monitor/0,1,2, do_monitor/3, stop_monitor/1. */
+
+struct covey_monitor;
+
+enum covey_change_kind { COVEY_APPEARED = 1, COVEY_CHANGED = 2, COVEY_VANISHED = 3 };
+
+/* One group as a report shows it. */
+struct covey_standing {
+	uint64_t generation; /* 0: not led */
+	pid_t pid;           /* the leader's; 0: dead, and nobody took over yet */
+	uint32_t waiters;
+	uint32_t queue; /* of their requests, those that the leader has not been given yet */
+};
+struct covey_change {
+	int kind;         /* enum covey_change_kind, since the last report */
+	const void *name; /* valid during the callback */
+	size_t size;
+	struct covey_standing was, is;
+};
+
+/* Gets all that changed since the last report, ordered by name.  Runs in the monitor's thread and must not stop it. */
+typedef void (*covey_monitor_sink)(void *context, const struct covey_change *changes, size_t count);
+
+/*
+ * covey_start_monitor - report which groups changed: leader, waiters, queue length.
+ *
+ * name    of one group; NULL: all of them
+ * period  nanoseconds that lie between two reports at least; 0: 1 s.  The first report, of what is there, comes at once
+ * gives   0 and *out, to be ended with covey_stop_monitor(); COVEY_EINVAL, COVEY_ESYSTEM
+ *
+ * It sleeps in the kernel until something changes, and only then looks; what comes and goes within one period is not
+ * reported.  Works on any handle.  On one with COVEY_INSPECT of a region that this user may not write, nobody can wake it,
+ * and it looks once a period.
+ */
+COVEY_API int covey_start_monitor(covey *c, const void *name, size_t size, int64_t period, covey_monitor_sink sink,
+        void *context, struct covey_monitor **out);
+
+/* covey_stop_monitor - end it at once; after this the sink is not called.  NULL is allowed. */
+COVEY_API void covey_stop_monitor(struct covey_monitor *monitor);
+
+/* covey_monitor_wakeups - how often the monitor's thread has returned from sleep, to see that it does not poll. */
+COVEY_API uint64_t covey_monitor_wakeups(const struct covey_monitor *monitor);
+
+/* ------------------------------------------------------------------------------------------------ events
+ * Seed: worker_event/5, the event macros. */
+
+enum covey_event_kind {
+#define COVEY_EVENT(id, name, text) COVEY_EVENT_##id,
+#include "events.def"
+#undef COVEY_EVENT
+	COVEY_EVENTS
+};
+COVEY_API const char *covey_event_name(enum covey_event_kind kind);
+COVEY_API const char *covey_event_text(enum covey_event_kind kind);
+
+/* One event in the history of a participant, living or dead. */
+struct covey_event_view {
+	int64_t time; /* of an execution that nobody waited for: by the clock's tick (1 to 10 ms) */
+	enum covey_event_kind kind;
+	pid_t pid;        /* whose history it is in */
+	char command[16]; /* of that process */
+	int alive;        /* it has not left or died */
+	int64_t since;    /* when it joined */
+	pid_t peer;       /* the other process of the event: the leader awaited, the dead, the new leader; or 0 */
+	uint64_t generation;
+	uint64_t hash;    /* of the group's name; for one that the region no longer knows */
+	const void *name; /* valid during the callback; NULL when the region no longer knows the group */
+	size_t size;
+};
+typedef int (*covey_event_visitor)(void *context, const struct covey_event_view *event);
+
+/* covey_each_event - visit what the region still remembers, participant by participant and in order for each.  Each has
+ * room for some 50 events, and the histories of the dead stay until as many others have joined as the region has room
+ * for.  Gives how many, or an error.  Works on any handle; writes nothing. */
+COVEY_API int covey_each_event(covey *c, covey_event_visitor visit, void *context);
 
 /* ------------------------------------------------------------------------------------------------ inspect */
 

@@ -21,6 +21,9 @@ static const char *const texts[] = {
         [-COVEY_ETIMEDOUT] = "the deadline passed",
         [-COVEY_ERECURSION] =
                 "this thread leads the group already and would wait for itself: compute directly, or allow_infinite",
+        [-COVEY_ESTOPPED] = "the worker was told to stop: give its group up, and return",
+        [-COVEY_EDEVICE] =
+                "the worker's device cannot be loaded, or did not begin: check the path, the symbol, and its begin",
 };
 
 const char *covey_strerror(int error)

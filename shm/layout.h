@@ -33,7 +33,7 @@
 #include "heap.h"
 
 #define COVEY_MAGIC UINT64_C(0x7965766f63008aff) /* bytes that no text begins with, then "covey" */
-#define COVEY_ABI 1u
+#define COVEY_ABI 2u
 #define COVEY_PAGE 4096u
 #define COVEY_PARTICIPANTS_LIMIT 4096u
 #define COVEY_GROUPS_LIMIT (1u << 27)
@@ -75,9 +75,12 @@ struct covey_slot {
 	_Atomic int32_t pid;
 	_Atomic uint32_t epoch; /* grows with every owner of the slot */
 	_Atomic uint64_t since;
+	_Atomic uint32_t hosting; /* not 0: a host serves groups that are led here, and hears of requests by work */
+	_Atomic uint32_t bell;    /* futex: rung to have the keeper look again */
 	_Atomic uint64_t command[2];
-	_Atomic uint32_t bell; /* futex: rung to have the keeper look again */
-	unsigned char reserve[180];
+	_Alignas(CV_LINE) _Atomic uint32_t work; /* futex: rung when a request was posted to a group led here */
+	_Atomic uint32_t idle;                   /* 1: the host may sleep on work */
+	unsigned char reserve[120];
 };
 static_assert(sizeof(struct covey_slot) == 256, "ABI");
 #define COVEY_LIFE_WORDS 3
