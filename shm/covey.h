@@ -505,8 +505,24 @@ COVEY_API int covey_start_worker(covey *c, const struct covey_device *device, co
  */
 COVEY_API int covey_stop_worker(struct covey_worker *worker);
 
+/* covey_wait_worker - sleep until a worker has ended by itself.  Gives 0, COVEY_ETIMEDOUT or COVEY_EINVAL; the handle is
+ * still to be given back. */
+COVEY_API int covey_wait_worker(struct covey_worker *worker, int64_t deadline);
+
 /* covey_worker_pid - of the process that it runs in. */
 COVEY_API pid_t covey_worker_pid(const struct covey_worker *worker);
+
+/*
+ * covey_worker_main - what the process of a worker runs: the program of covey_worker_options.program is executed with
+ * the arguments "worker --brief 3", and is to call covey_worker_main(3, 4).  The program covey does so.
+ * Blocks SIGTERM, which ends the worker; to be called before the program has other threads.
+ * gives  what the worker ended with, as covey_stop_worker()
+ */
+COVEY_API int covey_worker_main(int brief, int line);
+
+/* covey_load_device - the device of this name in a shared object, which stays loaded; NULL when there is none, and
+ * dlerror() tells why. */
+COVEY_API const struct covey_device *covey_load_device(const char *library, const char *symbol);
 
 /*
  * covey_default_worker - the worker loop, for a thread that leads: receive, compute, answer all equal requests, go on

@@ -248,6 +248,24 @@ int covey_find(covey *c, const void *name, size_t size, struct covey_info *out)
 	return 0;
 }
 
+int covey_join(covey *c, const void *name, size_t size, struct covey_lead *out)
+{
+	int r = COVEY_EINVAL;
+	struct covey_thread *t = covey_enter(c, &r);
+	struct cv_spot spot;
+
+	if (t == NULL)
+		return r;
+	if (out == NULL)
+		return COVEY_EINVAL;
+	r = find(c, t->seat, name, size, &spot);
+	if (r != 0)
+		return r;
+	if (cv_word_state(spot.own) == CV_LEADING && cv_word_owner(spot.own) == t->seat)
+		return wait_for(c, &spot, COVEY_RECURSION, out);
+	return wait_for(c, &spot, COVEY_WAIT, out);
+}
+
 int covey_leading(covey *c, const struct covey_lead *lead)
 {
 	int error;

@@ -3,6 +3,8 @@
  *
  * Callers above, callees below:
  *
+ *      host  worker_thread  worker_process
+ *      worker  slots
  *      resolve  answer  inspect  check
  *      group  await  request        the calls of covey.h
  *      publish  cycle  recovery     what several of them share
@@ -135,6 +137,9 @@ static inline bool covey_is_led(uint64_t own)
 
 int covey_depose(covey *c, struct covey_thread *t, uint32_t node, uint64_t own, struct covey_lead *out);
 bool covey_dead_leader(const covey *c, uint64_t own, struct covey_life *life);
+
+/* ---- worker_thread.c: at covey_close(), have all workers of this process in c end, and wait for that */
+void covey_workers_end(covey *c);
 
 /* ---- cycle.c: if the wait of this seat closed a circle, tell one of its members to leave it */
 void covey_cycle_check(covey *c, uint32_t seat);

@@ -413,6 +413,7 @@ int covey_open(covey **out, const char *name, const struct covey_options *option
 	}
 	c->fd = fd;
 	snprintf(c->path, sizeof(c->path), "%s", path);
+	c->flags = flags;
 	c->inspect = (flags & COVEY_INSPECT) != 0;
 	r = region_enter(c, flags);
 	if (r != 0) {
@@ -430,6 +431,8 @@ void covey_close(covey *c)
 	if (!c->inspect) {
 		bool ours = covey_threads_current(c); /* not in the child of a fork that never called */
 
+		if (ours)
+			covey_workers_end(c);
 		covey_registry_remove(c);
 		if (ours)
 			covey_participant_leave(c);

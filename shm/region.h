@@ -25,6 +25,13 @@ struct covey_thread {
 	struct cv_spinner spinner;
 	unsigned char *request; /* the bytes of the last received request */
 	size_t request_room;
+	struct covey_stop *stop; /* of the worker whose thread this is; else NULL */
+};
+
+/* How a thread that receives is told to stop. */
+struct covey_stop {
+	_Atomic int asked;
+	_Atomic uint32_t node; /* whose requests it receives: its bell is rung */
 };
 
 #define COVEY_PATH_SIZE 288
@@ -53,14 +60,16 @@ struct covey {
 	int fd; /* carries the slot's lock; not the open file that is mapped */
 	char path[COVEY_PATH_SIZE];
 	uint64_t device, inode; /* of the file, to know it again */
+	uint32_t flags;         /* enum covey_open_flags */
 	bool inspect;
 	bool attached; /* this process, not one it was forked from, has a slot */
 	uint32_t slot;
 	pid_t pid;
 	uint64_t serial; /* of this attachment, never reused in this process */
 	struct covey_keeper keeper;
-	pthread_mutex_t reaping; /* file locks do not tell threads apart */
-	struct covey *next;      /* in the process's list of open regions */
+	pthread_mutex_t reaping;      /* file locks do not tell threads apart */
+	struct covey *next;           /* in the process's list of open regions */
+	struct covey_worker *workers; /* threads of this process that work; see worker_thread.c */
 };
 
 /* region.c */
@@ -79,5 +88,7 @@ static inline struct covey_thread *covey_enter(covey *c, int *error)
 void covey_threads_forget(covey *c); /* at close: no thread has a seat in c any more */
 int covey_registry_join(covey *c);   /* take a slot and be known to the fork handlers, as one step; 0 or an error */
 void covey_registry_remove(covey *c);
+void covey_registry_lock(void); /* held across no call; fork waits for it */
+void covey_registry_unlock(void);
 
 #endif

@@ -184,6 +184,16 @@ static int receive_one(covey *c, struct covey_thread *t, const struct covey_lead
 	return 0;
 }
 
+/* Was the worker whose thread this is told to stop?  Whoever tells it writes asked, then reads the node, then rings that
+ * node's bell; we write the node, after the bell was read, then read asked. */
+static bool told_to_stop(struct covey_thread *t, uint32_t node)
+{
+	if (cv_likely(t->stop == NULL))
+		return false;
+	atomic_store(&t->stop->node, node);
+	return atomic_load(&t->stop->asked) != 0;
+}
+
 /* Before it sleeps, the receiver sets W, so that whoever ends this leadership rings instead of doing it silently. */
 static bool arm_receiver(covey *c, const struct covey_lead *lead)
 {
@@ -210,6 +220,8 @@ int covey_receive(covey *c, struct covey_lead *lead, int64_t deadline, struct co
 
 		if (!covey_leads(c, lead))
 			return COVEY_EFENCED;
+		if (told_to_stop(t, lead->node))
+			return COVEY_ESTOPPED;
 		r = receive_one(c, t, lead, out);
 		if (r != 0)
 			return r > 0 ? 0 : r;

@@ -11,15 +11,26 @@
  *       |                ---- died, and we are the successor --> compute -> took over
  *      recursion -------------------------------------------------------> an error, or alone if allowed
  *
+ * With spawn_worker, "compute, publish" becomes
+ *
+ *      compute --> a worker begins, with the result as its state --> answer who asked the same --> forward the group to
+ *      the worker, with all who asked something else --> the worker takes it up
+ *
+ * If the worker cannot begin, the execution ends as any other.  If this process is killed between any two of these
+ * steps, the group has a dead leader (or belongs to the worker already), which its waiters know what to do about.
+ *
  * Every turn of the loop either ends or was caused by a change of the group's leader, so it is lock-free as a whole.
  */
 #include <string.h>
 
 #include "answer.h"
-#include "internal.h"
+#include "worker.h"
 
 struct resolving {
 	covey *c;
+	const struct covey_name *name;
+	const struct covey_worker_options *spawn; /* leave a worker like this; NULL: none */
+	bool recursive;                           /* and the calls that compute makes, too */
 	const struct covey_device *device;
 	struct covey_bytes base;
 	struct covey_bytes request;
@@ -29,6 +40,27 @@ struct resolving {
 	int64_t waited;
 	struct covey_result *out;
 };
+
+static _Thread_local struct covey_spawning spawning;
+
+struct covey_spawning covey_spawning_set(struct covey_spawning now)
+{
+	struct covey_spawning was = spawning;
+
+	spawning = now;
+	return was;
+}
+
+static int compute(struct resolving *r, struct covey_answer *answer)
+{
+	struct covey_spawning inside = {spawning.forbidden, r->recursive ? r->spawn : NULL}, outer;
+	int error;
+
+	outer = covey_spawning_set(inside);
+	error = r->device->compute(r->device->self, r->base, r->request, answer);
+	covey_spawning_set(outer);
+	return error;
+}
 
 static void keep_memory(struct resolving *r, struct covey_answer *answer)
 {
@@ -63,7 +95,7 @@ static int outcome_of(int error)
 static int compute_alone(struct resolving *r)
 {
 	struct covey_answer answer = {0};
-	int error = r->device->compute(r->device->self, r->base, r->request, &answer);
+	int error = compute(r, &answer);
 
 	keep_memory(r, &answer);
 	r->out->part = COVEY_ALONE;
@@ -83,11 +115,51 @@ static int copy_room(struct resolving *r, struct covey_answer *answer)
 	return 0;
 }
 
+/* ------------------------------------------------------------------------------------------------ a worker left behind */
+
+/* Answer who asked the same, and let the worker have the rest.  False: the group is still ours. */
+static bool answer_and_forward(struct resolving *r, const struct covey_lead *lead, struct covey_reply *reply,
+        struct covey_worker *w, uint32_t number)
+{
+	int done = covey_notify(r->c, lead, r->asked.data, r->asked.size, reply);
+
+	reply->room = 0; /* consumed; this caller's loan, or its copy, still holds the bytes */
+	reply->data = r->out->data;
+	if (done >= 0)
+		done = covey_forward_work(r->c, lead, number);
+	covey_worker_take(w, done == 0);
+	return done == 0 || done == COVEY_EFENCED;
+}
+
+static bool hand_over(struct resolving *r, const struct covey_lead *lead, struct covey_reply *reply)
+{
+	struct covey_bytes name = {r->name->data, r->name->size}, state = {r->out->data, r->out->size};
+	struct covey_worker *w;
+	uint32_t number;
+
+	return covey_worker_prepare(r->c, r->device, name, state, r->spawn, &w, &number) == 0 &&
+	       answer_and_forward(r, lead, reply, w, number);
+}
+
+static void publish(struct resolving *r, const struct covey_lead *lead, int error, struct covey_reply *reply)
+{
+	bool spawn = error == 0 && r->spawn != NULL;
+
+	if (spawn && r->device->group != NULL && hand_over(r, lead, reply))
+		return;
+	/* A failure here is the waiters' business, and they know what to do: fenced, they have another leader; full, they
+	 * were told to ask again.  This caller has its result either way. */
+	covey_unregister_notify(r->c, lead, r->asked.data, r->asked.size, reply);
+	if (spawn && r->device->group == NULL) /* this name was the request's; the new state has its own */
+		covey_start_worker(
+		        r->c, r->device, NULL, 0, (struct covey_bytes){r->out->data, r->out->size}, r->spawn, NULL);
+}
+
 static int compute_leading(struct resolving *r, const struct covey_lead *lead, int part)
 {
 	struct covey_answer answer = {.c = r->c, .lead = lead, .request = r->asked};
 	struct covey_reply reply;
-	int error = r->device->compute(r->device->self, r->base, r->request, &answer), enter;
+	int error = compute(r, &answer), enter;
 	struct covey_thread *t = covey_enter(r->c, &enter);
 
 	reply = (struct covey_reply){error, answer.code, answer.data, answer.size, answer.room};
@@ -96,9 +168,7 @@ static int compute_leading(struct resolving *r, const struct covey_lead *lead, i
 		covey_answer_drop(&answer);
 		return COVEY_ESYSTEM;
 	}
-	/* A failure here is the waiters' business, and they know what to do: fenced, they have another leader; full, they
-	 * were told to ask again.  This caller has its result either way. */
-	covey_unregister_notify(r->c, lead, r->asked.data, r->asked.size, &reply);
+	publish(r, lead, error, &reply);
 	r->out->part = part;
 	r->out->pid = part == COVEY_TOOK_OVER ? lead->previous : lead->pid;
 	r->out->generation = lead->generation;
@@ -163,6 +233,21 @@ static int64_t deadline_of(const struct covey_resolve_options *options)
 	return options->deadline != 0 ? options->deadline : COVEY_FOREVER;
 }
 
+static void spawn_of(struct resolving *r, const struct covey_resolve_options *options)
+{
+	int spawn = options != NULL ? options->spawn_worker : COVEY_SPAWN_DEFAULT;
+
+	if (spawning.forbidden || spawn == COVEY_SPAWN_NEVER)
+		return;
+	if (spawn != COVEY_SPAWN_DEFAULT) {
+		r->spawn = &options->worker;
+		r->recursive = spawn == COVEY_SPAWN_RECURSIVE;
+	} else {
+		r->spawn = spawning.inherit;
+		r->recursive = spawning.inherit != NULL;
+	}
+}
+
 static int resolve(struct resolving *r, const struct covey_name *name)
 {
 	int outcome;
@@ -188,7 +273,9 @@ int covey_resolve(covey *c, const struct covey_device *device, struct covey_byte
 	outcome = covey_group(device, base, request, options, &name);
 	if (outcome != 0)
 		return out->outcome = outcome;
+	r.name = &name;
 	r.deadline = deadline_of(options);
+	spawn_of(&r, options);
 	r.allow_infinite = options != NULL && options->allow_infinite;
 	if (device->group != NULL) /* the default name holds the request already */
 		r.asked = (struct covey_bytes){request.data != NULL ? request.data : "", request.size};

@@ -82,6 +82,7 @@ static void disown_regions(void)
 	slabs->parent = 1;
 	for (covey *c = open_regions; c != NULL; c = c->next) {
 		c->attached = false;
+		c->workers = NULL;              /* our parent's threads */
 		if (covey_file_again(c) != 0) { /* rather none than our parent's: attaching tries again, and says so */
 			close(c->fd);
 			c->fd = -1;
@@ -185,6 +186,16 @@ int covey_registry_join(covey *c)
 	open_regions = c;
 	pthread_mutex_unlock(&registry);
 	return 0;
+}
+
+void covey_registry_lock(void)
+{
+	pthread_mutex_lock(&registry);
+}
+
+void covey_registry_unlock(void)
+{
+	pthread_mutex_unlock(&registry);
 }
 
 void covey_registry_remove(covey *c)

@@ -1,0 +1,46 @@
+/*
+ * worker_handle.h - a worker as its starter holds it, be it a thread, a process, or one of a host's many
+ */
+#ifndef COVEY_WORKER_HANDLE_H
+#define COVEY_WORKER_HANDLE_H
+
+#include "worker.h"
+
+enum covey_worker_state { WORKER_STARTING = 0, WORKER_READY, WORKER_WORKING, WORKER_ENDED };
+
+struct covey_worker {
+	struct covey_serving serving;
+	void *name;
+	size_t name_size;
+	bool accepts; /* takes up a group that is handed to it; else registers it */
+	bool worked;  /* it has led its group */
+	int ended_with;
+	_Atomic uint32_t state; /* futex: enum covey_worker_state */
+	_Atomic int holders;    /* the starter, the thread */
+	struct covey_stop stop;
+	struct covey_worker *next; /* in its region's list */
+	pid_t pid;
+	/* of a process */
+	int line;  /* where it reports, and is told to go on; -1 after that */
+	int pidfd; /* -1: the worker is none */
+};
+
+struct covey_host {
+	/* so that only a program that opens a host needs what hosts are made of */
+	int (*start)(struct covey_host *host, struct covey_worker *w);
+	int (*stop)(struct covey_host *host, struct covey_worker *w);
+};
+
+int covey_worker_begin(struct covey_serving *s); /* the device's own: 0 or COVEY_EDEVICE */
+int covey_worker_work(struct covey_serving *s);  /* from leading to having given up; why it ended */
+
+/* Through with the handle: the last of its holders frees it. */
+void covey_worker_drop(struct covey_worker *w);
+
+/* worker_process.c: the same for a process.  0 once it leads, or is ready to accept, as participant *number */
+int covey_process_start(struct covey_worker *w, uint32_t *number);
+void covey_process_take(struct covey_worker *w, bool handed);
+int covey_process_wait(struct covey_worker *w, int64_t deadline);
+int covey_process_stop(struct covey_worker *w);
+
+#endif

@@ -1,0 +1,419 @@
+/*
+ * worker_process.c - the worker that is a process of its own
+ *
+ *      starter                      between                  the worker's process
+ *      clone, no exit signal  --->  fork, end          --->  setsid, exec PROGRAM worker --brief 3
+ *      wait for the middle one                               reads the brief (descriptor 3): region, library, base...
+ *      sleep on the line  <------------- report -----------  attaches, loads the device, leads (or is ready to)
+ *      forward the group, if it is to be handed over
+ *      "go"               ------------------------------->   takes it up
+ *
+ * The process is nobody's child that could reap or miss it: the one in the middle ends at once and is waited for, with
+ * no SIGCHLD, by a wait that only asks for such children.  It lives in its own session and dies by its own timeout.
+ *
+ * If the starter dies anywhere in between, the line ends, and the process looks once whether the group is its own now or
+ * its leader dead: then it works, else it goes.  (A dying process's robust lists are walked before its descriptors are
+ * closed, so after the end of the line the death is there to be seen.)
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "worker_handle.h"
+
+#define BRIEF_MAGIC UINT64_C(0x316665697262766f)
+enum { BRIEF_FD = 3, LINE_FD = 4 };
+
+/* What the process is to do; then, one behind the other: region, library, symbol (each with its end), name, base. */
+struct brief {
+	uint64_t magic;
+	uint32_t flags; /* of covey_open() */
+	uint32_t accepts;
+	int32_t static_worker;
+	int32_t error_strategy;
+	int64_t worker_timeout;
+	uint64_t sizes[5];
+};
+
+/* What it says of itself. */
+struct report {
+	int32_t result;
+	int32_t error; /* errno */
+	int32_t pid;
+	uint32_t number;
+};
+
+/* ------------------------------------------------------------------------------------------------ the brief */
+
+static bool write_all(int fd, const void *bytes, size_t size)
+{
+	for (const char *at = bytes; size != 0;) {
+		ssize_t n = write(fd, at, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		at += n;
+		size -= (size_t)n;
+	}
+	return true;
+}
+
+static int brief_make(const struct covey_worker *w, const char *library)
+{
+	const struct covey_worker_options *o = &w->serving.options;
+	const covey *c = w->serving.c;
+	const char *region = strrchr(c->path, '/') + 1;
+	const void *parts[] = {region, library, o->symbol, w->name, w->serving.base.data};
+	struct brief b = {.magic = BRIEF_MAGIC,
+	        .flags = (c->flags & (COVEY_ALLOW_FOREIGN | COVEY_ALLOW_SHARED)) | COVEY_ATTACH_ONLY,
+	        .accepts = w->accepts,
+	        .static_worker = o->static_worker,
+	        .error_strategy = o->error_strategy,
+	        .worker_timeout = o->worker_timeout,
+	        .sizes = {strlen(region) + 1, strlen(library) + 1, strlen(o->symbol) + 1, w->name_size,
+	                w->serving.base.size}};
+	int fd = memfd_create("covey-brief", MFD_CLOEXEC);
+	bool written = fd >= 0 && write_all(fd, &b, sizeof(b));
+
+	for (int i = 0; i < 5; i++)
+		written = written && write_all(fd, parts[i], b.sizes[i]);
+	if (written)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return COVEY_ESYSTEM;
+}
+
+/* ------------------------------------------------------------------------------------------------ launching */
+
+struct launch {
+	const char *program;
+	int brief, line;
+	sigset_t signals;
+	int error; /* of the fork */
+};
+
+static void report_failure(int line, int error)
+{
+	struct report r = {.result = COVEY_ESYSTEM, .error = error};
+
+	(void)write_all(line, &r, sizeof(r));
+	_exit(127);
+}
+
+/* In the process itself, before exec: only calls that are safe after a fork. */
+static void become(const struct launch *l)
+{
+	struct sigaction usual = {.sa_handler = SIG_DFL};
+	/* out of the way of the numbers that they are to have */
+	int brief = fcntl(l->brief, F_DUPFD, LINE_FD + 1), line = fcntl(l->line, F_DUPFD, LINE_FD + 1);
+	int null = open("/dev/null", O_RDWR);
+
+	setsid();
+	for (int i = 1; i < NSIG; i++)
+		sigaction(i, &usual, NULL);
+	sigprocmask(SIG_SETMASK, &l->signals, NULL);
+	if (brief < 0 || line < 0 || null < 0 || chdir("/") != 0)
+		report_failure(l->line, errno);
+	for (int i = 0; i < 3; i++)
+		dup2(null, i);
+	dup2(brief, BRIEF_FD);
+	dup2(line, LINE_FD);
+	syscall(SYS_close_range, LINE_FD + 1, ~0u, 0); /* older kernels: what is not close-on-exec stays open */
+	execlp(l->program, l->program, "worker", "--brief", "3", (char *)NULL);
+	report_failure(LINE_FD, errno);
+}
+
+static int between(void *argument)
+{
+	struct launch *l = argument;
+	/* A plain fork: this one shares its parent's memory, the next gets a copy. */
+	long child = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+
+	if (child == 0)
+		become(l);
+	l->error = child < 0 ? errno : 0;
+	_exit(0);
+}
+
+static int launch(struct launch *l)
+{
+	const size_t size = 64 * 1024;
+	char *stack = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	sigset_t all, old;
+	pid_t child;
+
+	if (stack == MAP_FAILED)
+		return COVEY_ESYSTEM;
+	sigemptyset(&l->signals);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old); /* no handler of ours may run in a child */
+	child = clone(between, stack + size, CLONE_VM | CLONE_VFORK, l);
+	if (child < 0)
+		l->error = errno;
+	else
+		while (waitpid(child, NULL, __WCLONE) < 0 && errno == EINTR) {
+		}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	munmap(stack, size);
+	errno = l->error;
+	return l->error == 0 ? 0 : COVEY_ESYSTEM;
+}
+
+static bool hear(int line, void *bytes, size_t size)
+{
+	for (char *at = bytes; size != 0;) {
+		ssize_t n = recv(line, at, size, 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		at += n;
+		size -= (size_t)n;
+	}
+	return true;
+}
+
+static int read_report(struct covey_worker *w, uint32_t *number)
+{
+	struct report r;
+
+	if (!hear(w->line, &r, sizeof(r)))
+		return COVEY_EDEVICE; /* it ended without a word */
+	if (r.result != 0) {
+		errno = r.error;
+		return r.result;
+	}
+	w->pid = r.pid;
+	*number = r.number;
+	w->pidfd = (int)syscall(SYS_pidfd_open, r.pid, 0);
+	return w->pidfd >= 0 ? 0 : COVEY_ESYSTEM;
+}
+
+static const char *program_of(const struct covey_worker_options *o)
+{
+	const char *program = o->program != NULL ? o->program : getenv("COVEY_PROGRAM");
+
+	return program != NULL && program[0] != '\0' ? program : "covey";
+}
+
+static int launch_and_hear(struct covey_worker *w, int brief, uint32_t *number)
+{
+	struct launch l = {.program = program_of(&w->serving.options), .brief = brief};
+	int line[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, line) != 0)
+		return COVEY_ESYSTEM;
+	w->line = line[0];
+	l.line = line[1];
+	r = launch(&l);
+	close(line[1]);
+	if (r == 0)
+		r = read_report(w, number);
+	if (r != 0 || !w->accepts) {
+		close(w->line);
+		w->line = -1;
+	}
+	return r;
+}
+
+int covey_process_start(struct covey_worker *w, uint32_t *number)
+{
+	char *library = realpath(w->serving.options.library, NULL);
+	int brief, r;
+
+	atomic_store(&w->holders, 1);
+	if (library == NULL)
+		return COVEY_EDEVICE;
+	brief = brief_make(w, library);
+	free(library);
+	if (brief < 0)
+		return brief;
+	r = launch_and_hear(w, brief, number);
+	close(brief);
+	return r;
+}
+
+/* ------------------------------------------------------------------------------------------------ the handle */
+
+void covey_process_take(struct covey_worker *w, bool handed)
+{
+	char go = handed ? '1' : '0';
+
+	(void)!send(w->line, &go, 1, MSG_NOSIGNAL); /* if it has died, its waiters know */
+	close(w->line);
+	w->line = -1;
+}
+
+int covey_process_wait(struct covey_worker *w, int64_t deadline)
+{
+	struct pollfd end = {.fd = w->pidfd, .events = POLLIN};
+	int64_t left;
+
+	for (;;) {
+		struct timespec t;
+
+		left = deadline == COVEY_FOREVER ? INT64_C(1000000000) * INT_MAX : deadline - cv_kernel.now();
+		left = left > 0 ? left : 0;
+		t = (struct timespec){left / 1000000000, left % 1000000000};
+		if (ppoll(&end, 1, &t, NULL) == 1)
+			return 0;
+		if (left == 0)
+			return COVEY_ETIMEDOUT;
+	}
+}
+
+int covey_process_stop(struct covey_worker *w)
+{
+	if (covey_process_wait(w, COVEY_NOW) == 0)
+		return 0; /* it had ended */
+	syscall(SYS_pidfd_send_signal, w->pidfd, SIGTERM, NULL, 0);
+	covey_process_wait(w, COVEY_FOREVER);
+	return COVEY_ESTOPPED;
+}
+
+/* ------------------------------------------------------------------------------------------------ in the process */
+
+struct duty {
+	struct brief *brief;
+	const char *region, *library, *symbol;
+	struct covey_bytes name, base;
+	covey *c;
+	struct covey_worker *w;
+	pthread_t main;
+};
+
+/* The brief, mapped, if it is one. */
+static bool brief_read(int fd, struct duty *d)
+{
+	const char *parts[5], *at;
+	struct stat st;
+	uint64_t room;
+
+	if (fstat(fd, &st) != 0 || (size_t)st.st_size < sizeof(struct brief))
+		return false;
+	d->brief = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (d->brief == MAP_FAILED || d->brief->magic != BRIEF_MAGIC)
+		return false;
+	at = (const char *)(d->brief + 1);
+	room = (uint64_t)st.st_size - sizeof(struct brief);
+	for (int i = 0; i < 5; i++) {
+		uint64_t size = d->brief->sizes[i];
+
+		if (size > room || (i < 3 && (size == 0 || at[size - 1] != '\0')))
+			return false;
+		parts[i] = at;
+		at += size;
+		room -= size;
+	}
+	d->region = parts[0];
+	d->library = parts[1];
+	d->symbol = parts[2];
+	d->name = (struct covey_bytes){parts[3], (size_t)d->brief->sizes[3]};
+	d->base = (struct covey_bytes){parts[4], (size_t)d->brief->sizes[4]};
+	return true;
+}
+
+const struct covey_device *covey_load_device(const char *library, const char *symbol)
+{
+	void *loaded = dlopen(library, RTLD_NOW | RTLD_LOCAL);
+
+	return loaded != NULL ? dlsym(loaded, symbol) : NULL;
+}
+
+/* Attached, and the worker started or ready to accept. */
+static int duty_begin(struct duty *d, struct report *report)
+{
+	const struct covey_options options = {.flags = d->brief->flags};
+	const struct covey_worker_options o = {.static_worker = d->brief->static_worker,
+	        .error_strategy = d->brief->error_strategy,
+	        .worker_timeout = d->brief->worker_timeout};
+	const struct covey_device *device = covey_load_device(d->library, d->symbol);
+	int r;
+
+	if (device == NULL)
+		return COVEY_EDEVICE;
+	r = covey_open(&d->c, d->region, &options);
+	if (r != 0)
+		return r;
+	report->number = (uint32_t)covey_participant(d->c);
+	if (d->brief->accepts)
+		return covey_worker_prepare(d->c, device, d->name, d->base, &o, &d->w, &report->number);
+	return covey_start_worker(d->c, device, d->name.data, d->name.size, d->base, &o, &d->w);
+}
+
+static void take_up(struct duty *d, int line)
+{
+	char go = '1'; /* also if the starter has died: then it is ours, or there is nothing to take up */
+
+	(void)!hear(line, &go, 1);
+	atomic_fetch_add(&d->w->holders, 1); /* taking it up gives the handle away */
+	covey_worker_take(d->w, go == '1');
+}
+
+static void *announce_end(void *argument)
+{
+	struct duty *d = argument;
+
+	covey_wait_worker(d->w, COVEY_FOREVER);
+	pthread_kill(d->main, SIGTERM);
+	return NULL;
+}
+
+/* Until the worker ends by itself, or SIGTERM tells it to. */
+static int duty_do(struct duty *d, const sigset_t *signals)
+{
+	pthread_t waiter;
+	int signal, r;
+
+	d->main = pthread_self();
+	if (pthread_create(&waiter, NULL, announce_end, d) != 0)
+		return COVEY_ESYSTEM;
+	sigwait(signals, &signal);
+	atomic_fetch_add(&d->w->holders, 1); /* the waiter looks at it until it is joined */
+	r = covey_stop_worker(d->w);
+	pthread_join(waiter, NULL);
+	covey_worker_drop(d->w);
+	return r;
+}
+
+int covey_worker_main(int brief, int line)
+{
+	struct duty d = {0};
+	struct report report = {.pid = getpid()};
+	sigset_t signals;
+	int r = COVEY_EINVAL;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before there are other threads */
+	fcntl(line, F_SETFD, FD_CLOEXEC);
+	if (brief_read(brief, &d))
+		r = duty_begin(&d, &report);
+	close(brief);
+	report.result = r;
+	report.error = errno;
+	(void)!send(line, &report, sizeof(report), MSG_NOSIGNAL);
+	if (r == 0 && d.brief->accepts)
+		take_up(&d, line);
+	close(line);
+	if (r == 0)
+		r = duty_do(&d, &signals);
+	covey_close(d.c);
+	return r;
+}

@@ -1,0 +1,386 @@
+/*
+ * worker_thread.c - starting and stopping workers, and the worker that is a thread of its starter
+ *
+ *      STARTING -- begin, register --> WORKING ------------------> ENDED
+ *         |   \--- begin only -------> READY -- handed over --/      ^
+ *         +----------------------------- failed ---------------------+
+ *
+ * Each state is entered by the worker's thread and slept for by its starter, on a word of this process.  Of the two,
+ * the one that is through with the handle last frees it: the starter by covey_stop_worker() (or at once, if it did not
+ * want the handle), the thread when it has ended.
+ *
+ * The threads are detached, and listed in their region so that covey_close() can end them all.  A thread touches its
+ * region for the last time before it enters ENDED.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "worker_handle.h"
+
+/* ------------------------------------------------------------------------------------------------ states */
+
+static void enter_state(struct covey_worker *w, uint32_t state)
+{
+	atomic_store(&w->state, state); /* seq_cst: after what it tells, before the kernel looks for sleepers */
+	cv_kernel.wake(&w->state, INT_MAX);
+}
+
+/* The state that comes after this one, or this one at the deadline. */
+static uint32_t state_after(struct covey_worker *w, uint32_t state, int64_t deadline)
+{
+	struct cv_futex word = {&w->state, state};
+
+	while (atomic_load(&w->state) == state && cv_kernel.now() < deadline)
+		cv_kernel.wait(&word, deadline);
+	return atomic_load(&w->state);
+}
+
+static void handle_free(struct covey_worker *w)
+{
+	covey_serving_end(&w->serving);
+	if (w->pidfd >= 0)
+		close(w->pidfd);
+	free(w->name);
+	free(w);
+}
+
+void covey_worker_drop(struct covey_worker *w)
+{
+	if (atomic_fetch_sub(&w->holders, 1) == 1)
+		handle_free(w);
+}
+
+static void list(struct covey_worker *w)
+{
+	covey *c = w->serving.c;
+
+	covey_registry_lock();
+	w->next = c->workers;
+	c->workers = w;
+	covey_registry_unlock();
+}
+
+/* Under the registry's lock.  It may be out of the list already. */
+static void unlink_worker(covey *c, const struct covey_worker *w)
+{
+	struct covey_worker **p = &c->workers;
+
+	while (*p != NULL && *p != w)
+		p = &(*p)->next;
+	if (*p != NULL)
+		*p = w->next;
+}
+
+static void unlist(struct covey_worker *w)
+{
+	covey_registry_lock();
+	unlink_worker(w->serving.c, w);
+	covey_registry_unlock();
+}
+
+/* ------------------------------------------------------------------------------------------------ the thread */
+
+/* 0 and the group is ours. */
+static int lead_group(struct covey_worker *w)
+{
+	struct covey_serving *s = &w->serving;
+	int r;
+
+	if (!w->accepts) {
+		r = covey_find_or_register(s->c, w->name, w->name_size, &s->lead);
+		return r == COVEY_LEADER ? 0 : r;
+	}
+	enter_state(w, WORKER_READY);
+	state_after(w, WORKER_READY, COVEY_FOREVER);
+	if (atomic_load(&w->stop.asked))
+		return COVEY_ESTOPPED;
+	/* It was handed over before we were told, so it is there now, or somebody else's. */
+	r = covey_accept_work(s->c, w->name, w->name_size, COVEY_NOW, &s->lead);
+	return r == COVEY_LEADER ? 0 : r;
+}
+
+int covey_worker_begin(struct covey_serving *s)
+{
+	return s->device.begin == NULL || s->device.begin(&s->device.self, s->base) == 0 ? 0 : COVEY_EDEVICE;
+}
+
+int covey_worker_work(struct covey_serving *s)
+{
+	struct covey_spawning outer;
+	int r;
+
+	if (s->device.worker == NULL)
+		return covey_serve_all(s);
+	outer = covey_spawning_set((struct covey_spawning){.forbidden = true});
+	r = s->device.worker(s->device.self, s->c, &s->lead, s->base, &s->options);
+	covey_spawning_set(outer);
+	covey_unregister(s->c, &s->lead); /* if it has not done so */
+	return r;
+}
+
+static int lead_and_work(struct covey_worker *w)
+{
+	int error = COVEY_EINVAL, r;
+	struct covey_thread *t = covey_enter(w->serving.c, &error);
+
+	if (t == NULL)
+		return error;
+	t->stop = &w->stop;
+	r = lead_group(w);
+	if (r == 0) {
+		w->worked = true;
+		enter_state(w, WORKER_WORKING);
+		r = covey_worker_work(&w->serving);
+	}
+	t->stop = NULL;
+	return r;
+}
+
+static void *run(void *argument)
+{
+	struct covey_worker *w = argument;
+	struct covey_serving *s = &w->serving;
+
+	prctl(PR_SET_NAME, "covey-worker");
+	w->ended_with = covey_worker_begin(s);
+	if (w->ended_with == 0) {
+		w->ended_with = lead_and_work(w);
+		if (s->device.end != NULL)
+			s->device.end(s->device.self);
+	}
+	unlist(w);
+	enter_state(w, WORKER_ENDED);
+	covey_worker_drop(w);
+	return NULL;
+}
+
+static int thread_create(struct covey_worker *w)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+	sigset_t all, old;
+	int r;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are for threads that their process made */
+	list(w);
+	r = pthread_create(&thread, &attributes, run, w);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attributes);
+	if (r == 0)
+		return 0;
+	unlist(w);
+	covey_worker_drop(w); /* in the place of the thread */
+	errno = r;
+	return COVEY_ESYSTEM;
+}
+
+/* 0 when it leads, or is ready to. */
+static int thread_start(struct covey_worker *w)
+{
+	int r = thread_create(w);
+
+	if (r != 0)
+		return r;
+	if (state_after(w, WORKER_STARTING, COVEY_FOREVER) == WORKER_ENDED && !w->worked)
+		return w->ended_with;
+	return 0;
+}
+
+/* ------------------------------------------------------------------------------------------------ the handle */
+
+static bool usable(const struct covey_device *device, const struct covey_worker_options *options)
+{
+	if (options != NULL && options->library != NULL)
+		return options->symbol != NULL && options->host == NULL;
+	if (device == NULL || (device->compute == NULL && device->worker == NULL))
+		return false;
+	return options == NULL || options->host == NULL || device->worker == NULL;
+}
+
+static int name_of(struct covey_worker *w, const struct covey_device *device, struct covey_bytes name)
+{
+	struct covey_name group;
+	int r;
+
+	if (name.data == NULL) {
+		r = covey_group(device, w->serving.base, (struct covey_bytes){0}, NULL, &group);
+		if (r != 0)
+			return r;
+		name = (struct covey_bytes){group.data, group.size};
+	}
+	if (name.size == 0 || name.size > COVEY_NAME_MAX)
+		return COVEY_EINVAL;
+	w->name = malloc(name.size);
+	if (w->name == NULL)
+		return COVEY_ESYSTEM;
+	memcpy(w->name, name.data, name.size);
+	w->name_size = name.size;
+	return 0;
+}
+
+static int handle_new(covey *c, const struct covey_device *device, struct covey_bytes name, struct covey_bytes base,
+        const struct covey_worker_options *options, struct covey_worker **out)
+{
+	static const struct covey_device none;
+	int error = COVEY_EINVAL;
+	struct covey_worker *w;
+
+	if (!usable(device, options) || (base.data == NULL && base.size != 0))
+		return COVEY_EINVAL;
+	if (covey_enter(c, &error) == NULL)
+		return error;
+	w = calloc(1, sizeof(*w));
+	if (w == NULL)
+		return COVEY_ESYSTEM;
+	error = covey_serving_begin(&w->serving, c, device != NULL ? device : &none, base, options);
+	if (error == 0)
+		error = name_of(w, device, name);
+	atomic_store(&w->holders, 2);
+	w->pid = getpid();
+	w->pidfd = w->line = -1;
+	if (error == 0)
+		*out = w;
+	else
+		handle_free(w);
+	return error;
+}
+
+/* Started by whoever does it; the handle is the starter's, or nobody's. */
+static int start(struct covey_worker *w, uint32_t *number)
+{
+	const struct covey_worker_options *o = &w->serving.options;
+
+	if (o->library != NULL)
+		return covey_process_start(w, number);
+	if (o->host != NULL && !w->accepts)
+		return o->host->start(o->host, w);
+	*number = (uint32_t)covey_participant(w->serving.c);
+	return thread_start(w);
+}
+
+int covey_start_worker(covey *c, const struct covey_device *device, const void *name, size_t size,
+        struct covey_bytes base, const struct covey_worker_options *options, struct covey_worker **out)
+{
+	struct covey_worker *w = NULL;
+	uint32_t number;
+	int r;
+
+	if (out != NULL)
+		*out = NULL;
+	r = handle_new(c, device, (struct covey_bytes){name, size}, base, options, &w);
+	if (r != 0)
+		return r;
+	r = start(w, &number);
+	if (r == 0 && out != NULL)
+		*out = w;
+	else
+		covey_worker_drop(w);
+	return r;
+}
+
+int covey_worker_prepare(covey *c, const struct covey_device *device, struct covey_bytes name, struct covey_bytes base,
+        const struct covey_worker_options *options, struct covey_worker **out, uint32_t *number)
+{
+	int r = handle_new(c, device, name, base, options, out);
+
+	if (r != 0)
+		return r;
+	(*out)->accepts = true;
+	r = start(*out, number);
+	if (r != 0)
+		covey_worker_drop(*out);
+	return r;
+}
+
+void covey_worker_take(struct covey_worker *w, bool handed)
+{
+	if (w->pidfd >= 0) {
+		covey_process_take(w, handed);
+	} else {
+		atomic_store(&w->stop.asked, !handed);
+		enter_state(w, WORKER_WORKING);
+	}
+	covey_worker_drop(w);
+}
+
+/* ------------------------------------------------------------------------------------------------ the end */
+
+static void ask_to_stop(struct covey_worker *w)
+{
+	uint32_t node;
+
+	atomic_store(&w->stop.asked, 1); /* seq_cst, as the worker's half in request.c */
+	node = atomic_load(&w->stop.node);
+	if (node != 0 && atomic_load(&w->state) != WORKER_ENDED)
+		cv_ring_receiver(&w->serving.c->arena.nodes[node]);
+}
+
+static int thread_wait(struct covey_worker *w, int64_t deadline)
+{
+	uint32_t state = atomic_load(&w->state);
+
+	while (state != WORKER_ENDED && cv_kernel.now() < deadline)
+		state = state_after(w, state, deadline);
+	return state == WORKER_ENDED ? 0 : COVEY_ETIMEDOUT;
+}
+
+int covey_wait_worker(struct covey_worker *w, int64_t deadline)
+{
+	if (w == NULL)
+		return COVEY_EINVAL;
+	return w->pidfd >= 0 ? covey_process_wait(w, deadline) : thread_wait(w, deadline);
+}
+
+int covey_stop_worker(struct covey_worker *w)
+{
+	int r;
+
+	if (w == NULL)
+		return 0;
+	if (w->pidfd >= 0) {
+		r = covey_process_stop(w);
+	} else if (w->serving.options.host != NULL) {
+		r = w->serving.options.host->stop(w->serving.options.host, w);
+	} else {
+		ask_to_stop(w);
+		thread_wait(w, COVEY_FOREVER);
+		r = w->ended_with;
+	}
+	covey_worker_drop(w);
+	return r;
+}
+
+pid_t covey_worker_pid(const struct covey_worker *w)
+{
+	return w != NULL ? w->pid : COVEY_EINVAL;
+}
+
+void covey_workers_end(covey *c)
+{
+	struct covey_worker *w;
+
+	for (;;) {
+		covey_registry_lock();
+		w = c->workers;
+		if (w != NULL) {
+			atomic_fetch_add(&w->holders, 1);
+			unlink_worker(c, w);
+		}
+		covey_registry_unlock();
+		if (w == NULL)
+			return;
+		ask_to_stop(w);
+		if (atomic_load(&w->state) == WORKER_READY)
+			enter_state(w, WORKER_WORKING);
+		thread_wait(w, COVEY_FOREVER);
+		covey_worker_drop(w);
+	}
+}
