@@ -17,6 +17,7 @@ struct run {
 	int busy; /* what to exit with when -t or -n ends the wait */
 	bool no_wait;
 	bool verbose;
+	uint64_t useless; /* the execution whose result was of no use */
 	covey *c; /* NULL: alone */
 };
 
