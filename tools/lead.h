@@ -18,7 +18,7 @@ struct run {
 	bool no_wait;
 	bool verbose;
 	uint64_t useless; /* the execution whose result was of no use */
-	covey *c; /* NULL: alone */
+	covey *c;         /* NULL: alone */
 };
 
 /* lead_command - run it, publish it, and give its exit status; lead NULL: alone, for nobody else. */

@@ -55,8 +55,8 @@ int operand_name(const char *usage, const char *command, const char *what, const
 	if (*size == 0)
 		return misuse(usage, "%s: %s is empty", command, what);
 	if (*size > COVEY_NAME_MAX)
-		return complain(EXIT_COVEY, "%s: %s has %zu bytes, the limit is %d", command, what, *size,
-		        COVEY_NAME_MAX);
+		return complain(
+		        EXIT_COVEY, "%s: %s has %zu bytes, the limit is %d", command, what, *size, COVEY_NAME_MAX);
 	return 0;
 }
 
