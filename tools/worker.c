@@ -82,12 +82,15 @@ static int failed(const struct worker *w, int error)
 	return complain(EXIT_COVEY, "region \"%s\": %s", w->region, why);
 }
 
-static int led_by_another(const struct worker *w)
+/* Somebody who is alive: then it has been said. */
+static bool led_by_another(const struct worker *w)
 {
-	struct covey_info info = {.pid = 0};
+	struct covey_info info;
 
-	covey_find(w->c, w->group, w->group_size, &info);
-	return complain(EXIT_ABSENT, "\"%s\" is led by %d", w->group, (int)info.pid);
+	if (covey_find(w->c, w->group, w->group_size, &info) != 0 || info.pid == 0)
+		return false;
+	complain(0, "\"%s\" is led by %d", w->group, (int)info.pid);
+	return true;
 }
 
 /* ------------------------------------------------------------------------------------------------------ signals */
@@ -180,10 +183,12 @@ static int lead(struct worker *w, struct covey_device device)
 	at_end.end = device.end;
 	at_end.over = w->over;
 	device.end = tell_end;
-	r = covey_start_worker(w->c, &device, w->group, w->group_size, (struct covey_bytes){w->base, w->base_size},
-	        &w->options, &worker);
-	if (r == COVEY_WAIT)
-		return led_by_another(w);
+	do {
+		r = covey_start_worker(w->c, &device, w->group, w->group_size,
+		        (struct covey_bytes){w->base, w->base_size}, &w->options, &worker);
+		if (r == COVEY_WAIT && led_by_another(w))
+			return EXIT_ABSENT;
+	} while (r == COVEY_WAIT); /* whoever it was has ended meanwhile */
 	if (r == COVEY_EDEVICE)
 		return complain(EXIT_COVEY, "%s: the device did not begin", w->device_of);
 	if (r != 0)
@@ -267,8 +272,8 @@ static int work(struct worker *w)
 	if (error < 0)
 		return failed(w, error);
 	nest_digest(w->digest, w->region, w->group, w->group_size);
-	if (covey_find(w->c, w->group, w->group_size, NULL) == 0)
-		status = led_by_another(w);
+	if (led_by_another(w))
+		status = EXIT_ABSENT;
 	else
 		status = w->device_of ? lead_with_device(w) : lead_with_command(w);
 	covey_close(w->c);
@@ -357,14 +362,16 @@ static int parse(struct worker *w, int argc, char **argv, int *status)
 	opterr = 0;
 	if (parse_options(w, argc, argv, status))
 		return 1;
-	w->group = argv[optind];
+	argc -= optind;
+	argv += optind;
+	w->group = argv[0];
 	*status = operand_name(usage, "worker", "GROUP", w->group, &w->group_size);
 	if (*status != 0)
 		return 1;
-	optind++;
+	optind = 0; /* begin anew, as if GROUP were the program */
 	if (parse_options(w, argc, argv, status))
 		return 1;
-	if (strcmp(argv[optind - 1], "--") == 0)
+	if (optind > 1 && strcmp(argv[optind - 1], "--") == 0)
 		w->command.command = argv + optind;
 	else if (optind < argc)
 		*status = misuse(usage, "worker: unexpected argument \"%s\"", argv[optind]);
