@@ -23,9 +23,9 @@ struct count {
 
 static int count_begin(void **self, struct covey_bytes base)
 {
-	struct count *count = calloc(1, sizeof(*count));
+	struct count *count = base.size < sizeof(count->file) ? calloc(1, sizeof(*count)) : NULL;
 
-	if (!count || base.size >= sizeof(count->file))
+	if (!count)
 		return -1;
 	if (base.size != 0)
 		memcpy(count->file, base.data, base.size);

@@ -225,34 +225,36 @@ static int read_base(struct worker *w)
 	return error == 0 ? 0 : complain(EXIT_COVEY, "%s: %s", w->base_of, strerror(error));
 }
 
-static int cannot_load(const struct worker *w, const char *why)
+static const struct covey_device *cannot_load(const struct worker *w, const char *why)
 {
-	return complain(EXIT_COVEY, "cannot load the device %s: %s", w->device_of, why ? why : "it is NULL");
+	complain(0, "cannot load the device %s: %s", w->device_of, why ? why : "it is NULL");
+	return NULL;
 }
 
-/* As a file, whatever the name: no search along the path of libraries. */
-static int load(const struct worker *w, const struct covey_device **device)
+/* As a file, whatever the name: no search along the path of libraries.  NULL: it has complained. */
+static const struct covey_device *load(const struct worker *w)
 {
 	char *colon = strrchr(w->device_of, ':'), *file;
+	const struct covey_device *device;
 
 	*colon = '\0';
 	file = realpath(w->device_of, NULL);
 	*colon = ':';
 	if (!file)
 		return cannot_load(w, strerror(errno));
-	*device = covey_load_device(file, colon + 1);
+	device = covey_load_device(file, colon + 1);
 	free(file);
-	if (!*device)
+	if (!device)
 		return cannot_load(w, dlerror());
-	if (!(*device)->compute && !(*device)->worker)
+	if (!device->compute && !device->worker)
 		return cannot_load(w, "it has neither compute nor worker");
-	return 0;
+	return device;
 }
 
 static int lead_with_device(struct worker *w)
 {
-	const struct covey_device *device = NULL;
-	int status = load(w, &device);
+	const struct covey_device *device = load(w);
+	int status = device ? 0 : EXIT_COVEY;
 
 	if (status == 0 && w->base_of)
 		status = read_base(w);
