@@ -279,9 +279,11 @@ static int counter_compute(void *self, struct covey_bytes base, struct covey_byt
 
 static int counter_begin(void **self, struct covey_bytes base)
 {
+	if (base.size == 3 && memcmp(base.data, "bad", 3) == 0)
+		return 1;
 	*self = malloc(1); /* end frees it: a sanitizer tells if not */
 	atomic_fetch_add(&world->count[BEGUN], 1);
-	return *self == NULL || (base.size == 3 && memcmp(base.data, "bad", 3) == 0);
+	return *self == NULL;
 }
 
 static void counter_idle(void *self, struct covey_bytes base)
