@@ -71,9 +71,15 @@ static bool arm(struct wait *w)
 	}
 }
 
+/* Whoever receives the group's requests, and the host that serves it if there is one, are to look.  If the leader changes
+ * after this look at it, the next one looks for requests as it begins. */
 static void tell_receiver(struct wait *w)
 {
+	uint32_t slot = cv_seat_owner(&w->c->arena, cv_word_owner(atomic_load(&w->n->own))) - 1;
+
 	cv_ring_receiver(w->n);
+	if (slot < w->c->counts.participants && cv_unlikely(atomic_load(&w->c->slots[slot].hosting) != 0))
+		covey_ring_host(&w->c->slots[slot]);
 }
 
 /* ------------------------------------------------------------------------------------------------ answers */

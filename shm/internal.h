@@ -117,6 +117,11 @@ static inline int covey_lead_check(const covey *c, const struct covey_thread *t,
 
 /* ---- request.c */
 
+/* A host that serves groups of this participant's is to look for requests. */
+void covey_ring_host(struct covey_slot *slot);
+/* Of the seats from *at on, the next that asks something which its leader was not given: the node; 0 when none is left. */
+uint32_t covey_asked(covey *c, uint32_t *at);
+
 /* Is what this seat asks equal to these bytes, as of this word of it? */
 bool covey_request_equal(covey *c, uint32_t reader, uint32_t seat, uint64_t word, const void *bytes, size_t size);
 

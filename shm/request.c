@@ -8,6 +8,7 @@
  * Requests are received in the order of their tickets.  Receiving changes nothing in the segment: what was received and
  * not answered is still asked, and the next leader is given it again.
  */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,6 +134,32 @@ static uint32_t oldest(covey *c, const struct covey_lead *lead, uint64_t *word, 
 		*ticket = drawn;
 	}
 	return found;
+}
+
+uint32_t covey_asked(covey *c, uint32_t *at)
+{
+	struct cv_arena *a = &c->arena;
+	uint32_t high = cv_seat_high(a);
+
+	while (++*at <= high) {
+		struct cv_seat *s = &a->seats[*at];
+		uint64_t w = atomic_load(&s->word); /* seq_cst: the host's half of covey_ring_host()'s pair */
+		uint32_t node = (uint32_t)atomic_load_explicit(&s->key, memory_order_relaxed);
+
+		if (cv_seat_state(w) == CV_SEAT_WAITING && node != 0 &&
+		        atomic_load_explicit(&s->given, memory_order_relaxed) != w)
+			return node;
+	}
+	return 0;
+}
+
+void covey_ring_host(struct covey_slot *slot)
+{
+	/* seq_cst: after the post; the host reads the bell, looks at the seats, says that it sleeps, and then the kernel
+	 * compares the bell */
+	atomic_fetch_add(&slot->work, 1);
+	if (atomic_load(&slot->idle) != 0 && atomic_exchange(&slot->idle, 0) != 0)
+		cv_kernel.wake(&slot->work, INT_MAX);
 }
 
 struct kept {

@@ -113,9 +113,11 @@ static int answer_and_move(
         struct covey_serving *s, const struct covey_request *request, const struct covey_reply *reply)
 {
 	struct covey_lead next;
+	unsigned before = covey_memory_enter(s->memory);
 	void *state = malloc(reply->size != 0 ? reply->size : 1);
 	int moved, r;
 
+	covey_memory_leave(before);
 	if (state == NULL) {
 		answer_here(s, request, reply);
 		return COVEY_ESYSTEM;
@@ -134,10 +136,12 @@ static int compute(struct covey_serving *s, const struct covey_request *request,
 {
 	struct covey_bytes asked = {request->size != 0 ? request->data : "", request->size};
 	struct covey_spawning outer = covey_spawning_set((struct covey_spawning){.forbidden = true});
+	unsigned before = covey_memory_enter(s->memory);
 	int error;
 
 	answer->request = asked;
 	error = s->device.compute(s->device.self, s->base, asked, answer);
+	covey_memory_leave(before);
 	covey_spawning_set(outer);
 	return error;
 }
@@ -167,6 +171,19 @@ int covey_serve(struct covey_serving *s, int64_t deadline)
 	return r;
 }
 
+int covey_serving_close(struct covey_serving *s, int why)
+{
+	unsigned before;
+
+	if (why == COVEY_ETIMEDOUT && s->device.idle != NULL) {
+		before = covey_memory_enter(s->memory);
+		s->device.idle(s->device.self, s->base);
+		covey_memory_leave(before);
+	}
+	covey_unregister(s->c, &s->lead); /* refused if another leads by now, as it should be */
+	return why == COVEY_ETIMEDOUT ? 0 : why;
+}
+
 int covey_serve_all(struct covey_serving *s)
 {
 	int r;
@@ -174,10 +191,7 @@ int covey_serve_all(struct covey_serving *s)
 	do
 		r = covey_serve(s, covey_after(covey_serving_timeout(s)));
 	while (r == 0);
-	if (r == COVEY_ETIMEDOUT && s->device.idle != NULL)
-		s->device.idle(s->device.self, s->base);
-	covey_unregister(s->c, &s->lead); /* refused if another leads by now, as it should be */
-	return r == COVEY_ETIMEDOUT ? 0 : r;
+	return covey_serving_close(s, r);
 }
 
 int covey_default_worker(covey *c, const struct covey_device *device, struct covey_lead *lead, struct covey_bytes base,

@@ -9,6 +9,7 @@
 #define COVEY_WORKER_H
 
 #include "internal.h"
+#include "memory.h"
 
 #define COVEY_WORKER_TIMEOUT INT64_C(10000000000)
 
@@ -19,7 +20,8 @@ struct covey_serving {
 	struct covey_worker_options options;
 	struct covey_lead lead;
 	struct covey_bytes base;
-	void *owned; /* base's memory */
+	void *owned;                 /* base's memory */
+	struct covey_memory *memory; /* of a host's worker; else NULL */
 };
 
 /* Copies the device, the options and the base: 0 or COVEY_ESYSTEM. */
@@ -30,6 +32,9 @@ void covey_serving_end(struct covey_serving *s);
 /* One request, if one comes before the deadline: received, computed, answered.  0, or why the worker is to end: the
  * group is still led then, unless another leads it. */
 int covey_serve(struct covey_serving *s, int64_t deadline);
+
+/* It ends for that reason: save what is to be saved if it was idle, give the group up.  What it ended with. */
+int covey_serving_close(struct covey_serving *s, int why);
 
 /* Until it has to end; the group has been given up then. */
 int covey_serve_all(struct covey_serving *s);

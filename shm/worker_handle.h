@@ -20,6 +20,9 @@ struct covey_worker {
 	struct covey_stop stop;
 	struct covey_worker *next; /* in its region's list */
 	pid_t pid;
+	/* of a host */
+	void *hosted;
+	struct covey_memory memory;
 	/* of a process */
 	int line;  /* where it reports, and is told to go on; -1 after that */
 	int pidfd; /* -1: the worker is none */
@@ -27,9 +30,13 @@ struct covey_worker {
 
 struct covey_host {
 	/* so that only a program that opens a host needs what hosts are made of */
-	int (*start)(struct covey_host *host, struct covey_worker *w);
-	int (*stop)(struct covey_host *host, struct covey_worker *w);
+	int (*start)(
+	        struct covey_host *host, struct covey_worker *w); /* 0 once a thread of the host will attend to it */
+	void (*attend)(struct covey_worker *w);                   /* have one look at it again */
 };
+
+/* worker_thread.c */
+void covey_worker_enter(struct covey_worker *w, uint32_t state);
 
 int covey_worker_begin(struct covey_serving *s); /* the device's own: 0 or COVEY_EDEVICE */
 int covey_worker_work(struct covey_serving *s);  /* from leading to having given up; why it ended */

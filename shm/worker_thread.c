@@ -24,7 +24,7 @@
 
 /* ------------------------------------------------------------------------------------------------ states */
 
-static void enter_state(struct covey_worker *w, uint32_t state)
+void covey_worker_enter(struct covey_worker *w, uint32_t state)
 {
 	atomic_store(&w->state, state); /* seq_cst: after what it tells, before the kernel looks for sleepers */
 	cv_kernel.wake(&w->state, INT_MAX);
@@ -45,6 +45,7 @@ static void handle_free(struct covey_worker *w)
 	covey_serving_end(&w->serving);
 	if (w->pidfd >= 0)
 		close(w->pidfd);
+	free(w->hosted);
 	free(w->name);
 	free(w);
 }
@@ -95,7 +96,7 @@ static int lead_group(struct covey_worker *w)
 		r = covey_find_or_register(s->c, w->name, w->name_size, &s->lead);
 		return r == COVEY_LEADER ? 0 : r;
 	}
-	enter_state(w, WORKER_READY);
+	covey_worker_enter(w, WORKER_READY);
 	state_after(w, WORKER_READY, COVEY_FOREVER);
 	if (atomic_load(&w->stop.asked))
 		return COVEY_ESTOPPED;
@@ -134,7 +135,7 @@ static int lead_and_work(struct covey_worker *w)
 	r = lead_group(w);
 	if (r == 0) {
 		w->worked = true;
-		enter_state(w, WORKER_WORKING);
+		covey_worker_enter(w, WORKER_WORKING);
 		r = covey_worker_work(&w->serving);
 	}
 	t->stop = NULL;
@@ -154,7 +155,7 @@ static void *run(void *argument)
 			s->device.end(s->device.self);
 	}
 	unlist(w);
-	enter_state(w, WORKER_ENDED);
+	covey_worker_enter(w, WORKER_ENDED);
 	covey_worker_drop(w);
 	return NULL;
 }
@@ -183,9 +184,10 @@ static int thread_create(struct covey_worker *w)
 }
 
 /* 0 when it leads, or is ready to. */
-static int thread_start(struct covey_worker *w)
+static int start_here(struct covey_worker *w)
 {
-	int r = thread_create(w);
+	struct covey_host *host = w->serving.options.host;
+	int r = host != NULL ? host->start(host, w) : thread_create(w);
 
 	if (r != 0)
 		return r;
@@ -260,10 +262,8 @@ static int start(struct covey_worker *w, uint32_t *number)
 
 	if (o->library != NULL)
 		return covey_process_start(w, number);
-	if (o->host != NULL && !w->accepts)
-		return o->host->start(o->host, w);
 	*number = (uint32_t)covey_participant(w->serving.c);
-	return thread_start(w);
+	return start_here(w);
 }
 
 int covey_start_worker(covey *c, const struct covey_device *device, const void *name, size_t size,
@@ -306,7 +306,9 @@ void covey_worker_take(struct covey_worker *w, bool handed)
 		covey_process_take(w, handed);
 	} else {
 		atomic_store(&w->stop.asked, !handed);
-		enter_state(w, WORKER_WORKING);
+		covey_worker_enter(w, WORKER_WORKING);
+		if (w->serving.options.host != NULL)
+			w->serving.options.host->attend(w);
 	}
 	covey_worker_drop(w);
 }
@@ -318,9 +320,13 @@ static void ask_to_stop(struct covey_worker *w)
 	uint32_t node;
 
 	atomic_store(&w->stop.asked, 1); /* seq_cst, as the worker's half in request.c */
+	if (atomic_load(&w->state) == WORKER_ENDED)
+		return;
 	node = atomic_load(&w->stop.node);
-	if (node != 0 && atomic_load(&w->state) != WORKER_ENDED)
+	if (node != 0)
 		cv_ring_receiver(&w->serving.c->arena.nodes[node]);
+	if (w->serving.options.host != NULL)
+		w->serving.options.host->attend(w);
 }
 
 static int thread_wait(struct covey_worker *w, int64_t deadline)
@@ -347,8 +353,6 @@ int covey_stop_worker(struct covey_worker *w)
 		return 0;
 	if (w->pidfd >= 0) {
 		r = covey_process_stop(w);
-	} else if (w->serving.options.host != NULL) {
-		r = w->serving.options.host->stop(w->serving.options.host, w);
 	} else {
 		ask_to_stop(w);
 		thread_wait(w, COVEY_FOREVER);
@@ -361,6 +365,14 @@ int covey_stop_worker(struct covey_worker *w)
 pid_t covey_worker_pid(const struct covey_worker *w)
 {
 	return w != NULL ? w->pid : COVEY_EINVAL;
+}
+
+uint64_t covey_worker_bytes(const struct covey_worker *w)
+{
+	if (w == NULL)
+		return 0;
+	covey_memory_count();
+	return covey_memory_bytes(&w->memory);
 }
 
 void covey_workers_end(covey *c)
@@ -379,7 +391,7 @@ void covey_workers_end(covey *c)
 			return;
 		ask_to_stop(w);
 		if (atomic_load(&w->state) == WORKER_READY)
-			enter_state(w, WORKER_WORKING);
+			covey_worker_enter(w, WORKER_WORKING);
 		thread_wait(w, COVEY_FOREVER);
 		covey_worker_drop(w);
 	}

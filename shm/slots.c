@@ -1,0 +1,199 @@
+/*
+ * slots.c - a device for a process of numbered states
+ *
+ * State N follows from state N - 1, so the worker computes the slots one after the other until it has the one that it
+ * was asked for, and with each answers everybody who waits for that one, or for "any".  So answers come in the order of
+ * computation, whatever the order of the requests, and no slot is computed twice for two who ask it at once.
+ *
+ *      asked: 5, any, 4, 9       last: 3      4 -> "any", "slot 4"    5 -> "slot 5"    6, 7, 8    9 -> "slot 9"
+ *
+ * If a step fails, whoever waits for that slot or a later one has the error, since none of these can be had.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "answer.h"
+#include "worker.h"
+
+#define ANY 0 /* slots begin with 1 */
+#define TEXT_MAX 32
+
+/* The slot that is asked for; false: not readable. */
+static bool read_request(const void *request, size_t size, uint64_t *slot)
+{
+	char text[TEXT_MAX], *end;
+
+	*slot = ANY;
+	if (size == 0 || (size == 3 && memcmp(request, "any", 3) == 0))
+		return true;
+	if (size < 6 || size >= sizeof(text) || memcmp(request, "slot ", 5) != 0)
+		return false;
+	memcpy(text, request, size);
+	text[size] = '\0';
+	if (text[5] < '0' || text[5] > '9')
+		return false;
+	*slot = strtoull(text + 5, &end, 10);
+	return *end == '\0' && *slot != ANY && *slot != UINT64_MAX;
+}
+
+/* ------------------------------------------------------------------------------------------------ whom to answer */
+
+struct wanted {
+	uint64_t slot;
+	bool later; /* those who want a later one, too */
+};
+
+static int pick(void *context, const void *request, size_t size)
+{
+	const struct wanted *w = context;
+	uint64_t slot;
+
+	if (!read_request(request, size, &slot))
+		return 0;
+	return slot == ANY || slot == w->slot || (w->later && slot > w->slot);
+}
+
+static int answer_all(covey *c, const struct covey_lead *lead, uint64_t slot, int error, struct covey_answer *answer)
+{
+	struct wanted w = {slot, error != 0};
+	struct covey_reply reply = {error, answer->code, answer->data, answer->size, answer->room};
+	int r = covey_notify_if(c, lead, pick, &w, &reply);
+
+	answer->room = 0;
+	if (r != COVEY_EFULL)
+		return r;
+	reply = (struct covey_reply){.error = COVEY_EFULL, .code = COVEY_EFULL};
+	return covey_notify_if(c, lead, pick, &w, &reply);
+}
+
+/* ------------------------------------------------------------------------------------------------ the worker */
+
+/* The next slot, for all who want it.  Negative: the worker must end. */
+static int step(struct covey_slots *s, covey *c, const struct covey_lead *lead, bool *failed)
+{
+	struct covey_answer answer = {.c = c, .lead = lead};
+	int error = s->step(s->self, s->slot + 1, &answer), r;
+
+	*failed = error != 0;
+	if (error == 0)
+		s->slot++;
+	r = answer_all(c, lead, error == 0 ? s->slot : s->slot + 1, error, &answer);
+	covey_answer_drop(&answer);
+	return r;
+}
+
+/* A state that has gone by, if it can be had at all; an error in any other case. */
+static int recall(const struct covey_slots *s, uint64_t slot, struct covey_answer *answer)
+{
+	if (slot != ANY && s->recall != NULL && s->recall(s->self, slot, answer) == 0)
+		return 0;
+	covey_answer_drop(answer);
+	answer->code = slot != ANY ? COVEY_SLOT_PAST : COVEY_SLOT_UNREADABLE;
+	return 1;
+}
+
+static int respond_past(const struct covey_slots *s, covey *c, const struct covey_lead *lead,
+        const struct covey_request *request, uint64_t slot)
+{
+	struct covey_answer answer = {.c = c, .lead = lead};
+	int error = recall(s, slot, &answer), r;
+	struct covey_reply reply = {error, answer.code, answer.data, answer.size, answer.room};
+
+	answer.room = 0;
+	r = covey_respond(c, lead, request, &reply);
+	covey_answer_drop(&answer);
+	return r;
+}
+
+static int serve(struct covey_slots *s, covey *c, struct covey_lead *lead, int64_t deadline)
+{
+	struct covey_request request;
+	bool failed = false;
+	uint64_t slot;
+	int r = covey_receive(c, lead, deadline, &request);
+
+	if (r != 0)
+		return r;
+	if (!read_request(request.data, request.size, &slot))
+		return respond_past(s, c, lead, &request, ANY);
+	if (slot != ANY && slot <= s->slot)
+		return respond_past(s, c, lead, &request, slot);
+	slot = slot == ANY ? s->slot + 1 : slot;
+	while (r >= 0 && !failed && s->slot < slot)
+		r = step(s, c, lead, &failed);
+	return r;
+}
+
+static int slot_worker(void *self, covey *c, struct covey_lead *lead, struct covey_bytes base,
+        const struct covey_worker_options *options)
+{
+	struct covey_slots *s = self;
+	int64_t timeout =
+	        options != NULL && options->worker_timeout != 0 ? options->worker_timeout : COVEY_WORKER_TIMEOUT;
+	int r;
+
+	(void)base;
+	do
+		r = serve(s, c, lead, covey_after(timeout));
+	while (r >= 0);
+	if (r == COVEY_ETIMEDOUT && s->snapshot != NULL)
+		s->snapshot(s->self, s->slot);
+	covey_unregister(c, lead);
+	return r == COVEY_ETIMEDOUT ? 0 : r;
+}
+
+/* ------------------------------------------------------------------------------------------------ the rest of the device */
+
+static int slot_group(void *self, struct covey_bytes base, struct covey_bytes request, struct covey_name *name)
+{
+	const struct covey_slots *s = self;
+
+	(void)base, (void)request;
+	name->size = strlen(s->name);
+	if (name->size == 0 || name->size > COVEY_NAME_MAX)
+		return COVEY_EINVAL;
+	memcpy(name->data, s->name, name->size);
+	return 0;
+}
+
+/* Where there is no worker: up to that slot, for whoever asks. */
+static int slot_compute(void *self, struct covey_bytes base, struct covey_bytes request, struct covey_answer *answer)
+{
+	struct covey_slots *s = self;
+	uint64_t slot;
+	int r = 0;
+
+	(void)base;
+	if (!read_request(request.data, request.size, &slot))
+		return recall(s, ANY, answer);
+	if (slot != ANY && slot <= s->slot)
+		return recall(s, slot, answer);
+	slot = slot == ANY ? s->slot + 1 : slot;
+	while (r == 0 && s->slot < slot) {
+		r = s->step(s->self, s->slot + 1, answer);
+		s->slot += r == 0;
+	}
+	return r;
+}
+
+/* What the worker could not read is refused before it costs a wait. */
+static int slot_await(void *self, covey *c, const struct covey_lead *lead, struct covey_bytes request, int64_t deadline,
+        struct covey_result *out)
+{
+	uint64_t slot;
+
+	(void)self;
+	if (read_request(request.data, request.size, &slot))
+		return covey_default_await(c, lead, request.data, request.size, deadline, out);
+	memset(out, 0, sizeof(*out));
+	return out->outcome = COVEY_EINVAL;
+}
+
+struct covey_device covey_slot_device(struct covey_slots *slots)
+{
+	return (struct covey_device){.self = slots,
+	        .group = slot_group,
+	        .compute = slot_compute,
+	        .await = slot_await,
+	        .worker = slot_worker};
+}
