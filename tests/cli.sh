@@ -589,6 +589,17 @@ test_worker_no_answer() {
 	all_gone pids || fail 'what gave no answer is alive'
 	equal 'the next' '0 <x>' "$(call g x)"
 	stop r
+	worker r g --restart --answer-timeout 100 -- cat /dev/zero
+	equal 'a line without end' '1 covey worker: the command gave no answer within 100 ms' "$(call g x)"
+	stop r
+	bash -c 'sleep 1000 & echo $! >stranger; exec "$covey" worker g --restart --answer-timeout 100 -- bash -c serve' 2>s.err &
+	pid_of[s]=$!
+	until_true 'a worker' led g "${pid_of[s]}"
+	equal 'of a worker with a child of its own' '1 covey worker: the command gave no answer within 100 ms' "$(call g hang)"
+	equal 'the next' '0 <x>' "$(call g x)"
+	stop s
+	gone "$(cat stranger)" && fail 'a stranger was killed'
+	kill "$(cat stranger)"
 	worker w g --answer-timeout 100 -- bash -c serve
 	equal 'the answer' '1 covey worker: the command gave no answer within 100 ms' "$(call g hang)"
 	ends w 1 'covey: bash: the command gave no answer within 100 ms'

@@ -148,7 +148,7 @@ struct exchange {
 	int64_t deadline;
 };
 
-enum taken { TAKEN_ALL, TAKEN_END, TAKEN_NOTHING_MORE_FITS };
+enum taken { TAKEN_SOME, TAKEN_NOTHING, TAKEN_END, TAKEN_NO_ROOM };
 
 static void send_some(struct exchange *x)
 {
@@ -174,27 +174,21 @@ static bool grow(struct coprocess *p)
 	return true;
 }
 
-/* All that is there, as far as it belongs to the line. */
 static enum taken take_some(struct exchange *x)
 {
 	struct coprocess *p = x->p;
+	const char *end;
+	ssize_t n;
 
-	while (!x->answered) {
-		const char *end;
-		ssize_t n;
-
-		if (p->size == p->room && !grow(p))
-			return TAKEN_NOTHING_MORE_FITS;
-		n = read(p->child.out, p->line + p->size, p->room - p->size);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 && errno == EAGAIN ? TAKEN_ALL : TAKEN_END;
-		end = memchr(p->line + p->size, '\n', (size_t)n);
-		x->answered = end != NULL;
-		p->size = end ? (size_t)(end - p->line) : p->size + (size_t)n;
-	}
-	return TAKEN_ALL;
+	if (p->size == p->room && !grow(p))
+		return TAKEN_NO_ROOM;
+	n = read(p->child.out, p->line + p->size, p->room - p->size);
+	if (n <= 0)
+		return n < 0 && (errno == EAGAIN || errno == EINTR) ? TAKEN_NOTHING : TAKEN_END;
+	end = memchr(p->line + p->size, '\n', (size_t)n);
+	x->answered = end != NULL;
+	p->size = end ? (size_t)(end - p->line) : p->size + (size_t)n;
+	return TAKEN_SOME;
 }
 
 static int ms_left(int64_t deadline)
@@ -204,23 +198,21 @@ static int ms_left(int64_t deadline)
 	return deadline == COVEY_FOREVER ? -1 : left < 0 ? 0 : left < 1000000000 ? (int)left : 1000000000;
 }
 
-static enum verdict verdict_at_end(const struct exchange *x, enum taken taken)
+static bool sending(const struct exchange *x)
 {
-	if (taken == TAKEN_NOTHING_MORE_FITS)
-		return TOO_LONG;
-	return x->answered || x->p->size != 0 ? ANSWERED_LAST : CLOSED;
+	return x->sent <= x->size && !x->deaf;
 }
 
 static enum verdict talk(struct exchange *x)
 {
 	const struct child *child = &x->p->child;
 
-	while (!x->answered || (x->sent <= x->size && !x->deaf)) {
+	while (!x->answered || sending(x)) {
 		struct pollfd p[3] = {{.fd = x->answered ? -1 : child->out, .events = POLLIN},
 		        {.fd = child->status, .events = POLLIN},
-		        {.fd = x->sent <= x->size && !x->deaf ? child->in : -1, .events = POLLOUT}};
-		int n = poll(p, 3, ms_left(x->deadline));
-		enum taken taken = TAKEN_ALL;
+		        {.fd = sending(x) ? child->in : -1, .events = POLLOUT}};
+		int ms = ms_left(x->deadline), n = ms != 0 ? poll(p, 3, ms) : 0;
+		enum taken taken = TAKEN_NOTHING;
 
 		if (n < 0)
 			continue;
@@ -228,10 +220,13 @@ static enum verdict talk(struct exchange *x)
 			return LATE;
 		if (p[2].revents)
 			send_some(x);
-		if (p[0].revents || p[1].revents)
-			taken = take_some(x); /* of one that has ended, the pipe holds all it wrote */
-		if (p[1].revents || taken != TAKEN_ALL)
-			return verdict_at_end(x, taken);
+		do /* of one that has ended, the pipe holds all it wrote */
+			taken = x->answered ? TAKEN_NOTHING : take_some(x);
+		while (taken == TAKEN_SOME && p[1].revents);
+		if (taken == TAKEN_NO_ROOM)
+			return TOO_LONG;
+		if (p[1].revents || taken == TAKEN_END)
+			return x->answered || x->p->size != 0 ? ANSWERED_LAST : CLOSED;
 	}
 	return ANSWERED;
 }

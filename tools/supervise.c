@@ -340,10 +340,10 @@ static _Noreturn void supervise(const struct child *child, char *const argv[], c
 	keep_only(pipes[LIFE][READ], pipes[STATUS][WRITE], child->guard);
 	if (command > 0 && !watch(0, command, serves ? -command : command, &status)) {
 		kill_descendants();
-		_exit(0);
-	}
-	if (serves)
+		status = SIGKILL; /* for a leader that lives, and has hung up */
+	} else if (serves) {
 		kill_descendants();
+	}
 	_exit(write(1, &status, sizeof(status)) == sizeof(status) ? 0 : 1);
 }
 
@@ -399,8 +399,12 @@ int child_start(struct child *child, char *const argv[])
 	sigset_t all, before;
 	int error;
 
-	if (make_pipes(pipes, child->serves) < 0)
+	if (make_pipes(pipes, child->serves) < 0) {
+		error = errno;
+		close_end(&child->guard);
+		errno = error;
 		return -1;
+	}
 	child->life = pipes[LIFE][WRITE];
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	sigfillset(&all);
