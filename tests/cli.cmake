@@ -1,6 +1,11 @@
 # The command line, as its users see it.  Under a sanitizer fewer callers and smaller outputs make the same points.
+add_library(test_device MODULE device.c)
+set_target_properties(test_device PROPERTIES PREFIX "")
+target_include_directories(test_device PRIVATE ${PROJECT_SOURCE_DIR}/shm)
 add_test(NAME cli COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/cli.sh $<TARGET_FILE:covey_cli>)
 set_tests_properties(cli PROPERTIES TIMEOUT 300)
+set(COVEY_CLI_ENVIRONMENT "COVEY_CLI_DEVICE=$<TARGET_FILE:test_device>")
 if(COVEY_SANITIZE)
-  set_tests_properties(cli PROPERTIES ENVIRONMENT "COVEY_CLI_CALLERS=40;COVEY_CLI_LARGE=20000000")
+  list(APPEND COVEY_CLI_ENVIRONMENT COVEY_CLI_CALLERS=40 COVEY_CLI_LARGE=20000000)
 endif()
+set_tests_properties(cli PROPERTIES ENVIRONMENT "${COVEY_CLI_ENVIRONMENT}")

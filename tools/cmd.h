@@ -23,6 +23,8 @@ enum {
 
 /* Each gets its own argv, with the subcommand's name in argv[0], and gives the exit status. */
 int cmd_run(int argc, char **argv);
+int cmd_worker(int argc, char **argv);
+int cmd_call(int argc, char **argv);
 int cmd_ls(int argc, char **argv);
 int cmd_show(int argc, char **argv);
 int cmd_rm(int argc, char **argv);

@@ -25,6 +25,8 @@ struct subcommand {
 
 static const struct subcommand subcommands[] = {
         {"run", cmd_run, "one caller runs a command, everyone who asks meanwhile gets its output and status"},
+        {"worker", cmd_worker, "lead a group with a command, or a device, that answers request after request"},
+        {"call", cmd_call, "ask whoever leads a group, and print the answer"},
         {"ls", cmd_ls, "list the groups that are led now"},
         {"show", cmd_show, "show one group: its leader and who waits for it"},
         {"rm", cmd_rm, "remove a region's name; attached processes go on"},

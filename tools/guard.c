@@ -26,8 +26,6 @@
 
 #include "cmd.h"
 
-static const int64_t patience = 15 * (int64_t)1000000000;
-
 static socklen_t guard_name(struct sockaddr_un *name, const char *digest)
 {
 	int length;
@@ -65,7 +63,7 @@ static bool outlast(const struct sockaddr_un *name, socklen_t size, int64_t dead
 	return again;
 }
 
-int guard_take(const char *digest)
+int guard_take(const char *digest, int64_t patience)
 {
 	struct sockaddr_un name;
 	socklen_t size = guard_name(&name, digest);

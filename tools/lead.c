@@ -27,6 +27,7 @@
 #include "guard.h"
 #include "supervise.h"
 
+static const int64_t guard_patience = 15 * (int64_t)1000000000;
 static const int passed_on[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
 enum { PASSED_ON = sizeof(passed_on) / sizeof(passed_on[0]) };
 
@@ -140,7 +141,7 @@ int lead_command(struct run *run, const struct covey_lead *lead)
 	if (lead) {
 		if (nest_enter(run->digest, lead->generation) < 0)
 			return cannot_start(run, lead, errno);
-		child.guard = guard_take(run->digest);
+		child.guard = guard_take(run->digest, guard_patience);
 	}
 	if (signals < 0 || child_start(&child, run->command) < 0 || stream_spool(&s[0], child.out, STDOUT_FILENO) < 0 ||
 	        stream_spool(&s[1], child.err, STDERR_FILENO) < 0)

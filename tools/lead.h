@@ -17,7 +17,8 @@ struct run {
 	int busy; /* what to exit with when -t or -n ends the wait */
 	bool no_wait;
 	bool verbose;
-	covey *c; /* NULL: alone */
+	uint64_t useless; /* the execution whose result was of no use */
+	covey *c;         /* NULL: alone */
 };
 
 /* lead_command - run it, publish it, and give its exit status; lead NULL: alone, for nobody else. */

@@ -12,6 +12,10 @@
  * library would use the bytes themselves.  An entry takes at most 50 bytes and the kernel allows a variable 128 KiB, so
  * some 2,600 levels fit; beyond, COMMAND cannot be executed ("Argument list too long"), which is an error, not a hang.
  *
+ * A worker's command is started before its group is led, so no generation is known yet.  Its entry has the worker's pid in
+ * its place, marked by a 'p': as long as any process with that entry lives, so does the worker (supervise.c), and nobody
+ * else has its pid.
+ *
  * What this does not see: two commands that wait for each other's groups, each through a child of its own.  -t ends
  * such a wait.
  */
@@ -22,8 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "covey.h"
+#include <unistd.h>
 
 static const char variable[] = "COVEY_LEADS";
 
@@ -42,19 +45,21 @@ void nest_digest(char digest[DIGEST_SIZE], const char *region, const char *key, 
 		snprintf(digest + 2 * i, 3, "%02x", name.data[name.size - bytes + i]);
 }
 
-static void entry_of(char entry[64], const char *digest, uint64_t generation)
+static void entry_of_generation(char entry[64], const char *digest, uint64_t generation)
 {
 	snprintf(entry, 64, "%s.%" PRIx64, digest, generation);
 }
 
-bool nest_inside(const char *digest, uint64_t generation)
+static void entry_of_worker(char entry[64], const char *digest, pid_t pid)
+{
+	snprintf(entry, 64, "%s.p%d", digest, (int)pid);
+}
+
+static bool listed(const char *entry)
 {
 	const char *list = getenv(variable);
-	char entry[64];
-	size_t length;
+	size_t length = strlen(entry);
 
-	entry_of(entry, digest, generation);
-	length = strlen(entry);
 	while (list && *list) {
 		size_t span = strcspn(list, ":");
 
@@ -65,13 +70,21 @@ bool nest_inside(const char *digest, uint64_t generation)
 	return false;
 }
 
-int nest_enter(const char *digest, uint64_t generation)
+bool nest_inside(const char *digest, const struct covey_lead *leader)
+{
+	char execution[64], worker[64];
+
+	entry_of_generation(execution, digest, leader->generation);
+	entry_of_worker(worker, digest, leader->pid);
+	return listed(execution) || listed(worker);
+}
+
+static int enter(const char *entry)
 {
 	const char *outer = getenv(variable);
-	char entry[64], *list;
+	char *list;
 	int error;
 
-	entry_of(entry, digest, generation);
 	if (!outer || !*outer)
 		return setenv(variable, entry, 1);
 	if (asprintf(&list, "%s:%s", outer, entry) < 0)
@@ -79,4 +92,20 @@ int nest_enter(const char *digest, uint64_t generation)
 	error = setenv(variable, list, 1);
 	free(list);
 	return error;
+}
+
+int nest_enter(const char *digest, uint64_t generation)
+{
+	char entry[64];
+
+	entry_of_generation(entry, digest, generation);
+	return enter(entry);
+}
+
+int nest_enter_worker(const char *digest)
+{
+	char entry[64];
+
+	entry_of_worker(entry, digest, getpid());
+	return enter(entry);
 }

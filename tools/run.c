@@ -10,14 +10,13 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "answer.h"
 #include "lead.h"
+#include "options.h"
 
 static const char usage[] =
         "usage: covey run [-r REGION] [-t SECONDS] [-n] [-E CODE] [-v] KEY -- COMMAND [ARG...]\n"
@@ -48,15 +47,25 @@ static int timed_out(const struct run *run, pid_t leader)
 	return run->busy;
 }
 
+/* What one execution of "covey run" publishes can be of no use once.  Who does it twice is a worker, or another program. */
+static int of_no_use(struct run *run, const struct covey_result *result)
+{
+	if (run->useless == result->generation)
+		return complain(EXIT_COVEY, "\"%s\" is led by %d, and not for \"covey run\": see \"covey call\"",
+		        run->key, (int)result->pid);
+	run->useless = result->generation;
+	return AGAIN;
+}
+
 /* Hand on what the leader published. */
-static int accept_result(const struct run *run, const struct covey_result *result)
+static int accept_result(struct run *run, const struct covey_result *result)
 {
 	struct stream s[2];
 	pid_t leader;
 	int status = result->outcome == COVEY_OK ? answer_open(result, s, &leader) : -1;
 
 	if (status < 0)
-		return AGAIN;
+		return of_no_use(run, result);
 	streams_deliver(s);
 	status = told(s, status);
 	stream_close(&s[0]);
@@ -117,7 +126,7 @@ static int join(struct run *run, const struct covey_lead *leader)
 
 	if (run->no_wait)
 		return timed_out(run, leader->pid);
-	if (nest_inside(run->digest, leader->generation))
+	if (nest_inside(run->digest, leader))
 		return complain(
 		        EXIT_COVEY, "\"%s\" is being run by this very command: it would wait for itself", run->key);
 	outcome = covey_await(run->c, leader, NULL, 0, run->deadline, 0, &result);
@@ -167,46 +176,18 @@ static int run_command(struct run *run)
 
 /* ---------------------------------------------------------------------------------------------------- options */
 
-static int parse_seconds(struct run *run, const char *text)
-{
-	const double furthest = 9.0e9; /* 285 years, within the range of nanoseconds */
-	char *end;
-	double seconds = strtod(text, &end);
-
-	if (end == text || *end || isnan(seconds) || seconds < 0)
-		return misuse(usage, "run: -t takes seconds, such as 10 or 0.5, not \"%s\"", text);
-	if (seconds >= furthest)
-		run->deadline = COVEY_FOREVER;
-	else
-		run->deadline = monotonic_now() + (int64_t)(seconds * 1e9);
-	return 0;
-}
-
-static int parse_code(struct run *run, const char *text)
-{
-	char *end;
-	long code = strtol(text, &end, 10);
-
-	if (end == text || *end || code < 0 || code > 255)
-		return misuse(usage, "run: -E takes an exit code from 0 to 255, not \"%s\"", text);
-	run->busy = (int)code;
-	return 0;
-}
-
 static int parse_key(struct run *run, int argc, char **argv)
 {
-	if (optind == argc)
-		return misuse(usage, "run: KEY is missing");
+	int status;
+
 	run->key = argv[optind];
-	run->key_size = strlen(run->key);
-	if (run->key_size == 0)
-		return misuse(usage, "run: KEY is empty");
+	status = operand_name(usage, "run", "KEY", run->key, &run->key_size);
+	if (status != 0)
+		return status;
 	if (optind + 1 == argc || strcmp(argv[optind + 1], "--") != 0)
 		return misuse(usage, "run: \"-- COMMAND\" must follow KEY");
 	if (optind + 2 == argc || argv[optind + 2][0] == '\0')
 		return misuse(usage, "run: COMMAND is missing after \"--\"");
-	if (run->key_size > COVEY_NAME_MAX)
-		return complain(EXIT_COVEY, "run: KEY has %zu bytes, the limit is %d", run->key_size, COVEY_NAME_MAX);
 	run->command = argv + optind + 2;
 	return 0;
 }
@@ -218,6 +199,7 @@ static int parse(struct run *run, int argc, char **argv, int *status)
 	        {"timeout", required_argument, NULL, 't'}, {"no-wait", no_argument, NULL, 'n'},
 	        {"nonblock", no_argument, NULL, 'n'}, {"conflict-exit-code", required_argument, NULL, 'E'},
 	        {"verbose", no_argument, NULL, 'v'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+	int64_t patience = COVEY_FOREVER;
 	int o;
 
 	*status = 0;
@@ -226,11 +208,11 @@ static int parse(struct run *run, int argc, char **argv, int *status)
 		if (o == 'r')
 			run->region = optarg;
 		else if (o == 't')
-			*status = parse_seconds(run, optarg);
+			*status = option_seconds(usage, "run", optarg, &patience);
 		else if (o == 'n')
 			run->no_wait = true;
 		else if (o == 'E')
-			*status = parse_code(run, optarg);
+			*status = option_code(usage, "run", optarg, &run->busy);
 		else if (o == 'v')
 			run->verbose = true;
 		else if (o == 'h')
@@ -242,13 +224,14 @@ static int parse(struct run *run, int argc, char **argv, int *status)
 	}
 	if (*status == 0)
 		*status = parse_key(run, argc, argv);
+	run->deadline = deadline_in(patience);
 	run->region = region_name(run->region);
 	return *status != 0;
 }
 
 int cmd_run(int argc, char **argv)
 {
-	struct run run = {.deadline = COVEY_FOREVER, .busy = EXIT_BUSY};
+	struct run run = {.busy = EXIT_BUSY};
 	int status;
 
 	return parse(&run, argc, argv, &status) ? status : run_command(&run);

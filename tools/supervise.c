@@ -4,6 +4,9 @@
  *	leader ---- life ----> supervisor ---- fork, exec ----> COMMAND ---- its descendants
  *	       <--- status ---
  *
+ * There are two kinds of command.  The one of "covey run" has covey's standard input, and two pipes for what it writes.
+ * The one of "covey worker" serves: its standard input and output are pipes to the leader, its standard error is covey's.
+ *
  * Nobody can act after SIGKILL, so somebody else has to: a supervisor, forked from the leader, between it and COMMAND.
  * The leader alone holds the write end of the pipe "life"; whatever way the leader ends, the kernel closes it, and the
  * supervisor reads end of file.  (A parent-death signal would tell of the death of the thread that forked, and could be
@@ -20,7 +23,9 @@
  * itself is sure to die.
  *
  * All stay in the leader's process group and session, so that the terminal's Ctrl-C, Ctrl-Z and standard input work as
- * if COMMAND had been started by the shell.  The supervisor blocks every signal, and keeps no descriptor but the two
+ * if COMMAND had been started by the shell.  One that serves gets a group of its own: Ctrl-C is for covey, which lets it
+ * end the request that it is at.  And what it leaves behind when it ends is killed: its leader lives on, and would
+ * inherit it.  The supervisor blocks every signal, and keeps no descriptor but the two
  * pipes and the guard: a pipeline around covey sees no ends but those of covey and COMMAND.
  *
  * The process that forks has a second thread, the library's keeper.  So between fork and exec, and in the supervisor,
@@ -230,17 +235,31 @@ static int exec_failed(const char *name)
 	return status;
 }
 
-static _Noreturn void become_command(const struct child *child, char *const argv[], int out, int err, pid_t supervisor)
+enum pipe { OUT, ERR, STATUS, LIFE, IN, FAILED, PIPES };
+enum { READ = 0, WRITE = 1 };
+
+static _Noreturn void become_command(
+        const struct child *child, char *const argv[], const int pipes[PIPES][2], pid_t supervisor)
 {
+	int status;
+
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != supervisor)
 		_exit(EXIT_COVEY); /* it was killed before the kernel knew that we care */
-	dup2(out, STDOUT_FILENO);
-	dup2(err, STDERR_FILENO);
+	if (child->serves) {
+		setpgid(0, 0);
+		dup2(pipes[IN][READ], STDIN_FILENO);
+	} else {
+		dup2(pipes[ERR][WRITE], STDERR_FILENO);
+	}
+	dup2(pipes[OUT][WRITE], STDOUT_FILENO);
 	sigaction(SIGPIPE, &child->sigpipe, NULL);
 	sigprocmask(SIG_SETMASK, &child->mask, NULL);
 	execvp(argv[0], argv);
-	_exit(exec_failed(argv[0]));
+	status = exec_failed(argv[0]);
+	if (child->serves && write(pipes[FAILED][WRITE], "", 1) < 0)
+		_exit(status); /* the leader is gone */
+	_exit(status);
 }
 
 /* ------------------------------------------------------------------------------------------- the supervisor */
@@ -260,19 +279,19 @@ static bool reap_until(pid_t command, int *status)
 	return pid < 0 && errno == ECHILD;
 }
 
-/* Pass signals on.  false when the leader is gone. */
-static bool obey(int life, pid_t command)
+/* Pass signals on to a process, or a group.  false when the leader is gone. */
+static bool obey(int life, pid_t target)
 {
 	unsigned char signals[16];
 	ssize_t n = read(life, signals, sizeof(signals));
 
 	for (ssize_t i = 0; i < n; i++)
-		kill(command, signals[i]);
+		kill(target, signals[i]);
 	return n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN));
 }
 
 /* Until COMMAND ends: true and its wait status.  Until the leader ends: false. */
-static bool watch(int life, pid_t command, int *status)
+static bool watch(int life, pid_t command, pid_t target, int *status)
 {
 	struct signalfd_siginfo told;
 	sigset_t child;
@@ -289,7 +308,7 @@ static bool watch(int life, pid_t command, int *status)
 			return false;
 		if (reap_until(command, status))
 			return true;
-		if (p[1].revents && !obey(life, command))
+		if (p[1].revents && !obey(life, target))
 			return false;
 	}
 }
@@ -304,58 +323,85 @@ static void keep_only(int life, int report, int guard)
 	closefrom(3);
 }
 
-static _Noreturn void supervise(const struct child *child, char *const argv[], const int pipes[4][2])
+static _Noreturn void supervise(const struct child *child, char *const argv[], const int pipes[PIPES][2])
 {
 	pid_t self = getpid(), command;
 	int status = EXIT_COVEY << 8;
+	bool serves = child->serves;
 
 	close(child->life); /* or the leader's death would go unnoticed */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	prctl(PR_SET_NAME, "covey-guard");
 	command = fork();
 	if (command == 0)
-		become_command(child, argv, pipes[0][1], pipes[1][1], self);
-	keep_only(pipes[3][0], pipes[2][1], child->guard);
-	if (command > 0 && !watch(0, command, &status)) {
+		become_command(child, argv, pipes, self);
+	if (command > 0 && serves)
+		setpgid(command, command); /* both do: neither waits for the other */
+	keep_only(pipes[LIFE][READ], pipes[STATUS][WRITE], child->guard);
+	if (command > 0 && !watch(0, command, serves ? -command : command, &status)) {
 		kill_descendants();
 		_exit(0);
 	}
+	if (serves)
+		kill_descendants();
 	_exit(write(1, &status, sizeof(status)) == sizeof(status) ? 0 : 1);
 }
 
 /* ------------------------------------------------------------------------------------------------ the leader */
 
-static int make_pipes(int pipes[4][2])
+static void close_end(int *fd)
 {
-	int made = 0, error;
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
 
-	while (made < 4 && pipe2(pipes[made], O_CLOEXEC) == 0)
-		made++;
-	if (made == 4)
-		return 0;
-	error = errno;
-	while (made-- > 0) {
-		close(pipes[made][0]);
-		close(pipes[made][1]);
+static void close_pipes(int pipes[PIPES][2])
+{
+	int error = errno;
+
+	for (int i = 0; i < PIPES; i++) {
+		close_end(&pipes[i][READ]);
+		close_end(&pipes[i][WRITE]);
 	}
 	errno = error;
-	return -1;
+}
+
+static int make_pipes(int pipes[PIPES][2], bool serves)
+{
+	for (int i = 0; i < PIPES; i++)
+		pipes[i][READ] = pipes[i][WRITE] = -1;
+	for (int i = 0; i < PIPES; i++) {
+		bool wanted = i == ERR ? !serves : i == IN || i == FAILED ? serves : true;
+
+		if (wanted && pipe2(pipes[i], O_CLOEXEC) < 0) {
+			close_pipes(pipes);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* Take the leader's end of a pipe out of the table, so that it stays open. */
+static int keep_end(int pipes[PIPES][2], enum pipe which, int end, bool nonblocking)
+{
+	int fd = pipes[which][end];
+
+	pipes[which][end] = -1;
+	if (fd >= 0 && nonblocking)
+		fcntl(fd, F_SETFL, O_NONBLOCK);
+	return fd;
 }
 
 int child_start(struct child *child, char *const argv[])
 {
-	int pipes[4][2]; /* out, err, status, life */
+	int pipes[PIPES][2];
 	sigset_t all, before;
 	int error;
 
-	if (make_pipes(pipes) < 0)
+	if (make_pipes(pipes, child->serves) < 0)
 		return -1;
-	child->out = pipes[0][0];
-	child->err = pipes[1][0];
-	child->status = pipes[2][0];
-	child->life = pipes[3][1];
-	fcntl(child->out, F_SETFL, O_NONBLOCK);
-	fcntl(child->err, F_SETFL, O_NONBLOCK);
+	child->life = pipes[LIFE][WRITE];
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before); /* no instant at which a signal could end the supervisor */
@@ -364,13 +410,30 @@ int child_start(struct child *child, char *const argv[])
 		supervise(child, argv, (const int(*)[2])pipes);
 	error = errno;
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	for (int i = 0; i < 4; i++)
-		close(pipes[i][i < 3]);
-	if (child->guard >= 0)
-		close(child->guard);
-	child->guard = -1;
+	if (child->supervisor > 0) {
+		child->out = keep_end(pipes, OUT, READ, true);
+		child->err = keep_end(pipes, ERR, READ, true);
+		child->in = keep_end(pipes, IN, WRITE, true);
+		child->status = keep_end(pipes, STATUS, READ, false);
+		child->failed = keep_end(pipes, FAILED, READ, false);
+		keep_end(pipes, LIFE, WRITE, false);
+	}
+	close_pipes(pipes);
+	close_end(&child->guard);
 	errno = error;
 	return child->supervisor < 0 ? -1 : 0;
+}
+
+bool child_executed(struct child *child)
+{
+	char failed;
+	ssize_t n;
+
+	do
+		n = read(child->failed, &failed, 1); /* its other end is closed by exec, or by death */
+	while (n < 0 && errno == EINTR);
+	close_end(&child->failed);
+	return n == 0;
 }
 
 void child_signal(struct child *child, int signal)
@@ -379,6 +442,11 @@ void child_signal(struct child *child, int signal)
 
 	if (write(child->life, &byte, 1) < 0)
 		return; /* the supervisor is gone, and so is whom it would tell */
+}
+
+void child_kill(struct child *child)
+{
+	close_end(&child->life);
 }
 
 int child_reap(struct child *child)
@@ -395,7 +463,9 @@ int child_reap(struct child *child)
 		status = SIGKILL;
 		kill_descendants();
 	}
-	close(child->status);
-	close(child->life);
+	close_end(&child->status);
+	close_end(&child->life);
+	close_end(&child->in);
+	close_end(&child->failed);
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }

@@ -1,0 +1,235 @@
+/*
+ * call.c - "covey call": one request to whoever leads a group
+ *
+ * It takes no part in who leads: it never registers, and leaves a dead leader's place to others.  So it makes no region
+ * either: where there is none, nobody leads.
+ *
+ * The answer's bytes are written as they are.  A newline goes behind them, because most answers are texts and most
+ * readers are lines and terminals; $(covey call ...) takes it off again.  Who wants the bytes alone says --raw.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "answer.h"
+#include "cmd.h"
+#include "input.h"
+#include "nest.h"
+#include "options.h"
+
+static const char usage[] =
+        "usage: covey call [-r REGION] [-t SECONDS] [-E CODE] [-0] GROUP [REQUEST]\n"
+        "\n"
+        "Ask whoever leads GROUP, such as a \"covey worker\", and print the answer and a newline.  REQUEST is read\n"
+        "from standard input when left out: all of it, without the newline at its end.\n"
+        "\n"
+        "  -r, --region REGION             the region; else $COVEY_REGION, else your own\n"
+        "  -t, --timeout SECONDS           wait at most so long for the answer (fractions allowed)\n"
+        "  -E, --conflict-exit-code CODE   exit with CODE (0 to 255) when -t ends the wait; default 124\n"
+        "  -0, --raw                       the bytes as they are: add no newline, and take none off\n"
+        "  -h, --help                      this text\n"
+        "\n"
+        "An answer that is an error goes to standard error, and its code, if that is 1 to 123, is the exit status;\n"
+        "else it is 1.  It is 1 too when nobody leads GROUP, when its leader died or gave up before it answered,\n"
+        "and when there is no such region; 125 when covey itself failed.\n";
+
+struct call {
+	const char *region, *group;
+	size_t group_size;
+	const char *text; /* the REQUEST of the command line; NULL: standard input */
+	void *input;
+	struct covey_bytes request;
+	int64_t patience;
+	int busy; /* what to exit with when -t ends the wait */
+	bool raw;
+	covey *c;
+};
+
+static int failed(const struct call *call, int error)
+{
+	if (error == COVEY_ENOENT)
+		return complain(EXIT_ABSENT, "there is no region \"%s\"", call->region);
+	return complain(EXIT_COVEY, "region \"%s\": %s", call->region,
+	        error == COVEY_ESYSTEM ? strerror(errno) : covey_strerror(error));
+}
+
+/* ------------------------------------------------------------------------------------------------------ the answer */
+
+/* The outcome of a "covey run" is no answer, and not meant for people. */
+static bool is_outcome_of_run(const struct covey_result *result)
+{
+	struct stream s[2];
+	pid_t leader;
+
+	if (answer_open(result, s, &leader) < 0)
+		return false;
+	stream_close(&s[0]);
+	stream_close(&s[1]);
+	return true;
+}
+
+static int print_answer(const struct call *call, const struct covey_result *result)
+{
+	if (is_outcome_of_run(result))
+		return complain(
+		        EXIT_ABSENT, "\"%s\" was led by a \"covey run\", which answers no requests", call->group);
+	fwrite(result->data, 1, result->size, stdout);
+	if (!call->raw)
+		putchar('\n');
+	return finish(0);
+}
+
+static int print_error(const struct call *call, const struct covey_result *result)
+{
+	const char *text = result->data;
+	int status = result->code >= 1 && result->code <= 123 ? result->code : EXIT_ABSENT;
+
+	if (result->size == 0 && result->code == COVEY_EFULL)
+		return complain(status, "the region has no room for the answer of \"%s\"", call->group);
+	if (result->size == 0)
+		return complain(
+		        status, "\"%s\" answered with error %d, without a text", call->group, (int)result->code);
+	fwrite(text, 1, result->size, stderr);
+	if (!call->raw && text[result->size - 1] != '\n')
+		fputc('\n', stderr);
+	return status;
+}
+
+static int end_of_wait(const struct call *call, int outcome, const struct covey_result *result)
+{
+	switch (outcome) {
+	case COVEY_OK:
+		return print_answer(call, result);
+	case COVEY_ERROR:
+		return print_error(call, result);
+	case COVEY_TIMED_OUT:
+		return call->busy;
+	case COVEY_DIED:
+		return complain(EXIT_ABSENT, "the leader of \"%s\", %d, died", call->group, (int)result->pid);
+	case COVEY_GAVE_UP:
+		return complain(EXIT_ABSENT, "the leader of \"%s\", %d, ended without an answer", call->group,
+		        (int)result->pid);
+	default:
+		return failed(call, outcome);
+	}
+}
+
+/* ----------------------------------------------------------------------------------------------------- the question */
+
+static int ask(const struct call *call)
+{
+	struct covey_result result;
+	struct covey_lead leader;
+	char digest[DIGEST_SIZE];
+	int r = covey_join(call->c, call->group, call->group_size, &leader), status;
+
+	if (r == COVEY_ENOENT)
+		return complain(EXIT_ABSENT, "nobody leads \"%s\"", call->group);
+	if (r < 0)
+		return failed(call, r);
+	nest_digest(digest, call->region, call->group, call->group_size);
+	if (nest_inside(digest, &leader))
+		return complain(EXIT_COVEY, "\"%s\" is led by the very command that asks: it would wait for itself",
+		        call->group);
+	r = covey_await(call->c, &leader, call->request.data, call->request.size, deadline_in(call->patience),
+	        COVEY_NO_TAKEOVER, &result);
+	status = end_of_wait(call, r, &result);
+	covey_release(call->c, &result);
+	return status;
+}
+
+static int attach_and_ask(struct call *call)
+{
+	const struct covey_options options = {.flags = COVEY_ATTACH_ONLY};
+	int error = covey_open(&call->c, call->region, &options), status;
+
+	if (error < 0)
+		return failed(call, error);
+	status = ask(call);
+	covey_close(call->c);
+	return status;
+}
+
+/* 0, or the exit status. */
+static int read_request(struct call *call)
+{
+	const char *bytes;
+	size_t size;
+	int error;
+
+	call->request = (struct covey_bytes){call->text, call->text ? strlen(call->text) : 0};
+	if (call->text)
+		return 0;
+	error = input_all(STDIN_FILENO, &call->input, &size);
+	if (error)
+		return complain(EXIT_COVEY, "standard input: %s", strerror(error));
+	bytes = call->input;
+	if (!call->raw && size != 0 && bytes[size - 1] == '\n')
+		size--;
+	call->request = (struct covey_bytes){bytes, size};
+	return 0;
+}
+
+/* ------------------------------------------------------------------------------------------------------- options */
+
+static int parse_option(struct call *call, int o, char **argv)
+{
+	switch (o) {
+	case 'r':
+		call->region = optarg;
+		return 0;
+	case 't':
+		return option_seconds(usage, "call", optarg, &call->patience);
+	case 'E':
+		return option_code(usage, "call", optarg, &call->busy);
+	case '0':
+		call->raw = true;
+		return 0;
+	case ':':
+		return misuse(usage, "call: %s needs a value", argv[optind - 1]);
+	default:
+		return misuse(usage, "call: unknown option %s", argv[optind - 1]);
+	}
+}
+
+/* Gives 0, or 1 with the exit status in *status. */
+static int parse(struct call *call, int argc, char **argv, int *status)
+{
+	static const struct option options[] = {{"region", required_argument, NULL, 'r'},
+	        {"timeout", required_argument, NULL, 't'}, {"conflict-exit-code", required_argument, NULL, 'E'},
+	        {"raw", no_argument, NULL, '0'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+	int o;
+
+	*status = 0;
+	opterr = 0;
+	while (*status == 0 && (o = getopt_long(argc, argv, "+:r:t:E:0h", options, NULL)) != -1) {
+		if (o == 'h')
+			return *status = help(usage), 1;
+		*status = parse_option(call, o, argv);
+	}
+	if (*status == 0)
+		*status = operand_name(usage, "call", "GROUP", call->group = argv[optind], &call->group_size);
+	if (*status == 0 && argc - optind > 2)
+		*status = misuse(usage, "call: unexpected argument \"%s\"", argv[optind + 2]);
+	if (*status == 0)
+		call->text = argv[optind + 1];
+	call->region = region_name(call->region);
+	return *status != 0;
+}
+
+int cmd_call(int argc, char **argv)
+{
+	struct call call = {.patience = COVEY_FOREVER, .busy = EXIT_BUSY};
+	int status;
+
+	if (parse(&call, argc, argv, &status))
+		return status;
+	status = read_request(&call);
+	if (status == 0)
+		status = attach_and_ask(&call);
+	free(call.input);
+	return status;
+}

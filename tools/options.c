@@ -1,0 +1,66 @@
+/*
+ * options.c - values that several subcommands' options take
+ *
+ * Numbers are taken whole or not at all: "1s" or "10 " is a mistake, and is told with what would be right.
+ */
+#include "options.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+int option_seconds(const char *usage, const char *command, const char *text, int64_t *nanoseconds)
+{
+	const double furthest = 9.0e9; /* 285 years, within the range of nanoseconds */
+	char *end;
+	double seconds = strtod(text, &end);
+
+	if (end == text || *end || isnan(seconds) || seconds < 0)
+		return misuse(usage, "%s: -t takes seconds, such as 10 or 0.5, not \"%s\"", command, text);
+	*nanoseconds = seconds >= furthest ? COVEY_FOREVER : (int64_t)(seconds * 1e9);
+	return 0;
+}
+
+int option_ms(const char *usage, const char *command, const char *name, const char *text, int64_t *nanoseconds)
+{
+	const long long furthest = INT64_MAX / 2000000;
+	char *end;
+	long long ms;
+
+	errno = 0;
+	ms = strtoll(text, &end, 10);
+	if (end == text || *end || ms < 0)
+		return misuse(usage, "%s: %s takes milliseconds, such as 500, not \"%s\"", command, name, text);
+	*nanoseconds = ms == 0 || errno == ERANGE || ms > furthest ? COVEY_FOREVER : ms * 1000000;
+	return 0;
+}
+
+int option_code(const char *usage, const char *command, const char *text, int *code)
+{
+	char *end;
+	long number = strtol(text, &end, 10);
+
+	if (end == text || *end || number < 0 || number > 255)
+		return misuse(usage, "%s: -E takes an exit code from 0 to 255, not \"%s\"", command, text);
+	*code = (int)number;
+	return 0;
+}
+
+int operand_name(const char *usage, const char *command, const char *what, const char *text, size_t *size)
+{
+	if (!text)
+		return misuse(usage, "%s: %s is missing", command, what);
+	*size = strlen(text);
+	if (*size == 0)
+		return misuse(usage, "%s: %s is empty", command, what);
+	if (*size > COVEY_NAME_MAX)
+		return complain(
+		        EXIT_COVEY, "%s: %s has %zu bytes, the limit is %d", command, what, *size, COVEY_NAME_MAX);
+	return 0;
+}
+
+int64_t deadline_in(int64_t nanoseconds)
+{
+	return nanoseconds == COVEY_FOREVER ? COVEY_FOREVER : monotonic_now() + nanoseconds;
+}
