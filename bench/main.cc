@@ -26,6 +26,7 @@ int main(int argc, char **argv)
 	bench::register_boost();
 	bench::register_p2();
 	bench::register_p4();
+	bench::register_p5();
 	bench::register_p6();
 	try {
 		benchmark::RunSpecifiedBenchmarks();

@@ -27,6 +27,7 @@ constexpr size_t large = 1000000;
 void register_p1();
 void register_p2();
 void register_p4();
+void register_p5();
 void register_p6();
 void register_raw();
 void register_ck_ht();
