@@ -39,11 +39,11 @@ struct Case {
 const Case cases[] = {
         {"running/16"},
         {"running/1024", 1024},
-        {"running/65536", 65536},
+        {"running/65536", 65536, 0, false, {100, 10, false, false}},
         {"running/seats", sizeof(Question), 64},
         {"running/lookup", sizeof(Question), 0, true},
-        {"asleep/two_cores", sizeof(Question), 0, false, {100, true, false}},
-        {"asleep/one_core", sizeof(Question), 0, false, {500, false, true}},
+        {"asleep/two_cores", sizeof(Question), 0, false, {50, 20, true, false}},
+        {"asleep/one_core", sizeof(Question), 0, false, {most_trips, 20, false, true}},
 };
 
 constexpr size_t most_bytes = 65536;
@@ -290,7 +290,7 @@ void register_p5()
 {
 	for (const Case &c : cases)
 		benchmark::RegisterBenchmark(("P5/" + std::string(c.name)).c_str(), ask_and_answer, c)
-		        ->Iterations(5)
+		        ->Iterations(c.plan.rounds)
 		        ->UseManualTime();
 }
 

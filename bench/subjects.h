@@ -33,6 +33,7 @@ void register_raw();
 void register_ck_ht();
 void register_lfht();
 void register_boost();
+void register_erlang();
 
 /* The subject with so many names held.  Made once a run: a million registrations are not repeated for each sample. */
 template <class Subject> Subject &subject(size_t names_held)

@@ -19,10 +19,11 @@
 namespace bench
 {
 
-constexpr int most_trips = 10000;
+constexpr int most_trips = 500;
 
 struct Plan {
-	int trips = most_trips; /* a round */
+	int trips = most_trips; /* a round: few, so that most rounds meet no other work of the machine */
+	int rounds = 20;        /* a repetition, of each kind */
 	bool asleep = false;    /* each side sleeps before the other goes on */
 	bool one_core = false;
 };
