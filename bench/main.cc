@@ -28,6 +28,7 @@ int main(int argc, char **argv)
 	bench::register_p2();
 	bench::register_p4();
 	bench::register_p5();
+	bench::register_p5_host();
 	bench::register_p6();
 	try {
 		benchmark::RunSpecifiedBenchmarks();

@@ -8,25 +8,16 @@
  *  - both running: one cache line that goes to the other process and back; for larger answers with one copy of as many
  *    bytes into a shared page, where the asking side reads them.
  *  - both asleep: two processes that sleep on one futex word and wake each other.
- *
- * covey spins before it sleeps if it has a second processor, and asks how many it may run on when it first waits.  Where
- * both sides are to run, that first wait comes before the process is pinned to its core.
  */
 #include <cstring>
-#include <numeric>
 #include <thread>
-#include "covey_table.h"
+#include "p5.h"
 #include "subjects.h"
-#include "trips.h"
 
 namespace bench
 {
 namespace
 {
-
-struct Question {
-	uint64_t number, mark;
-};
 
 struct Case {
 	const char *name;
@@ -49,43 +40,7 @@ const Case cases[] = {
 constexpr size_t most_bytes = 65536;
 using Bytes = std::array<uint64_t, most_bytes / 8>;
 
-/* Does the answer belong to the question?  Reads all of it. */
-bool answers(const void *bytes, size_t size, const Question &question)
-{
-	Question first{};
-	if (size < sizeof first)
-		return false;
-	memcpy(&first, bytes, sizeof first);
-	const auto *words = static_cast<const uint64_t *>(bytes);
-	benchmark::DoNotOptimize(std::accumulate(words, words + size / 8, uint64_t{0}));
-	return first.number == question.number && first.mark == question.mark;
-}
-
 /* ------------------------------------------------------------------------------------------------ covey */
-
-covey *attach(const std::string &file)
-{
-	return (new CoveyTable(file, capacity))->region(); /* lives as long as the process */
-}
-
-/* A first wait, in vain. */
-void wait_once(covey *region, const Name &mine)
-{
-	covey_lead lead;
-	covey_request request;
-	if (covey_find_or_register(region, mine.data(), mine.size(), &lead) != COVEY_LEADER ||
-	        covey_receive(region, &lead, covey_in_ms(1), &request) != COVEY_ETIMEDOUT ||
-	        covey_unregister(region, &lead) != 0)
-		throw std::runtime_error("waiting in vain went wrong");
-}
-
-covey *attach_for(const std::string &file, const Plan &plan, uint64_t side)
-{
-	covey *region = attach(file);
-	if (!plan.one_core)
-		on_any_core([&] { wait_once(region, name_of(once + side)); });
-	return region;
-}
 
 class Worker
 {

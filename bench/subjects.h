@@ -28,6 +28,7 @@ void register_p1();
 void register_p2();
 void register_p4();
 void register_p5();
+void register_p5_host();
 void register_p6();
 void register_raw();
 void register_ck_ht();

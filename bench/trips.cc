@@ -36,6 +36,16 @@ void on_any_core(const std::function<void()> &what)
 	sched_setaffinity(0, sizeof own, &own);
 }
 
+Work answered_by_others(Score &score)
+{
+	score.awaited = true;
+	return [&score, rounds = uint32_t{0}]() mutable {
+		for (rounds++; score.ended.load() != rounds;)
+			futex_wait(score.ended, rounds - 1);
+		return true;
+	};
+}
+
 Pair::Pair(const Plan &plan, const Side &answers, const Side &asks)
     : plan_(plan), crew_(2, plan.one_core ? Crew::Loosely : Crew::Together, [&](int index) {
 	      if (plan.one_core)

@@ -34,6 +34,8 @@ struct Score {
 	int64_t thought = 0; /* nanoseconds to be taken off this trip */
 	int64_t naps[2] = {};
 	int64_t trip[most_trips] = {};
+	Word ended{0}; /* futex: rounds that the asking side has ended; rung if somebody waits for it */
+	bool awaited = false;
 };
 
 int64_t naps();                /* how often this thread has gone to sleep so far */
@@ -59,6 +61,9 @@ template <class Take, class Give> Work answering(Score &score, const Plan &plan,
 		return true;
 	};
 }
+
+/* The answering side, where other threads of it answer: this one sleeps meanwhile. */
+Work answered_by_others(Score &score);
 
 template <class Ask> bool ask_running(Score &score, const Plan &plan, Ask &ask)
 {
@@ -94,6 +99,9 @@ template <class Ask> Work asking(Score &score, const Plan &plan, Ask ask)
 		int64_t slept = naps();
 		bool ok = plan.asleep ? ask_asleep(score, plan, ask) : ask_running(score, plan, ask);
 		score.naps[1] = naps() - slept;
+		score.ended++;
+		if (score.awaited)
+			futex_wake(score.ended, 1);
 		return ok;
 	};
 }
