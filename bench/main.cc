@@ -24,8 +24,11 @@ int main(int argc, char **argv)
 	bench::register_ck_ht();
 	bench::register_lfht();
 	bench::register_boost();
+	bench::register_erlang();
 	bench::register_p2();
 	bench::register_p4();
+	bench::register_p5();
+	bench::register_p5_host();
 	bench::register_p6();
 	try {
 		benchmark::RunSpecifiedBenchmarks();

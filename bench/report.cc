@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <gnu/libc-version.h>
 #include <iostream>
@@ -107,6 +108,7 @@ Summary summary(const Run &run, const std::string &name, const std::string &metr
 enum class Bar {
 	None,       /* shown by itself */
 	Shown,      /* shown with its ratio; no bar */
+	Cost,       /* the same, as a multiple of this one's time */
 	AtMost,     /* the first subject takes at most so many times as long as this one */
 	Faster,     /* it is at least so many times as fast */
 	Throughput, /* it does at least so many times as much in the same time */
@@ -137,7 +139,8 @@ Case lead_and_leave(const std::string &title, const std::string &head)
 	        {{"ck_ht, spinlock", head + "ck_ht", Bar::AtMost, 1.0},
 	                {"cds_lfht, nodes recycled", head + "lfht", Bar::Faster, 3},
 	                {"cds_lfht, malloc and free", head + "lfht_malloc", Bar::Shown},
-	                {"Boost map, robust mutex", head + "boost", Bar::Faster, 10}}};
+	                {"Boost map, robust mutex", head + "boost", Bar::Faster, 10},
+	                {"Erlang, pg join and leave", head + "erlang", Bar::Shown, 0, "real_time"}}};
 }
 
 Case against_lfht(const std::string &title, const std::string &head)
@@ -148,6 +151,55 @@ Case against_lfht(const std::string &title, const std::string &head)
 Case two_and_one(const std::string &title, const std::string &who, const std::string &name, Bar bar)
 {
 	return {title, who + ", two", name, {{who + ", one", name, bar, 1.8, "one"}}, "two"};
+}
+
+/* A trip's quantiles, without a bar. */
+void add_quantiles(Case &c, const std::string &label, const std::string &who)
+{
+	for (const char *q : {"p50", "p99", "p999"})
+		if (c.metric != who + "_" + q && c.metric != "covey_" + std::string(q))
+			c.peers.push_back({label + ", " + (strcmp(q, "p999") == 0 ? "p99.9" : q), c.name, Bar::None, 0,
+			        who + "_" + q});
+}
+
+Case trip(const std::string &title, const std::string &name, const std::string &floor, Bar bar, double limit,
+        const std::string &quantile = "")
+{
+	Case c = {title, "covey", name, {{floor, name, bar, limit, "raw" + quantile}}, "covey" + quantile};
+	c.peers.push_back({"covey, sleeps a trip", name, Bar::None, 0, "covey_naps"});
+	c.peers.push_back({floor + ", sleeps a trip", name, Bar::None, 0, "raw_naps"});
+	return c;
+}
+
+Case trip_with_quantiles(const std::string &title, const std::string &name, const std::string &floor, double limit,
+        const std::string &quantile)
+{
+	Case c = trip(title, name, floor, Bar::AtMost, limit, quantile);
+	add_quantiles(c, "covey", "covey");
+	add_quantiles(c, floor, "raw");
+	return c;
+}
+
+Case against_erlang(const std::string &title, const std::string &name, const std::string &peer)
+{
+	return {title, "covey", name,
+	        {{"covey, p99", name, Bar::None, 0, "covey_p99"},
+	                {"covey, sleeps a trip", name, Bar::None, 0, "covey_naps"},
+	                {"Erlang", peer, Bar::Cost, 0, "erlang"}, {"Erlang, p99", peer, Bar::None, 0, "erlang_p99"}},
+	        "covey"};
+}
+
+std::vector<Case> trips()
+{
+	Case seats = trip("both running, 64 other threads attached", "P5/running/seats", "cache line", Bar::Cost, 0);
+	seats.peers.push_back({"covey, no others attached", "P5/running/16", Bar::Cost, 0, "covey"});
+	return {trip_with_quantiles("both running", "P5/running/16", "cache line", 3, ""), seats,
+	        trip("both running, answer of 1 KiB", "P5/running/1024", "cache line, one copy", Bar::Cost, 0),
+	        trip("both running, answer of 64 KiB", "P5/running/65536", "cache line, one copy", Bar::Cost, 0),
+	        against_erlang("both running, looked up each time", "P5/running/lookup", "P5/lookup/erlang"),
+	        against_erlang("10,000 groups, served by one host", "P5/groups/covey", "P5/groups/erlang"),
+	        trip_with_quantiles("both asleep", "P5/asleep/two_cores", "futex", 1.15, "_p50"),
+	        trip("both on one core", "P5/asleep/one_core", "futex", Bar::Cost, 0, "_p50")};
 }
 
 Case publish(const std::string &waiters)
@@ -178,6 +230,27 @@ const char *const p4_note =
 const char *const p4_reason = "covey_find also learns which process leads and whether it lives, through its seat and "
                               "its participant, and takes\n"
                               "every node as a snapshot that may change under it.";
+// clang-format off: lines as they stand in the page
+const char *const p5_note = "A process that asks and one that answers, by `covey_await` and by `covey_receive` and "
+                            "`covey_respond`. Requests have\n"
+                            "16 bytes, and answers too where nothing else is said. Both running: means of many trips, "
+                            "back to back, on two cores.\n"
+                            "Both asleep: the median trip, each side having slept before the other went on. The "
+                            "floors: a cache line to the other\n"
+                            "process and back, with one copy of a larger answer; two processes that wake each other by "
+                            "futex. Quantiles are of\n"
+                            "trips timed one by one, with the clock in them. The 10,000 groups are picked "
+                            "pseudo-randomly; one thread of a host\n"
+                            "answers for all. Erlang: `pg` and selective receives in one process of the operating "
+                            "system, mostly on one core.";
+const char *const p5_reason = "where the floor moves one cache line, a trip of covey moves the lines of the waiter's "
+                              "seat, of the group and of the\n"
+                              "answer's block, some of them several times. To receive, to respond and to free the "
+                              "answer each walk through all seats\n"
+                              "ever taken. And a pair that once fell asleep stays asleep: it spins for less time than "
+                              "a wake-up takes, so each side\n"
+                              "finds the other one still asleep.";
+// clang-format on
 const char *const p6_note = "N processes, all asleep in the kernel; 64 bytes. Against one FUTEX_WAKE of N processes "
                             "that sleep on one word and\n"
                             "read the same bytes. Medians (p50) of each repetition's rounds, and their p99.";
@@ -208,6 +281,7 @@ std::vector<Figure> figures()
 	                        against_lfht("present, 1024 groups led", "P4/present/1024/"),
 	                        against_lfht("absent, 1 group led", "P4/absent/1/"),
 	                        against_lfht("absent, 1024 groups led", "P4/absent/1024/")}},
+	        {"P5: from a request to a worker to its answer", p5_note, p5_reason, trips()},
 	        {"P6: from publish until all waiters have the bytes", p6_note, p6_reason,
 	                {publish("1"), publish("4"), publish("16"), publish("64"), publish("256")}},
 	        {"P10: P1 and P4 with 1,000,000 groups led", p10_note, p10_reason,
@@ -237,8 +311,15 @@ bool is_rate(const std::string &metric)
 	return metric == "one" || metric == "two";
 }
 
+bool is_count(const std::string &metric)
+{
+	return metric.size() > 5 && metric.compare(metric.size() - 5, 5, "_naps") == 0;
+}
+
 std::string amount(double value, const std::string &metric)
 {
+	if (is_count(metric))
+		return format("%.2f", value);
 	if (is_rate(metric))
 		return format("%.2f M/s", value / 1e6);
 	if (value >= 10000)
@@ -260,7 +341,7 @@ Verdict judge(const Summary &first, const Summary &peer, Bar bar, double limit, 
 	bool inverse = bar == Bar::Faster || (bar == Bar::Shown && !more_is_better);
 	v.ratio = inverse ? peer.median / first.median : first.median / peer.median;
 	v.ratio_text = format("%.2f x", v.ratio) + (inverse ? " faster" : more_is_better ? "" : " the time");
-	if (bar == Bar::Shown)
+	if (bar == Bar::Shown || bar == Bar::Cost)
 		return v;
 	v.bar_text = (faster ? "≥ " : "≤ ") + format("%.3g", limit);
 	v.met = faster ? v.ratio >= limit : v.ratio <= limit;
@@ -287,6 +368,9 @@ void peer_row(Page &page, const Figure &figure, const Case &c, const Summary &fi
 {
 	const std::string &metric = peer.metric.empty() ? c.metric : peer.metric;
 	Summary s = summary(page.run, peer.name, metric);
+	auto error = page.run.errors.find(peer.name);
+	if (!s.known && peer.bar != Bar::None && error != page.run.errors.end())
+		page.body << "|  | " << peer.label << " | absent: " << error->second << " | | | | |\n";
 	if (!s.known)
 		return;
 	if (peer.bar == Bar::None || !first.known) {
@@ -294,7 +378,7 @@ void peer_row(Page &page, const Figure &figure, const Case &c, const Summary &fi
 		return;
 	}
 	Verdict v = judge(first, s, peer.bar, peer.limit, metric);
-	bool bar = peer.bar != Bar::Shown;
+	bool bar = peer.bar != Bar::Shown && peer.bar != Bar::Cost;
 	row(page, "", peer.label, s, metric,
 	        v.ratio_text + " | " + v.bar_text + " | " +
 	                (!bar           ? ""
@@ -394,7 +478,9 @@ const char *const method =
         "- Peers are tuned as their users would tune them: XXH3 inlined, tables made in their full size, entries "
         "recycled.\n"
         "  What each of them does, and what it is spared, stands at the top of its file in `bench/`.\n"
-        "- In P6 all waiters are seen asleep in `/proc` before each publish.\n";
+        "- In P5 the kernel counts how often each side went to sleep; in P6 all waiters are seen asleep in `/proc` "
+        "before\n"
+        "  each publish.\n";
 
 } // namespace
 

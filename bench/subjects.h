@@ -27,11 +27,14 @@ constexpr size_t large = 1000000;
 void register_p1();
 void register_p2();
 void register_p4();
+void register_p5();
+void register_p5_host();
 void register_p6();
 void register_raw();
 void register_ck_ht();
 void register_lfht();
 void register_boost();
+void register_erlang();
 
 /* The subject with so many names held.  Made once a run: a million registrations are not repeated for each sample. */
 template <class Subject> Subject &subject(size_t names_held)

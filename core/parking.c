@@ -4,7 +4,7 @@
 #include "parking.h"
 
 #include <limits.h>
-#include <sched.h>
+#include <unistd.h>
 
 #include "spin.h"
 
@@ -12,15 +12,16 @@
 #define SPIN_START 256
 #define SPIN_MAX 4096
 
-/* How many processors this thread may run on; asked once. */
+/* How many processors there are; asked once.  Not how many this thread may use: one that is pinned to a processor is
+ * answered from another.  Where both sides are kept on the same one, each spin fails, and the budget stays at its least. */
 static int processors(void)
 {
 	static _Atomic int known; /* relaxed: every thread would find the same */
 	int n = atomic_load_explicit(&known, memory_order_relaxed);
-	cpu_set_t set;
 
 	if (n == 0) {
-		n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+		n = (int)sysconf(_SC_NPROCESSORS_ONLN);
+		n = n > 0 ? n : 1;
 		atomic_store_explicit(&known, n, memory_order_relaxed);
 	}
 	return n;

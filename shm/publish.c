@@ -248,12 +248,21 @@ int covey_unregister(covey *c, const struct covey_lead *lead)
 	return error < 0 ? error : 0;
 }
 
-static bool someone_waits(covey *c, const struct covey_lead *lead)
+/* The seats among which those are whom an answer is for. */
+struct seats {
+	uint32_t first, last;
+};
+
+static struct seats all_seats(const covey *c)
 {
-	uint32_t high = cv_seat_high(&c->arena);
+	return (struct seats){1, cv_seat_high(&c->arena)};
+}
+
+static bool someone_waits(covey *c, const struct covey_lead *lead, struct seats among)
+{
 	uint64_t word;
 
-	for (uint32_t i = 1; i <= high; i++)
+	for (uint32_t i = among.first; i <= among.last; i++)
 		if (cv_seat_waits(&c->arena, i, cv_key_of(lead->node, lead->incarnation), &word))
 			return true;
 	return false;
@@ -296,7 +305,7 @@ static void room_gone(covey *c, struct covey_thread *t, uint32_t room)
 
 /* The block to publish: the leader's room, or a copy made now if there is anybody for it.  0 or COVEY_EFULL. */
 static int block_for(covey *c, struct covey_thread *t, const struct covey_lead *lead, const void *request,
-        size_t request_size, const struct covey_reply *reply, uint32_t *block)
+        size_t request_size, const struct covey_reply *reply, struct seats among, uint32_t *block)
 {
 	struct cv_block *b = room_block(c, reply->room);
 
@@ -309,7 +318,7 @@ static int block_for(covey *c, struct covey_thread *t, const struct covey_lead *
 		*block = reply->room;
 		return 0;
 	}
-	if (!someone_waits(c, lead))
+	if (!someone_waits(c, lead, among))
 		return 0;
 	*block = covey_block_make(c, t, lead, request, request_size, reply);
 	return *block != 0 ? 0 : COVEY_EFULL;
@@ -326,7 +335,7 @@ static int publish(covey *c, struct covey_thread *t, const struct covey_lead *le
 		covey_room_free(c, reply->room);
 		return covey_leads(c, lead) ? COVEY_EINVAL : COVEY_EFENCED;
 	}
-	full = block_for(c, t, lead, request, request_size, reply, &block);
+	full = block_for(c, t, lead, request, request_size, reply, all_seats(c), &block);
 	r = covey_end(c, t, lead, block);
 	if (block != 0)
 		cv_heap_retire(&c->arena, t->seat, block);
@@ -357,13 +366,13 @@ int covey_unregister_notify(covey *c, const struct covey_lead *lead, const void 
 
 /* Answer those whom pick chooses while still leading; consumes the block. */
 static int notify_picked(covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block,
-        bool (*pick)(covey *, struct covey_thread *, uint32_t seat, uint64_t word, void *), void *context)
+        struct seats among, bool (*pick)(covey *, struct covey_thread *, uint32_t seat, uint64_t word, void *),
+        void *context)
 {
 	uint64_t key = cv_key_of(lead->node, lead->incarnation), word;
-	uint32_t high = cv_seat_high(&c->arena);
 	int answered = 0;
 
-	for (uint32_t i = 1; i <= high && covey_leads(c, lead); i++)
+	for (uint32_t i = among.first; i <= among.last && covey_leads(c, lead); i++)
 		while (cv_seat_waits(&c->arena, i, key, &word) && (pick == NULL || pick(c, t, i, word, context))) {
 			/* After the word was read: a new leader re-stamps the waits before it begins, so the swap fails. */
 			if (!covey_leads(c, lead))
@@ -392,7 +401,7 @@ static bool pick_equal(covey *c, struct covey_thread *t, uint32_t seat, uint64_t
 	return covey_request_equal(c, t->seat, seat, word, w->request, w->size);
 }
 
-static int notify(covey *c, const struct covey_lead *lead, const struct covey_reply *reply,
+static int notify(covey *c, const struct covey_lead *lead, const struct covey_reply *reply, struct seats among,
         bool (*pick)(covey *, struct covey_thread *, uint32_t, uint64_t, void *), void *context)
 {
 	int error = COVEY_EINVAL;
@@ -408,10 +417,10 @@ static int notify(covey *c, const struct covey_lead *lead, const struct covey_re
 		covey_room_free(c, reply->room);
 		return COVEY_EFENCED;
 	}
-	error = block_for(c, t, lead, NULL, 0, reply, &block);
+	error = block_for(c, t, lead, NULL, 0, reply, among, &block);
 	if (error != 0 || block == 0)
 		return error;
-	return notify_picked(c, t, lead, block, pick, context);
+	return notify_picked(c, t, lead, block, among, pick, context);
 }
 
 int covey_notify(covey *c, const struct covey_lead *lead, const void *request, size_t request_size,
@@ -421,12 +430,12 @@ int covey_notify(covey *c, const struct covey_lead *lead, const void *request, s
 
 	if (!request_valid(request, request_size))
 		return COVEY_EINVAL;
-	return notify(c, lead, reply, pick_equal, &w);
+	return c == NULL ? COVEY_EINVAL : notify(c, lead, reply, all_seats(c), pick_equal, &w);
 }
 
 int covey_notify_all(covey *c, const struct covey_lead *lead, const struct covey_reply *reply)
 {
-	return notify(c, lead, reply, NULL, NULL);
+	return c == NULL ? COVEY_EINVAL : notify(c, lead, reply, all_seats(c), NULL, NULL);
 }
 
 static bool pick_if(covey *c, struct covey_thread *t, uint32_t seat, uint64_t word, void *context)
@@ -441,7 +450,7 @@ int covey_notify_if(
 {
 	struct wanted w = {.predicate = pick, .context = context};
 
-	return pick == NULL ? COVEY_EINVAL : notify(c, lead, reply, pick_if, &w);
+	return c == NULL || pick == NULL ? COVEY_EINVAL : notify(c, lead, reply, all_seats(c), pick_if, &w);
 }
 
 struct one {
@@ -461,10 +470,10 @@ int covey_respond(
 {
 	struct one o;
 
-	if (request == NULL)
+	if (c == NULL || request == NULL || request->seat == 0 || request->seat > c->arena.seat_count)
 		return COVEY_EINVAL;
 	o = (struct one){request->seat, (uint32_t)request->ticket};
-	return notify(c, lead, reply, pick_one, &o);
+	return notify(c, lead, reply, (struct seats){o.seat, o.seat}, pick_one, &o);
 }
 
 /* ------------------------------------------------------------------------------------------------ rooms */

@@ -1,0 +1,100 @@
+/* trips.cc - see trips.h */
+#include "trips.h"
+#include <sched.h>
+#include <sys/resource.h>
+
+namespace bench
+{
+
+/* Falling asleep takes a few microseconds, also where the host's processor has to be given back for it. */
+constexpr int64_t time_to_sleep = 40000;
+
+int64_t naps()
+{
+	rusage usage{};
+	getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_nvcsw;
+}
+
+int64_t let_the_other_sleep()
+{
+	int64_t begin = now(), end = begin;
+	while (end - begin < time_to_sleep)
+		end = now();
+	return end - begin;
+}
+
+void on_any_core(const std::function<void()> &what)
+{
+	cpu_set_t own, any;
+	sched_getaffinity(0, sizeof own, &own);
+	CPU_ZERO(&any);
+	for (int i = 0; i < cpus(); i++)
+		CPU_SET(i, &any);
+	sched_setaffinity(0, sizeof any, &any);
+	what();
+	sched_setaffinity(0, sizeof own, &own);
+}
+
+Work answered_by_others(Score &score)
+{
+	score.awaited = true;
+	return [&score, rounds = uint32_t{0}]() mutable {
+		for (rounds++; score.ended.load() != rounds;)
+			futex_wait(score.ended, rounds - 1);
+		return true;
+	};
+}
+
+Pair::Pair(const Plan &plan, const Side &answers, const Side &asks)
+    : plan_(plan), crew_(2, plan.one_core ? Crew::Loosely : Crew::Together, [&](int index) {
+	      if (plan.one_core)
+		      pin_to(0);
+	      return (index == 0 ? answers : asks)(*score_, plan);
+      })
+{
+}
+
+int64_t Pair::together()
+{
+	score_->each = false;
+	int64_t mean = crew_.round() / plan_.trips;
+	means_.add(mean);
+	return mean;
+}
+
+int64_t Pair::each()
+{
+	int64_t sum = 0;
+	score_->each = true;
+	crew_.round();
+	for (int i = 0; i < plan_.trips; i++) {
+		trips_.add(score_->trip[i]);
+		sum += score_->trip[i];
+	}
+	naps_.add((score_->naps[0] + score_->naps[1]) * 1000 / plan_.trips);
+	return sum / plan_.trips;
+}
+
+int64_t Pair::rounds()
+{
+	if (!plan_.asleep && !plan_.one_core) {
+		int64_t mean = together();
+		each();
+		return mean;
+	}
+	int64_t mean = each();
+	means_.add(mean);
+	return mean;
+}
+
+void Pair::report(benchmark::State &state, const std::string &who)
+{
+	state.counters[who] = means_.quantile(0.5);
+	state.counters[who + "_p50"] = trips_.quantile(0.5);
+	state.counters[who + "_p99"] = trips_.quantile(0.99);
+	state.counters[who + "_p999"] = trips_.quantile(0.999);
+	state.counters[who + "_naps"] = naps_.quantile(0.5) / 1000;
+}
+
+} // namespace bench
