@@ -84,6 +84,7 @@ struct cv_globals {
 	_Alignas(CV_LINE) _Atomic uint32_t seat_high;  /* highest seat ever taken: where scans may stop */
 	_Alignas(CV_LINE) _Atomic uint32_t slot_high;  /* highest participant slot ever taken + 1 */
 	_Alignas(CV_LINE) _Atomic uint32_t chunk_high; /* highest chunk ever taken + 1 */
+	_Alignas(CV_LINE) _Atomic uint32_t ring_next;  /* where the next participant begins to look for a history */
 };
 
 /* Makes memory behind [offset, offset + size) of the heap's data usable, or gives it back. */

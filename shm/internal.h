@@ -3,9 +3,10 @@
  *
  * Callers above, callees below:
  *
- *      resolve  answer  inspect  check
+ *      resolve  answer  inspect  check  monitor
  *      group  await  request        the calls of covey.h
  *      publish  cycle  recovery     what several of them share
+ *      event                        what happened, for people
  *      participant  thread          who we are, who is alive
  *      region                       where it all lies
  */
@@ -93,8 +94,9 @@ int covey_finish(covey *c, uint32_t seat, uint32_t node, uint64_t own);
 void covey_ring(covey *c, uint32_t node);
 /* Wake one answered waiter. */
 void covey_wake_seat(covey *c, uint32_t seat);
-/* End an execution with the given block (0: nothing) as its outcome.  How many were answered, or COVEY_EFENCED. */
-int covey_end(covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block);
+/* End an execution with the given block (0: nothing) as its outcome, recorded as this event.  How many were answered, or COVEY_EFENCED. */
+int covey_end(
+        covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block, enum covey_event_kind event);
 
 /* Has this leadership not ended?  A claim of this process's is assumed; see covey_lead_check(). */
 static inline bool covey_leads(const covey *c, const struct covey_lead *lead)

@@ -43,6 +43,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "event.h"
 #include "internal.h"
 
 #define REAP_RETRY_MIN_NS 1000000
@@ -356,8 +357,10 @@ int covey_participant_join(covey *c)
 		atomic_store(&c->slots[c->slot].state, COVEY_SLOT_FREE);
 		covey_slot_unlock(c, c->slot);
 	}
-	if (r == 0)
+	if (r == 0) {
+		covey_ring_take(c); /* once we live: who is dead loses it */
 		tell_predecessor(c);
+	}
 	return r;
 }
 

@@ -279,6 +279,7 @@ static void view_set(covey *c, unsigned char *base)
 
 	c->header = (struct covey_header *)(void *)base;
 	c->slots = (struct covey_slot *)(void *)(base + c->layout.slots);
+	c->rings = (struct covey_ring *)(void *)(base + c->layout.rings);
 	a->seats = (struct cv_seat *)(void *)(base + c->layout.seats);
 	a->nodes = (struct cv_node *)(void *)(base + c->layout.nodes);
 	a->buckets = (_Atomic uint64_t *)(void *)(base + c->layout.buckets);

@@ -11,6 +11,14 @@
 #include "layout.h"
 #include "parking.h"
 
+/* Where a thread records what it does; see event.h.  Lanes 0 and 1 have one writer each, the last has any number. */
+struct covey_lane {
+	_Atomic uint64_t *words; /* its head, in a line of its own, and then its entries; NULL: nothing is recorded */
+	uint64_t stamp;          /* of the ring's owner */
+	uint32_t mask;           /* entries - 1 */
+	uint32_t number;
+};
+
 /*
  * What a thread needs at every call.  It lies in memory that the kernel empties in the child of a fork, so one compare
  * tells both "this thread has a seat in this region" and "this is still the process that took it".
@@ -25,6 +33,7 @@ struct covey_thread {
 	struct cv_spinner spinner;
 	unsigned char *request; /* the bytes of the last received request */
 	size_t request_room;
+	struct covey_lane lane;
 };
 
 #define COVEY_PATH_SIZE 288
@@ -48,6 +57,7 @@ struct covey {
 	struct cv_arena arena;
 	struct covey_header *header;
 	struct covey_slot *slots;
+	struct covey_ring *rings;
 	struct covey_counts counts;
 	struct covey_layout layout;
 	int fd; /* carries the slot's lock; not the open file that is mapped */
@@ -57,7 +67,9 @@ struct covey {
 	bool attached; /* this process, not one it was forked from, has a slot */
 	uint32_t slot;
 	pid_t pid;
-	uint64_t serial; /* of this attachment, never reused in this process */
+	uint32_t ring;                    /* ours; counts.participants: none */
+	bool lane_taken[COVEY_LANES - 1]; /* by a thread; guarded by the registry's lock */
+	uint64_t serial;                  /* of this attachment, never reused in this process */
 	struct covey_keeper keeper;
 	pthread_mutex_t reaping; /* file locks do not tell threads apart */
 	struct covey *next;      /* in the process's list of open regions */

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "event.h"
 #include "internal.h"
 #include "pool.h"
 
@@ -116,7 +117,7 @@ static void give_up_led(covey *c, struct covey_thread *t)
 		struct covey_lead lead = {.generation = cv_word_gen(own), .node = i, .seat = t->seat};
 
 		if (cv_word_state(own) == CV_LEADING && cv_word_owner(own) == t->seat)
-			covey_end(c, t, &lead, 0);
+			covey_end(c, t, &lead, 0, COVEY_EVENT_GAVE_UP);
 	}
 }
 
@@ -140,6 +141,7 @@ static void thread_leave(struct membership *m)
 		cv_seat_clear(&m->c->arena, t->seat);
 		cv_seat_give(&m->c->arena, t->seat);
 	}
+	covey_lane_give(m->c, &t->lane);
 	free(t->request);
 	*t = (struct covey_thread){0};
 }
@@ -160,6 +162,7 @@ static void thread_exit(void *list)
 
 static void set_up(void)
 {
+	covey_clock_find();
 	pthread_key_create(&exit_key, thread_exit);
 	pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 }
@@ -246,6 +249,7 @@ static int thread_join(covey *c, struct covey_thread **out)
 		return seat == 0 && t != NULL ? COVEY_EFULL : COVEY_ESYSTEM;
 	}
 	*t = (struct covey_thread){.c = c, .thread = &covey_thread_last, .seat = seat};
+	covey_lane_take(c, &t->lane);
 	*m = (struct membership){c, c->serial, t, pthread_getspecific(exit_key)};
 	pthread_setspecific(exit_key, m);
 	*out = t;

@@ -51,6 +51,16 @@ static int look(void *context, const struct covey_group_view *group)
 	return 0;
 }
 
+static int look_event(void *context, const struct covey_event_view *event)
+{
+	volatile unsigned char sum = 0;
+
+	for (size_t i = 0; i < event->size; i++)
+		sum = (unsigned char)(sum + ((const unsigned char *)event->name)[i]);
+	(void)context;
+	return covey_event_name(event->kind)[0] == '\0';
+}
+
 static int look_waiter(void *context, const struct covey_waiter_view *waiter)
 {
 	(void)context;
@@ -112,6 +122,7 @@ static void every_call(covey *c)
 	covey_check(c, why, sizeof(why));
 	covey_usage_of(c, &usage);
 	covey_each_group(c, look, NULL);
+	covey_each_event(c, look_event, NULL);
 	for (int i = 0; i < 12; i++) {
 		name[0] = (char)('a' + i);
 		use_group(c, name, i % 3 == 0 ? sizeof(name) : 1 + (size_t)i * 5);
@@ -131,6 +142,7 @@ static int attaches_and_calls(void *context)
 	alarm(PATIENCE_S);
 	if (covey_open(&c, context, &inspect) == 0) {
 		covey_each_group(c, look, NULL);
+		covey_each_event(c, look_event, NULL);
 		covey_check(c, why, sizeof(why));
 		covey_usage_of(c, &usage);
 		covey_close(c);
