@@ -27,6 +27,7 @@
 #include "pool.h"
 #include "race.h"
 #include "spin.h"
+#include "watch.h"
 
 #define ASLEEP (-100) /* inside this file: no answer yet */
 #define HELP_AFTER 64 /* looks at a publication in progress before lending a hand */
@@ -148,10 +149,20 @@ static int take_answer(struct wait *w, uint64_t word)
 	}
 }
 
+/* False: an answer came first. */
+static bool withdraw(struct wait *w)
+{
+	bool withdrawn = cv_seat_withdraw(&w->c->arena, w->t->seat);
+
+	if (withdrawn)
+		cv_changed(&w->c->arena, w->node);
+	return withdrawn;
+}
+
 /* Leave without an answer, unless one has come. */
 static int leave(struct wait *w, int outcome)
 {
-	if (cv_seat_withdraw(&w->c->arena, w->t->seat))
+	if (withdraw(w))
 		return outcome;
 	return take_answer(w, atomic_load(&w->seat->word));
 }
@@ -170,6 +181,7 @@ static void pass_on(struct wait *w)
 	} while (!atomic_compare_exchange_strong(&w->n->own, &own, next));
 	covey_thread_unled(w->t, w->t->seat);
 	covey_ring(w->c, w->node);
+	cv_changed(&w->c->arena, w->node);
 	cv_pool_settle(&w->c->arena, w->node, next); /* nobody else waits? */
 }
 
@@ -180,7 +192,7 @@ static int take_over(struct wait *w, uint64_t own)
 	if (r != COVEY_LEADER)
 		return r == COVEY_EFENCED ? ASLEEP : leave(w, r);
 	covey_keeper_reap(w->c);
-	if (!cv_seat_withdraw(&w->c->arena, w->t->seat)) {
+	if (!withdraw(w)) {
 		pass_on(w);
 		return take_answer(w, atomic_load(&w->seat->word));
 	}
@@ -349,6 +361,7 @@ static int post_and_wait(struct wait *w)
 	cv_seat_post(a, w->t->seat, cv_key_of(w->node, w->incarnation));
 	if (!arm(w))
 		return leave(w, COVEY_GAVE_UP);
+	cv_changed(a, w->node);
 	record_begin(w);
 	tell_receiver(w);
 	cv_seat_stat(a, w->t->seat, COVEY_COUNT_JOINED);

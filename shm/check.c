@@ -7,6 +7,7 @@
  *  - a held block is the long name of the node it names; a retired one is pinned; none is private to the dead
  *  - whoever waits, waits for a group that is led
  *  - nobody who lives has two histories
+ *  - nobody's ringing of the watchers is left unfinished
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 #include "hash.h"
 #include "internal.h"
 #include "pool.h"
+#include "watch.h"
 
 struct check {
 	covey *c;
@@ -173,6 +175,16 @@ static void check_rings(struct check *k)
 	free(seen);
 }
 
+static void check_watch(struct check *k)
+{
+	for (unsigned i = 0; i < CV_WATCH_WORDS; i++) {
+		uint32_t state = atomic_load(&k->c->arena.watch[i]) & CV_WATCH_STATE_MASK;
+
+		if (state != CV_WATCH_IDLE && state != CV_WATCH_ARMED)
+			broken(k, "watch word %u: left in state %u", i, state);
+	}
+}
+
 int covey_check(covey *c, char *why, size_t size)
 {
 	struct check k = {c, why, size, false};
@@ -193,6 +205,8 @@ int covey_check(covey *c, char *why, size_t size)
 		check_blocks(&k);
 	if (!k.bad)
 		check_rings(&k);
+	if (!k.bad)
+		check_watch(&k);
 	free(seen);
 	return k.bad ? COVEY_ECORRUPT : 0;
 }

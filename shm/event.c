@@ -13,8 +13,6 @@
 
 #include <string.h>
 
-#include "hash.h"
-
 #define TAKING (UINT64_C(1) << 31)
 #define LANE_ROOM COVEY_LANE_ENTRIES(0)
 
@@ -215,18 +213,6 @@ static const uint64_t *ring_next(struct ring_copy *r)
 	return from == NULL ? NULL : from->entries[from->next++];
 }
 
-/* A group's name by the node that it was in, if it still is.  Nothing is pinned: the hash tells whether the bytes are its. */
-static size_t name_of(covey *c, uint32_t node, uint64_t hash, unsigned char name[COVEY_NAME_MAX])
-{
-	uint32_t size;
-
-	if (node == 0 || node > c->arena.node_count ||
-	        atomic_load_explicit(&c->arena.nodes[node].hash, memory_order_relaxed) != hash)
-		return 0;
-	size = cv_table_name(&c->arena, 0, node, name, COVEY_NAME_MAX);
-	return size != 0 && cv_hash(c->arena.key, name, size) == hash ? size : 0;
-}
-
 static void event_view(covey *c, struct ring_copy *r, const uint64_t *words)
 {
 	struct covey_event_view *v = &r->view;
@@ -236,7 +222,7 @@ static void event_view(covey *c, struct ring_copy *r, const uint64_t *words)
 	v->generation = words[2] >> COVEY_EVENT_KIND_BITS;
 	v->kind = kind_of(words);
 	v->peer = (pid_t)(words[3] >> COVEY_EVENT_CHECK_BITS & COVEY_EVENT_PEER_MASK);
-	v->size = name_of(c, (uint32_t)(words[3] >> COVEY_EVENT_NODE_SHIFT), v->hash, r->name);
+	v->size = covey_name_of(c, (uint32_t)(words[3] >> COVEY_EVENT_NODE_SHIFT), v->hash, r->name);
 	v->name = v->size != 0 ? r->name : NULL;
 }
 

@@ -16,6 +16,7 @@
 #include "hash.h"
 #include "internal.h"
 #include "pool.h"
+#include "watch.h"
 
 static bool key_of(const covey *c, const void *name, size_t size, struct cv_key *key)
 {
@@ -38,6 +39,7 @@ static int64_t led(struct covey_thread *t, uint32_t node, uint32_t incarnation, 
 	*out = (struct covey_lead){.generation = gen, .node = node, .incarnation = incarnation, .seat = t->seat};
 	out->pid = c->pid;
 	t->leading++;
+	cv_changed(&c->arena, node);
 	return now;
 }
 
@@ -305,6 +307,7 @@ static void take_back(covey *c, uint32_t node, uint64_t handed)
 		orphan = cv_word(CV_LEADING, 0, cv_word_gen(own)) | cv_word_waiters(own);
 	} while (!atomic_compare_exchange_strong(word, &own, orphan));
 	covey_ring(c, node);
+	cv_changed(&c->arena, node);
 	cv_pool_settle(&c->arena, node, orphan);
 }
 
@@ -333,6 +336,7 @@ int covey_forward_work(covey *c, const struct covey_lead *lead, uint32_t to)
 	} while (!cv_word_is(own, CV_LEADING, lead->seat, lead->generation) ||
 	         !atomic_compare_exchange_strong(&c->arena.nodes[lead->node].own, &own, handed));
 	covey_thread_unled(t, lead->seat);
+	cv_changed(&c->arena, lead->node);
 	covey_event(t, COVEY_EVENT_FORWARDED, lead->node, lead->generation,
 	        (pid_t)atomic_load_explicit(&c->slots[life.slot].pid, memory_order_relaxed));
 	/* The waiters sleep on our life, not on the new leader's.  Our keeper tells them if that one ends; if it cannot

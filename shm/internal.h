@@ -138,6 +138,15 @@ static inline bool covey_is_led(uint64_t own)
 int covey_depose(covey *c, struct covey_thread *t, uint32_t node, uint64_t own, struct covey_lead *out);
 bool covey_dead_leader(const covey *c, uint64_t own, struct covey_life *life);
 
+/* ---- monitor.c */
+
+void covey_monitors_end(covey *c); /* of this handle, which is being closed */
+
+/* ---- inspect.c */
+
+/* The name of the group in this node, if it has this hash; nothing is pinned for it.  Its size, or 0. */
+size_t covey_name_of(covey *c, uint32_t node, uint64_t hash, unsigned char name[COVEY_NAME_MAX]);
+
 /* ---- cycle.c: if the wait of this seat closed a circle, tell one of its members to leave it */
 void covey_cycle_check(covey *c, uint32_t seat);
 

@@ -27,6 +27,7 @@ bool covey_layout_of(const struct covey_counts *n, struct covey_layout *out)
 
 	if (!counts_legal(n))
 		return false;
+	out->watch = place(&at, CV_WATCH_WORDS * sizeof(uint32_t));
 	out->slots = place(&at, (uint64_t)n->participants * sizeof(struct covey_slot));
 	out->rings = place(&at, (uint64_t)n->participants * sizeof(struct covey_ring));
 	out->seats = place(&at, ((uint64_t)n->threads + n->participants + 1) * sizeof(struct cv_seat));
@@ -69,6 +70,7 @@ uint32_t covey_fingerprint(void)
 	        CV_CLASSES,
 	        CV_CLASS_MIN_SHIFT,
 	        CV_OWNER_BITS,
+	        CV_WATCH_WORDS,
 	        CV_GEN_SHIFT,
 	        __BYTE_ORDER__,
 	};

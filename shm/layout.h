@@ -5,6 +5,8 @@
  *               | header: who made it, how large, which key  |  one page, read-mostly
  *               | globals: hints and the generation floor    |
  *      page 1   +--------------------------------------------+
+ *               | watch words, in one line                   |  one page, which a monitor that may only read the
+ *      page 2   +--------------------------------------------+  rest maps by itself
  *               | participants    256 B each                 |  life words, pid, command
  *               +--------------------------------------------+
  *               | rings             2 KiB a participant      |  what happened: see event.h
@@ -69,11 +71,12 @@ enum covey_slot_state { COVEY_SLOT_FREE = 0, COVEY_SLOT_TAKEN = 1 };
 /*
   * A participant.  The life words hold TID | FUTEX_WAITERS of its keeper while it lives; the kernel replaces that by
  * FUTEX_OWNER_DIED when the keeper ends in any way, and wakes one sleeper on each word.  Waiters sleep on the first two,
- * each on one; other keepers on the third.
+ * each on one; other keepers on the third; monitors on the fourth.
  */
 struct covey_slot {
-	_Atomic uint32_t life[9]; /* words 0, 4 and 8 are used: 16 bytes apart, as their robust-list nodes must be */
-	_Atomic uint32_t state;   /* enum covey_slot_state; written only by the holder of the slot's file lock */
+	_Atomic uint32_t
+	        life[13];       /* words 0, 4, 8 and 12 are used: 16 bytes apart, as their robust-list nodes must be */
+	_Atomic uint32_t state; /* enum covey_slot_state; written only by the holder of the slot's file lock */
 	_Atomic int32_t pid;
 	_Atomic uint32_t epoch; /* grows with every owner of the slot */
 	_Atomic uint64_t since;
@@ -85,8 +88,9 @@ struct covey_slot {
 	unsigned char reserve[120];
 };
 static_assert(sizeof(struct covey_slot) == 256, "ABI");
-#define COVEY_LIFE_WORDS 3
+#define COVEY_LIFE_WORDS 4
 #define COVEY_LIFE_OF_KEEPERS 2
+#define COVEY_LIFE_OF_MONITORS 3
 #define COVEY_LIFE_STRIDE 4
 
 /* Words that one processor's stores to do not slow another's to the next of these. */
@@ -120,7 +124,7 @@ static_assert(sizeof(struct covey_ring) == 2048, "ABI");
 static_assert(COVEY_LANE_LINE(2) + 1 + COVEY_LANE_ENTRIES(2) * COVEY_ENTRY_WORDS * 8 / CV_LINE == 31, "all of it");
 
 struct covey_layout {
-	uint64_t slots, rings, seats, nodes, buckets, chunks, blocks, heap, size;
+	uint64_t watch, slots, rings, seats, nodes, buckets, chunks, blocks, heap, size;
 };
 
 /* Where everything is for these counts; false if they are outside their limits. */

@@ -27,6 +27,7 @@
 #include "event.h"
 #include "internal.h"
 #include "race.h"
+#include "watch.h"
 
 /* The outcome word: generation 36 bits, block 28 bits. */
 #define OUTCOME_GEN_MASK ((UINT64_C(1) << 36) - 1)
@@ -171,6 +172,7 @@ int covey_finish(covey *c, uint32_t seat, uint32_t node, uint64_t own)
 		answered = deliver(c, &d);
 		covey_ring(c, node);
 		atomic_compare_exchange_strong(&n->own, &own, cv_word(CV_IDLE, 0, cv_word_gen(own)));
+		cv_changed(&c->arena, node);
 	}
 	if (helping) {
 		cv_seat_unpin(&c->arena, seat, CV_PIN_RESULT);
@@ -191,6 +193,7 @@ static inline __attribute__((always_inline)) int end_alone(
 	            &c->arena.nodes[lead->node].own, own, cv_word(CV_IDLE, 0, lead->generation)))
 		return COVEY_EFENCED;
 	covey_thread_unled(t, lead->seat);
+	cv_changed(&c->arena, lead->node);
 	covey_event_write(&t->lane, covey_coarse_now(), event, lead->node, hash, lead->generation, 0);
 	return 0;
 }
@@ -384,6 +387,8 @@ static int notify_picked(covey *c, struct covey_thread *t, const struct covey_le
 			covey_wake_seat(c, i);
 			break;
 		}
+	if (answered > 0)
+		cv_changed(&c->arena, lead->node);
 	cv_heap_retire(&c->arena, t->seat, block);
 	return answered > 0 || covey_leads(c, lead) ? answered : COVEY_EFENCED;
 }

@@ -19,6 +19,7 @@
 #include "event.h"
 #include "internal.h"
 #include "pool.h"
+#include "watch.h"
 
 #define LOCK_BASE ((off_t)1 << 60) /* far beyond any file's end: locks need no bytes behind them */
 
@@ -192,6 +193,7 @@ void covey_slot_free(covey *c, uint32_t slot, bool leaving)
 	for (int i = 0; i < COVEY_LIFE_WORDS; i++)
 		atomic_store(&s->life[i * COVEY_LIFE_STRIDE], 0);
 	covey_life_relay(c, slot);
+	cv_watch_ring_all(&c->arena); /* for all that was changed here, and for what it had changed and not rung for */
 }
 
 void covey_slot_give_up(covey *c)

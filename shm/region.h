@@ -71,12 +71,14 @@ struct covey {
 	bool lane_taken[COVEY_LANES - 1]; /* by a thread; guarded by the registry's lock */
 	uint64_t serial;                  /* of this attachment, never reused in this process */
 	struct covey_keeper keeper;
-	pthread_mutex_t reaping; /* file locks do not tell threads apart */
-	struct covey *next;      /* in the process's list of open regions */
+	pthread_mutex_t reaping;        /* file locks do not tell threads apart */
+	struct covey *next;             /* in the process's list of open regions */
+	struct covey_monitor *monitors; /* that run on this handle; guarded by the registry's lock */
 };
 
 /* region.c */
-int covey_file_again(covey *c); /* another open file on the same region in place of c->fd: file locks belong to one */
+int covey_file_reopen(const covey *c, int access); /* another open file on the same region: a descriptor, or -1 */
+int covey_file_again(covey *c); /* the same in place of c->fd: file locks belong to one.  0 or an error */
 
 /* thread.c: the caller's thread state, or NULL with *error set.  Attaches anew after a fork. */
 struct covey_thread *covey_thread_slow(covey *c, int *error);
@@ -91,5 +93,7 @@ static inline struct covey_thread *covey_enter(covey *c, int *error)
 void covey_threads_forget(covey *c); /* at close: no thread has a seat in c any more */
 int covey_registry_join(covey *c);   /* take a slot and be known to the fork handlers, as one step; 0 or an error */
 void covey_registry_remove(covey *c);
+void covey_registry_lock(void); /* no fork happens meanwhile */
+void covey_registry_unlock(void);
 
 #endif

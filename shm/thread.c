@@ -169,13 +169,23 @@ static void set_up(void)
 
 /* ------------------------------------------------------------------------------------------------ the registry */
 
+void covey_registry_lock(void)
+{
+	pthread_once(&once, set_up);
+	pthread_mutex_lock(&registry);
+}
+
+void covey_registry_unlock(void)
+{
+	pthread_mutex_unlock(&registry);
+}
+
 /* A fork between the two would give the child a copy of a locked file that no handler closes: so fork waits. */
 int covey_registry_join(covey *c)
 {
 	int r;
 
-	pthread_once(&once, set_up);
-	pthread_mutex_lock(&registry);
+	covey_registry_lock();
 	disown_regions();
 	r = slabs == NULL && slab_add() == NULL ? COVEY_ESYSTEM : covey_participant_join(c);
 	if (r != 0) {
