@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,8 @@ static const struct subcommand subcommands[] = {
         {"run", cmd_run, "one caller runs a command, everyone who asks meanwhile gets its output and status"},
         {"ls", cmd_ls, "list the groups that are led now"},
         {"show", cmd_show, "show one group: its leader and who waits for it"},
+        {"watch", cmd_watch, "print each change of a group, or of all, as it comes"},
+        {"events", cmd_events, "print what living and dead participants did last"},
         {"rm", cmd_rm, "remove a region's name; attached processes go on"},
 };
 
@@ -89,6 +92,18 @@ int64_t monotonic_now(void)
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+bool duration_of(const char *text, int64_t *ns)
+{
+	const double furthest = 9.0e9; /* 285 years, within the range of nanoseconds */
+	char *end;
+	double seconds = strtod(text, &end);
+
+	if (end == text || *end || isnan(seconds) || seconds < 0)
+		return false;
+	*ns = seconds >= furthest ? COVEY_FOREVER : (int64_t)(seconds * 1e9);
+	return true;
+}
+
 /* ---------------------------------------------------------------------------- the inspector's common options */
 
 static int inspect_open(struct inspection *in)
@@ -105,11 +120,13 @@ static int inspect_open(struct inspection *in)
 	return complain(EXIT_ABSENT, "region \"%s\": %s", in->region, covey_strerror(error));
 }
 
-static int inspect_group(struct inspection *in, int argc, char **argv, const char *usage, bool takes_group)
+static int inspect_group(struct inspection *in, int argc, char **argv, const char *usage, unsigned takes)
 {
-	if (argc - optind > takes_group)
-		return misuse(usage, "%s: unexpected argument \"%s\"", argv[0], argv[optind + takes_group]);
-	if (!takes_group)
+	int most = (takes & (TAKES_GROUP | MAY_TAKE_GROUP)) != 0;
+
+	if (argc - optind > most)
+		return misuse(usage, "%s: unexpected argument \"%s\"", argv[0], argv[optind + most]);
+	if (most == 0 || (optind == argc && (takes & MAY_TAKE_GROUP) != 0))
 		return 0;
 	if (optind == argc || argv[optind][0] == '\0')
 		return misuse(usage, "%s: which GROUP?", argv[0]);
@@ -119,36 +136,47 @@ static int inspect_group(struct inspection *in, int argc, char **argv, const cha
 	return 0;
 }
 
-int inspect_begin(struct inspection *in, int argc, char **argv, const char *usage, bool takes_group, int *status)
+/* True: that was the last one to look at, and *status is the exit status. */
+static bool inspect_option(struct inspection *in, int o, char **argv, const char *usage, int *status)
+{
+	switch (o) {
+	case 'r':
+		in->region = optarg;
+		return false;
+	case 'j':
+		in->json = true;
+		return false;
+	case 'n':
+		if (duration_of(optarg, &in->period))
+			return false;
+		*status = misuse(usage, "%s: -n takes seconds, such as 10 or 0.5, not \"%s\"", argv[0], optarg);
+		return true;
+	case 'h':
+		*status = help(usage);
+		return true;
+	case ':':
+		*status = misuse(usage, "%s: %s needs a value", argv[0], argv[optind - 1]);
+		return true;
+	default:
+		*status = misuse(usage, "%s: unknown option %s", argv[0], argv[optind - 1]);
+		return true;
+	}
+}
+
+int inspect_begin(struct inspection *in, int argc, char **argv, const char *usage, unsigned takes, int *status)
 {
 	static const struct option options[] = {{"region", required_argument, NULL, 'r'},
 	        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
-	const char *region = NULL;
+	const char *letters = (takes & TAKES_PERIOD) != 0 ? ":r:n:h" : ":r:h";
 	int o;
 
-	*in = (struct inspection){.region = NULL};
+	*in = (struct inspection){.period = 1000000000};
 	opterr = 0;
-	while ((o = getopt_long(argc, argv, ":r:h", options, NULL)) != -1) {
-		switch (o) {
-		case 'r':
-			region = optarg;
-			break;
-		case 'j':
-			in->json = true;
-			break;
-		case 'h':
-			*status = help(usage);
+	while ((o = getopt_long(argc, argv, letters, options, NULL)) != -1)
+		if (inspect_option(in, o, argv, usage, status))
 			return 1;
-		case ':':
-			*status = misuse(usage, "%s: %s needs a value", argv[0], argv[optind - 1]);
-			return 1;
-		default:
-			*status = misuse(usage, "%s: unknown option %s", argv[0], argv[optind - 1]);
-			return 1;
-		}
-	}
-	in->region = region_name(region);
-	*status = inspect_group(in, argc, argv, usage, takes_group);
+	in->region = region_name(in->region);
+	*status = inspect_group(in, argc, argv, usage, takes);
 	if (*status == 0)
 		*status = inspect_open(in);
 	return *status != 0;

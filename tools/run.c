@@ -10,7 +10,6 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,16 +168,11 @@ static int run_command(struct run *run)
 
 static int parse_seconds(struct run *run, const char *text)
 {
-	const double furthest = 9.0e9; /* 285 years, within the range of nanoseconds */
-	char *end;
-	double seconds = strtod(text, &end);
+	int64_t ns;
 
-	if (end == text || *end || isnan(seconds) || seconds < 0)
+	if (!duration_of(text, &ns))
 		return misuse(usage, "run: -t takes seconds, such as 10 or 0.5, not \"%s\"", text);
-	if (seconds >= furthest)
-		run->deadline = COVEY_FOREVER;
-	else
-		run->deadline = monotonic_now() + (int64_t)(seconds * 1e9);
+	run->deadline = ns == COVEY_FOREVER ? COVEY_FOREVER : monotonic_now() + ns;
 	return 0;
 }
 
