@@ -137,6 +137,31 @@ static unsigned long until_asleep(struct desk *d)
 	return switches;
 }
 
+static _Atomic uint32_t *map_words(size_t *size, unsigned char **map)
+{
+	char path[128];
+	const struct covey_header *h;
+	struct covey_layout layout;
+	struct stat st;
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/shm/%s", world->region);
+	fd = open(path, O_RDWR);
+	must(fd >= 0 && fstat(fd, &st) == 0);
+	*size = (size_t)st.st_size;
+	*map = mmap(NULL, *size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	must(*map != MAP_FAILED);
+	close(fd);
+	h = (const struct covey_header *)(const void *)*map;
+	must(covey_layout_of(&h->counts, &layout));
+	return (_Atomic uint32_t *)(void *)(*map + layout.watch);
+}
+
+static uint32_t state_of(_Atomic uint32_t *word)
+{
+	return atomic_load(word) & CV_WATCH_STATE_MASK;
+}
+
 /* ------------------------------------------------------------------------------------------------ a story */
 
 static int alice(void *context)
@@ -177,14 +202,16 @@ static int asks(void *context)
 		SET(6);
 	} else {
 		must(r == COVEY_OK);
+		atomic_fetch_add(&world->count[0], 1);
 	}
 	covey_release(c, &result);
+	WAIT_FOR(7); /* the end of a participant would be rung too */
 	return 0;
 }
 
 static void a_story(void **state)
 {
-	struct covey_lead lead;
+	struct covey_lead leads[2];
 	struct covey_monitor *m;
 	struct desk d;
 	pid_t child[4];
@@ -206,29 +233,37 @@ static void a_story(void **state)
 	SET(1);
 	WAIT_FOR(2);
 	next_report(&d);
-	assert_int_equal(lead_of(c, "another", &lead), COVEY_LEADER);
+	assert_int_equal(lead_of(c, "still another", &leads[0]), COVEY_LEADER);
+	assert_int_equal(lead_of(c, "another", &leads[1]), COVEY_LEADER);
+	next_report(&d);
 	SET(3);
 	WAIT_FOR(4);
-	assert_int_equal(world_join(child[1]), 0);
 	next_report(&d);
 	world_kill(child[0]);
 	until(atomic_load(&world->number[0]) != 0);
+	world_settle(c, 4);
 	name_actor(2, (pid_t)atomic_load(&world->number[0]), "successor");
 	next_report(&d);
 	SET(5);
 	WAIT_FOR(6);
-	assert_int_equal(covey_unregister(c, &lead), 0);
+	until(atomic_load(&world->count[0]) == 2);
+	next_report(&d);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(covey_unregister(c, &leads[i]), 0);
 	next_report(&d);
 	assert_string_equal(d.text, "+report alice 1/0/0\n"
 	                            "~report alice 1/0/0 -> alice 1/3/3\n"
 	                            "~report alice 1/3/3 -> alice 1/3/2\n"
 	                            "+another test 1/0/0\n"
+	                            "+still another test 1/0/0\n"
 	                            "~report alice 1/3/2 -> alice 1/2/2\n"
 	                            "~report alice 1/2/2 -> successor 2/1/1\n"
+	                            "-report successor 2/1/1\n"
 	                            "-another test 1/0/0\n"
-	                            "-report successor 2/1/1\n");
+	                            "-still another test 1/0/0\n");
 	unwatch(m, &d);
-	for (int i = 2; i <= 3; i++)
+	SET(7);
+	for (int i = 1; i <= 3; i++)
 		assert_int_equal(world_join(child[i]), 0);
 	world_settle(c, 1);
 	world_check(c, 0);
@@ -238,6 +273,64 @@ static void a_story(void **state)
 static void give_up(covey *c, struct covey_lead *lead)
 {
 	must(covey_unregister(c, lead) == 0);
+}
+
+static int waits_for(void *context)
+{
+	covey *c = world_open();
+	struct covey_lead lead;
+	struct covey_result result;
+	int64_t deadline = context != NULL ? covey_in_ms(*(int *)context) : COVEY_FOREVER;
+
+	must(lead_of(c, "group", &lead) == COVEY_WAIT);
+	must(covey_await(c, &lead, NULL, 0, deadline, 0, &result) == COVEY_TIMED_OUT);
+	covey_release(c, &result);
+	SET(0);
+	WAIT_FOR(1);
+	return 0;
+}
+
+/* A waiter that leaves at its deadline, one that is killed, a group that is forwarded and accepted. */
+static void changes_of_other_kinds(void **state)
+{
+	static int patience_ms = 2000;
+	struct covey_monitor *m;
+	struct covey_lead lead;
+	struct desk d;
+	pid_t child;
+	covey *c;
+
+	(void)state;
+	world_begin(NULL);
+	c = world_open();
+	name_actor(0, getpid(), "test");
+	assert_int_equal(lead_of(c, "group", &lead), COVEY_LEADER);
+	m = watch(c, "group", 1, &d);
+	child = world_spawn(waits_for, &patience_ms);
+	until(world_waiters(c, "group") == 1);
+	next_report(&d);
+	WAIT_FOR(0);
+	next_report(&d);
+	SET(1);
+	assert_int_equal(world_join(child), 0);
+	child = world_spawn(waits_for, NULL);
+	until(world_waiters(c, "group") == 1);
+	next_report(&d);
+	world_kill(child);
+	next_report(&d);
+	assert_int_equal(covey_forward_work(c, &lead, (uint32_t)covey_participant(c)), 0);
+	next_report(&d);
+	assert_int_equal(covey_accept_work(c, "group", 5, COVEY_NOW, &lead), COVEY_LEADER);
+	next_report(&d);
+	assert_string_equal(d.text, "+group test 1/0/0\n"
+	                            "~group test 1/0/0 -> test 1/1/1\n"
+	                            "~group test 1/1/1 -> test 1/0/0\n"
+	                            "~group test 1/0/0 -> test 1/1/1\n"
+	                            "~group test 1/1/1 -> test 1/0/0\n"
+	                            "~group test 1/0/0 -> test 2/0/0\n"
+	                            "~group test 2/0/0 -> test 3/0/0\n");
+	unwatch(m, &d);
+	covey_close(c);
 }
 
 /* Its group leaves the table for others, and comes back in another node. */
@@ -293,6 +386,9 @@ static void asleep_while_nothing_changes(void **state)
 	struct covey_monitor *all, *one;
 	struct desk d[2];
 	unsigned long before[2] = {0}, after[2] = {0};
+	_Atomic uint32_t *words;
+	unsigned char *map;
+	size_t size;
 	int64_t end;
 	covey *c;
 
@@ -302,6 +398,7 @@ static void asleep_while_nothing_changes(void **state)
 	assert_int_equal(lead_of(c, "mine", &mine), COVEY_LEADER);
 	assert_int_equal(lead_of(c, "other", &other), COVEY_LEADER);
 	give_up(c, &other);
+	words = map_words(&size, &map);
 	all = watch(c, NULL, 1000000, &d[0]);
 	one = watch(c, "mine", 1000000, &d[1]);
 	for (int i = 0; i < 2; i++) {
@@ -319,10 +416,13 @@ static void asleep_while_nothing_changes(void **state)
 	/* what others do is nothing to the monitor of one group that is led */
 	lead_often(c, "other", 1000);
 	assert_int_equal(covey_monitor_wakeups(one), 0);
+	assert_int_equal(state_of(&words[CV_WATCH_ALL]), CV_WATCH_IDLE);
+	assert_int_equal(state_of(&words[cv_watch_index(mine.node)]), CV_WATCH_ARMED);
 	give_up(c, &mine);
 	until(atomic_load(&d[1].reports) == 2);
 	assert_true(covey_monitor_wakeups(one) != 0);
 	covey_stop_monitor(one);
+	munmap(map, size);
 	covey_close(c);
 }
 
@@ -490,31 +590,6 @@ static void may_not_write(void **state)
 
 /* ------------------------------------------------------------------------------------------------ death and fork */
 
-static _Atomic uint32_t *map_words(size_t *size, unsigned char **map)
-{
-	char path[128];
-	const struct covey_header *h;
-	struct covey_layout layout;
-	struct stat st;
-	int fd;
-
-	snprintf(path, sizeof(path), "/dev/shm/%s", world->region);
-	fd = open(path, O_RDWR);
-	must(fd >= 0 && fstat(fd, &st) == 0);
-	*size = (size_t)st.st_size;
-	*map = mmap(NULL, *size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	must(*map != MAP_FAILED);
-	close(fd);
-	h = (const struct covey_header *)(const void *)*map;
-	must(covey_layout_of(&h->counts, &layout));
-	return (_Atomic uint32_t *)(void *)(*map + layout.watch);
-}
-
-static uint32_t state_of(_Atomic uint32_t *word)
-{
-	return atomic_load(word) & CV_WATCH_STATE_MASK;
-}
-
 static int watches_until_killed(void *context)
 {
 	struct covey_options inspect = {.flags = COVEY_INSPECT};
@@ -633,6 +708,7 @@ int main(void)
 	        cmocka_unit_test(arguments),
 	        cmocka_unit_test(a_story),
 	        cmocka_unit_test(one_group_wherever_it_is),
+	        cmocka_unit_test(changes_of_other_kinds),
 	        cmocka_unit_test(asleep_while_nothing_changes),
 	        cmocka_unit_test(one_wake_a_period),
 	        cmocka_unit_test(without_waitv),
