@@ -186,26 +186,34 @@ static bool same(const struct covey_standing *x, const struct covey_standing *y)
 	return x->generation == y->generation && x->pid == y->pid && x->waiters == y->waiters && x->queue == y->queue;
 }
 
+static const struct covey_seen *seen_at(const struct covey_snapshot *s, size_t i)
+{
+	return i < s->count ? &s->seen[i] : NULL;
+}
+
 bool covey_snapshot_compare(
         const struct covey_snapshot *was, const struct covey_snapshot *is, struct covey_change **changes, size_t *count)
 {
+	const struct covey_seen *x = seen_at(was, 0), *y = seen_at(is, 0);
 	struct covey_change *list = calloc(was->count + is->count + 1, sizeof(*list));
 	size_t i = 0, k = 0, n = 0;
 
 	if (list == NULL)
 		return false;
-	while (i < was->count || k < is->count) {
-		const struct covey_seen *x = i < was->count ? &was->seen[i] : NULL;
-		const struct covey_seen *y = k < is->count ? &is->seen[k] : NULL;
+	while (x != NULL || y != NULL) {
 		int order = x == NULL ? 1 : y == NULL ? -1 : by_name(x, y);
 		const struct covey_seen *named = order <= 0 ? x : y;
 
 		list[n] = (struct covey_change){.name = named->name, .size = named->size};
 		list[n].kind = order < 0 ? COVEY_VANISHED : order > 0 ? COVEY_APPEARED : COVEY_CHANGED;
-		if (order <= 0)
-			list[n].was = x->standing, i++;
-		if (order >= 0)
-			list[n].is = y->standing, k++;
+		if (order <= 0) {
+			list[n].was = x->standing;
+			x = seen_at(was, ++i);
+		}
+		if (order >= 0) {
+			list[n].is = y->standing;
+			y = seen_at(is, ++k);
+		}
 		n += order != 0 || !same(&list[n].was, &list[n].is);
 	}
 	*changes = list;
