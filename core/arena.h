@@ -39,6 +39,7 @@
 #define CV_LOANS 4
 #define CV_PINS 2
 #define CV_STATS 8
+#define CV_WATCH_WORDS 9 /* a power of two, and one */
 
 struct cv_node {
 	_Atomic uint64_t own;
@@ -84,6 +85,7 @@ struct cv_globals {
 	_Alignas(CV_LINE) _Atomic uint32_t seat_high;  /* highest seat ever taken: where scans may stop */
 	_Alignas(CV_LINE) _Atomic uint32_t slot_high;  /* highest participant slot ever taken + 1 */
 	_Alignas(CV_LINE) _Atomic uint32_t chunk_high; /* highest chunk ever taken + 1 */
+	_Alignas(CV_LINE) _Atomic uint32_t ring_next;  /* where the next participant begins to look for a history */
 };
 
 /* Makes memory behind [offset, offset + size) of the heap's data usable, or gives it back. */
@@ -102,7 +104,8 @@ struct cv_arena {
 	_Atomic uint64_t *blocks; /* CV_CHUNK_BLOCKS words a chunk */
 	unsigned char *heap;
 	struct cv_globals *globals;
-	uint64_t key; /* of the hash */
+	_Atomic uint32_t *watch; /* CV_WATCH_WORDS of them, in a line of their own: see watch.h */
+	uint64_t key;            /* of the hash */
 	uint32_t node_count;
 	uint32_t bucket_mask;
 	uint32_t seat_count;   /* threads' seats */

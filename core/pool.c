@@ -8,6 +8,7 @@
 #include "parking.h"
 #include "race.h"
 #include "seat.h"
+#include "watch.h"
 
 #define FRESH_BATCH 4 /* nodes whose first use a thread reserves at once; others still find them by the clock */
 
@@ -109,6 +110,7 @@ bool cv_pool_settle(struct cv_arena *a, uint32_t node, uint64_t own)
 	if (!atomic_compare_exchange_strong(&a->nodes[node].own, &own, cv_word(CV_IDLE, 0, cv_word_gen(own))))
 		return false;
 	cv_ring(&a->nodes[node]); /* whoever posted since the count looks again */
+	cv_changed(a, node);
 	return true;
 }
 

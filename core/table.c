@@ -179,8 +179,9 @@ bool cv_table_insert(struct cv_arena *a, uint32_t node, const struct cv_key *key
 
 	next = (next & ~(CV_NEXT_MARK | CV_NEXT_INDEX)) | (uint32_t)head;
 	atomic_store_explicit(&n->next, next, memory_order_relaxed); /* released by the swap */
+	/* seq_cst: the group is there, and then its leader looks who watches */
 	return atomic_compare_exchange_strong_explicit(cv_table_bucket(a, key->hash), &head, head_after(head, node),
-	        memory_order_acq_rel, memory_order_relaxed);
+	        memory_order_seq_cst, memory_order_relaxed);
 }
 
 /* Make the word that pointed to a marked node point past it; *value is what it holds then. */

@@ -22,10 +22,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "event.h"
 #include "internal.h"
 #include "pool.h"
 #include "race.h"
 #include "spin.h"
+#include "watch.h"
 
 #define ASLEEP (-100) /* inside this file: no answer yet */
 #define HELP_AFTER 64 /* looks at a publication in progress before lending a hand */
@@ -44,6 +46,11 @@ struct wait {
 	uint32_t bell;
 	uint64_t word;
 	unsigned looks; /* at a publication in progress */
+	uint64_t armed; /* the word as of the last arming */
+	/* for the history */
+	uint64_t hash;       /* of the group's name */
+	uint64_t generation; /* of its leader when the wait began; 0: it did not begin */
+	pid_t peer;          /* that leader */
 };
 
 static _Atomic int bounded_sleeps; /* sticky: this kernel cannot wait for several words; relaxed, a hint */
@@ -63,6 +70,7 @@ static bool arm(struct wait *w)
 
 		if (!covey_is_led(own) || !same_group(w))
 			return false;
+		w->armed = own;
 		if (cv_word_waiters(own) && atomic_load(&w->n->own) == own)
 			return true;
 		/* acquire: whatever the leader wrote before it began */
@@ -147,10 +155,20 @@ static int take_answer(struct wait *w, uint64_t word)
 	}
 }
 
+/* False: an answer came first. */
+static bool withdraw(struct wait *w)
+{
+	bool withdrawn = cv_seat_withdraw(&w->c->arena, w->t->seat);
+
+	if (withdrawn)
+		cv_changed(&w->c->arena, w->node);
+	return withdrawn;
+}
+
 /* Leave without an answer, unless one has come. */
 static int leave(struct wait *w, int outcome)
 {
-	if (cv_seat_withdraw(&w->c->arena, w->t->seat))
+	if (withdraw(w))
 		return outcome;
 	return take_answer(w, atomic_load(&w->seat->word));
 }
@@ -169,6 +187,7 @@ static void pass_on(struct wait *w)
 	} while (!atomic_compare_exchange_strong(&w->n->own, &own, next));
 	covey_thread_unled(w->t, w->t->seat);
 	covey_ring(w->c, w->node);
+	cv_changed(&w->c->arena, w->node);
 	cv_pool_settle(&w->c->arena, w->node, next); /* nobody else waits? */
 }
 
@@ -179,7 +198,7 @@ static int take_over(struct wait *w, uint64_t own)
 	if (r != COVEY_LEADER)
 		return r == COVEY_EFENCED ? ASLEEP : leave(w, r);
 	covey_keeper_reap(w->c);
-	if (!cv_seat_withdraw(&w->c->arena, w->t->seat)) {
+	if (!withdraw(w)) {
 		pass_on(w);
 		return take_answer(w, atomic_load(&w->seat->word));
 	}
@@ -316,13 +335,40 @@ static int wait_for_answer(struct wait *w)
 	}
 }
 
+static void record(struct wait *w, enum covey_event_kind kind, uint64_t generation, pid_t peer)
+{
+	covey_event_write(&w->t->lane, cv_kernel.now(), kind, w->node, w->hash, generation, peer);
+}
+
+static void record_begin(struct wait *w)
+{
+	uint32_t seat = cv_word_owner(w->armed);
+
+	w->generation = cv_word_gen(w->armed);
+	w->peer = seat != 0 ? covey_pid_of_seat(w->c, seat) : w->out->pid;
+	record(w, COVEY_EVENT_WAITING, w->generation, w->peer);
+}
+
+static void record_end(struct wait *w, int outcome)
+{
+	if (outcome == COVEY_OK || outcome == COVEY_ERROR)
+		record(w, COVEY_EVENT_ANSWERED, w->out->generation, w->out->pid);
+	else if (outcome == COVEY_DIED && w->out->part == COVEY_TOOK_OVER)
+		covey_event_succeeded(w->t, &w->out->lead, true);
+	else if (w->generation != 0)
+		record(w, outcome == COVEY_DIED ? COVEY_EVENT_DIED : COVEY_EVENT_UNANSWERED, w->generation, w->peer);
+}
+
 static int post_and_wait(struct wait *w)
 {
 	struct cv_arena *a = &w->c->arena;
 
+	w->hash = covey_event_hash(w->c, w->node); /* this group's, if the arming succeeds */
 	cv_seat_post(a, w->t->seat, cv_key_of(w->node, w->incarnation));
 	if (!arm(w))
 		return leave(w, COVEY_GAVE_UP);
+	cv_changed(a, w->node);
+	record_begin(w);
 	tell_receiver(w);
 	cv_seat_stat(a, w->t->seat, COVEY_COUNT_JOINED);
 	/* Only a thread that leads can be waited for, and so close a circle. */
@@ -366,6 +412,7 @@ int covey_await(covey *c, const struct covey_lead *lead, const void *request, si
 	r = covey_request_put(c, t, w.node, request, request_size);
 	if (r == 0) {
 		r = post_and_wait(&w);
+		record_end(&w, r);
 		covey_request_drop(c, t);
 	}
 	return finish_result(out, r, since);

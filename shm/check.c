@@ -6,15 +6,19 @@
  *  - what is owned is owned by a seat of a participant that lives; a group without a leader has waiters
  *  - a held block is the long name of the node it names; a retired one is pinned; none is private to the dead
  *  - whoever waits, waits for a group that is led
+ *  - nobody who lives has two histories
+ *  - nobody's ringing of the watchers is left unfinished
  */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "event.h"
 #include "hash.h"
 #include "internal.h"
 #include "pool.h"
+#include "watch.h"
 
 struct check {
 	covey *c;
@@ -152,6 +156,35 @@ static void check_blocks(struct check *k)
 			check_block(k, (c + 1) << 8 | b);
 }
 
+/* seen: how many rings each participant was found to own. */
+static void check_ring(struct check *k, uint32_t ring, uint8_t *seen)
+{
+	uint64_t owner = atomic_load(&k->c->rings[ring].owner);
+	uint32_t slot = covey_ring_slot(owner);
+
+	if (covey_ring_owner_lives(k->c, owner) && seen[slot]++ != 0)
+		broken(k, "ring %u: participant %u, which lives, has another one too", ring, slot);
+}
+
+static void check_rings(struct check *k)
+{
+	uint8_t *seen = calloc(k->c->counts.participants, 1);
+
+	for (uint32_t i = 0; seen != NULL && i < k->c->counts.participants && !k->bad; i++)
+		check_ring(k, i, seen);
+	free(seen);
+}
+
+static void check_watch(struct check *k)
+{
+	for (unsigned i = 0; i < CV_WATCH_WORDS; i++) {
+		uint32_t state = atomic_load(&k->c->arena.watch[i]) & CV_WATCH_STATE_MASK;
+
+		if (state != CV_WATCH_IDLE && state != CV_WATCH_ARMED)
+			broken(k, "watch word %u: left in state %u", i, state);
+	}
+}
+
 int covey_check(covey *c, char *why, size_t size)
 {
 	struct check k = {c, why, size, false};
@@ -170,6 +203,10 @@ int covey_check(covey *c, char *why, size_t size)
 		check_seat(&k, i);
 	if (!k.bad)
 		check_blocks(&k);
+	if (!k.bad)
+		check_rings(&k);
+	if (!k.bad)
+		check_watch(&k);
 	free(seen);
 	return k.bad ? COVEY_ECORRUPT : 0;
 }

@@ -614,12 +614,14 @@ typedef void (*covey_monitor_sink)(void *context, const struct covey_change *cha
  * covey_start_monitor - report which groups changed: leader, waiters, queue length.
  *
  * name    of one group; NULL: all of them
- * period  nanoseconds that lie between two reports at least; 0: 1 s.  The first report, of what is there, comes at once
+ * period  nanoseconds that lie between two reports at least; 0: 1 s.  The first report, of what is there (it may be
+ *         nothing), comes at once
  * gives   0 and *out, to be ended with covey_stop_monitor(); COVEY_EINVAL, COVEY_ESYSTEM
  *
  * It sleeps in the kernel until something changes, and only then looks; what comes and goes within one period is not
  * reported.  Works on any handle.  On one with COVEY_INSPECT of a region that this user may not write, nobody can wake it,
- * and it looks once a period.
+ * and it looks once a period; so it does where the kernel has no futex_waitv.  covey_close() ends the monitors that still
+ * run on its handle, and each is still to be given to covey_stop_monitor().  A child of fork() has none, and may do both.
  */
 COVEY_API int covey_start_monitor(covey *c, const void *name, size_t size, int64_t period, covey_monitor_sink sink,
         void *context, struct covey_monitor **out);

@@ -19,6 +19,7 @@
  * Source: wait-for graphs as in Chandy and Misra (1983), made simple by shared memory.
  */
 #include "internal.h"
+#include "watch.h"
 
 #define CYCLE_DEPTH 256
 
@@ -102,6 +103,7 @@ void covey_cycle_check(covey *c, uint32_t seat)
 		if (!cv_seat_answer(&c->arena, victim->seat, victim->word, CV_SEAT_CYCLE, 0))
 			continue;
 		covey_wake_seat(c, victim->seat);
+		cv_changed(&c->arena, victim->node);
 		return;
 	}
 }

@@ -11,20 +11,12 @@
  * arrives before the change is complete or fails.
  */
 #include <string.h>
-#include <time.h>
 
+#include "event.h"
 #include "hash.h"
 #include "internal.h"
 #include "pool.h"
-
-/* When an execution began: for people, and on the path that must be fastest, so by the kernel's tick. */
-static uint64_t coarse_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
+#include "watch.h"
 
 static bool key_of(const covey *c, const void *name, size_t size, struct cv_key *key)
 {
@@ -36,14 +28,29 @@ static bool key_of(const covey *c, const void *name, size_t size, struct cv_key 
 	return true;
 }
 
-static int led(struct covey_thread *t, uint32_t node, uint32_t incarnation, uint64_t gen, struct covey_lead *out)
+/* Gives when it began. */
+static int64_t led(struct covey_thread *t, uint32_t node, uint32_t incarnation, uint64_t gen, struct covey_lead *out)
 {
 	covey *c = t->c;
+	int64_t now = covey_coarse_now();
 
-	atomic_store_explicit(&c->arena.nodes[node].since, coarse_now(), memory_order_relaxed); /* for people only */
+	/* for people only */
+	atomic_store_explicit(&c->arena.nodes[node].since, (uint64_t)now, memory_order_relaxed);
 	*out = (struct covey_lead){.generation = gen, .node = node, .incarnation = incarnation, .seat = t->seat};
 	out->pid = c->pid;
 	t->leading++;
+	cv_changed(&c->arena, node);
+	return now;
+}
+
+/* Inlined, as every store before the swap that ends this execution holds that swap up. */
+static inline __attribute__((always_inline)) int registered(struct covey_thread *t, uint32_t node, uint32_t incarnation,
+        uint64_t gen, uint64_t hash, struct covey_lead *out)
+{
+	int64_t now = led(t, node, incarnation, gen, out);
+
+	cv_seat_stat(&t->c->arena, t->seat, COVEY_COUNT_LED);
+	covey_event_write(&t->lane, now, COVEY_EVENT_REGISTERED, node, hash, gen, 0);
 	return COVEY_LEADER;
 }
 
@@ -84,7 +91,8 @@ static int wait_for(const covey *c, const struct cv_spot *spot, int role, struct
 	return role;
 }
 
-static int register_idle(covey *c, struct covey_thread *t, const struct cv_spot *spot, struct covey_lead *out)
+static int register_idle(
+        covey *c, struct covey_thread *t, const struct cv_key *key, const struct cv_spot *spot, struct covey_lead *out)
 {
 	uint64_t own = spot->own, gen = cv_word_gen(own) + 1;
 
@@ -93,8 +101,7 @@ static int register_idle(covey *c, struct covey_thread *t, const struct cv_spot 
 	if (cv_unlikely(!atomic_compare_exchange_strong(
 	            &c->arena.nodes[spot->node].own, &own, cv_word(CV_LEADING, t->seat, gen))))
 		return AGAIN;
-	cv_seat_stat(&c->arena, t->seat, COVEY_COUNT_LED);
-	return led(t, spot->node, spot->incarnation, gen, out);
+	return registered(t, spot->node, spot->incarnation, gen, key->hash, out);
 }
 
 static int register_taken(covey *c, struct covey_thread *t, const struct cv_spot *spot, struct covey_lead *out)
@@ -111,15 +118,17 @@ static int register_taken(covey *c, struct covey_thread *t, const struct cv_spot
 	if (r == COVEY_LEADER) {
 		covey_ring(c, spot->node); /* its waiters sleep on a life that has ended */
 		covey_keeper_reap(c);
+		covey_event_succeeded(t, out, true);
 	}
 	return r == COVEY_EFENCED ? AGAIN : r;
 }
 
-static int register_present(covey *c, struct covey_thread *t, const struct cv_spot *spot, struct covey_lead *out)
+static int register_present(
+        covey *c, struct covey_thread *t, const struct cv_key *key, const struct cv_spot *spot, struct covey_lead *out)
 {
 	switch (cv_word_state(spot->own)) {
 	case CV_IDLE:
-		return register_idle(c, t, spot, out);
+		return register_idle(c, t, key, spot, out);
 	case CV_LEADING:
 	case CV_HANDED:
 		return register_taken(c, t, spot, out);
@@ -161,8 +170,8 @@ static int register_absent(covey *c, struct covey_thread *t, const struct cv_key
 	gen = cv_pool_refresh(&c->arena, t->seat, *node);
 	if (!cv_table_insert(&c->arena, *node, key, spot))
 		return AGAIN;
-	cv_seat_stat(&c->arena, t->seat, COVEY_COUNT_LED);
-	r = led(t, *node, cv_next_incarnation(atomic_load_explicit(&n->next, memory_order_relaxed)), gen, out);
+	r = registered(t, *node, cv_next_incarnation(atomic_load_explicit(&n->next, memory_order_relaxed)), gen,
+	        key->hash, out);
 	*node = 0;
 	return r;
 }
@@ -176,7 +185,7 @@ static int find_or_register(covey *c, struct covey_thread *t, const struct cv_ke
 	do {
 		r = cv_table_find(&c->arena, t->seat, key, &spot);
 		if (cv_likely(r == 1))
-			r = register_present(c, t, &spot, out);
+			r = register_present(c, t, key, &spot, out);
 		else if (r == 0)
 			r = register_absent(c, t, key, &spot, &node, out);
 	} while (cv_unlikely(r == AGAIN));
@@ -280,7 +289,9 @@ int covey_take_over(covey *c, const void *name, size_t size, uint64_t generation
 {
 	int r = COVEY_EINVAL;
 	struct covey_thread *t = covey_enter(c, &r);
+	struct covey_life life;
 	struct cv_spot spot;
+	bool dead;
 
 	if (t == NULL)
 		return r;
@@ -292,10 +303,13 @@ int covey_take_over(covey *c, const void *name, size_t size, uint64_t generation
 			return r;
 		if (cv_word_gen(spot.own) != generation)
 			return COVEY_EFENCED;
+		dead = covey_dead_leader(c, spot.own, &life);
 		r = covey_depose(c, t, spot.node, spot.own, out); /* fails if only a waiter came: then again */
 	} while (r == COVEY_EFENCED);
-	if (r == COVEY_LEADER)
+	if (r == COVEY_LEADER) {
 		covey_ring(c, spot.node); /* waiters now depend on our life */
+		covey_event_succeeded(t, out, dead);
+	}
 	return r;
 }
 
@@ -311,6 +325,7 @@ static void take_back(covey *c, uint32_t node, uint64_t handed)
 		orphan = cv_word(CV_LEADING, 0, cv_word_gen(own)) | cv_word_waiters(own);
 	} while (!atomic_compare_exchange_strong(word, &own, orphan));
 	covey_ring(c, node);
+	cv_changed(&c->arena, node);
 	cv_pool_settle(&c->arena, node, orphan);
 }
 
@@ -339,6 +354,9 @@ int covey_forward_work(covey *c, const struct covey_lead *lead, uint32_t to)
 	} while (!cv_word_is(own, CV_LEADING, lead->seat, lead->generation) ||
 	         !atomic_compare_exchange_strong(&c->arena.nodes[lead->node].own, &own, handed));
 	covey_thread_unled(t, lead->seat);
+	cv_changed(&c->arena, lead->node);
+	covey_event(t, COVEY_EVENT_FORWARDED, lead->node, lead->generation,
+	        (pid_t)atomic_load_explicit(&c->slots[life.slot].pid, memory_order_relaxed));
 	/* The waiters sleep on our life, not on the new leader's.  Our keeper tells them if that one ends; if it cannot
 	 * take this on, they are woken now, to look for themselves. */
 	if (life.slot != c->slot && cv_word_waiters(handed) && !covey_keeper_watch(c, life.slot, lead->node))
@@ -371,10 +389,13 @@ static int accept_now(struct accepting *a, struct covey_life *life, struct covey
 	r = covey_depose(a->c, a->t, a->spot.node, a->spot.own, out);
 	if (r != COVEY_LEADER)
 		return r == COVEY_EFENCED ? AGAIN : r;
-	if (dead)
+	if (dead) {
 		covey_ring(a->c, a->spot.node);
-	else
+		covey_event_succeeded(a->t, out, true);
+	} else {
 		out->previous = 0; /* it was given, not taken */
+		covey_event(a->t, COVEY_EVENT_ACCEPTED, out->node, out->generation, 0);
+	}
 	return r;
 }
 

@@ -248,6 +248,7 @@ static int start_to_work(struct hosted *h, int role)
 	if (!entry_add(h))
 		return COVEY_ESYSTEM;
 	h->stage = SERVES;
+	covey_serving_event(&h->w->serving, COVEY_EVENT_WORKER_STARTED);
 	idle_from_now(h);
 	covey_worker_enter(h->w, WORKER_WORKING);
 	return 0;

@@ -23,6 +23,18 @@ static void command_of(const covey *c, uint32_t seat, char out[16])
 	out[15] = '\0';
 }
 
+/* The hash tells whether the bytes are its: without a pin they may be another's by the time they are copied. */
+size_t covey_name_of(covey *c, uint32_t node, uint64_t hash, unsigned char name[COVEY_NAME_MAX])
+{
+	uint32_t size;
+
+	if (node == 0 || node > c->arena.node_count ||
+	        atomic_load_explicit(&c->arena.nodes[node].hash, memory_order_relaxed) != hash)
+		return 0;
+	size = cv_table_name(&c->arena, 0, node, name, COVEY_NAME_MAX);
+	return size != 0 && cv_hash(c->arena.key, name, size) == hash ? size : 0;
+}
+
 static bool group_view(covey *c, uint32_t node, unsigned char *name, struct covey_group_view *out)
 {
 	struct cv_node *n = &c->arena.nodes[node];

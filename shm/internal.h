@@ -5,9 +5,10 @@
  *
  *      host  worker_thread  worker_process
  *      worker  slots
- *      resolve  answer  inspect  check
+ *      resolve  answer  inspect  check  monitor
  *      group  await  request        the calls of covey.h
  *      publish  cycle  recovery     what several of them share
+ *      event                        what happened, for people
  *      participant  thread          who we are, who is alive
  *      region                       where it all lies
  */
@@ -95,8 +96,9 @@ int covey_finish(covey *c, uint32_t seat, uint32_t node, uint64_t own);
 void covey_ring(covey *c, uint32_t node);
 /* Wake one answered waiter. */
 void covey_wake_seat(covey *c, uint32_t seat);
-/* End an execution with the given block (0: nothing) as its outcome.  How many were answered, or COVEY_EFENCED. */
-int covey_end(covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block);
+/* End an execution with the given block (0: nothing) as its outcome, recorded as this event.  How many were answered, or COVEY_EFENCED. */
+int covey_end(
+        covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block, enum covey_event_kind event);
 
 /* Has this leadership not ended?  A claim of this process's is assumed; see covey_lead_check(). */
 static inline bool covey_leads(const covey *c, const struct covey_lead *lead)
@@ -145,6 +147,15 @@ bool covey_dead_leader(const covey *c, uint64_t own, struct covey_life *life);
 
 /* ---- worker_thread.c: at covey_close(), have all workers of this process in c end, and wait for that */
 void covey_workers_end(covey *c);
+
+/* ---- monitor.c */
+
+void covey_monitors_end(covey *c); /* of this handle, which is being closed */
+
+/* ---- inspect.c */
+
+/* The name of the group in this node, if it has this hash; nothing is pinned for it.  Its size, or 0. */
+size_t covey_name_of(covey *c, uint32_t node, uint64_t hash, unsigned char name[COVEY_NAME_MAX]);
 
 /* ---- cycle.c: if the wait of this seat closed a circle, tell one of its members to leave it */
 void covey_cycle_check(covey *c, uint32_t seat);

@@ -27,7 +27,9 @@ bool covey_layout_of(const struct covey_counts *n, struct covey_layout *out)
 
 	if (!counts_legal(n))
 		return false;
+	out->watch = place(&at, CV_WATCH_WORDS * sizeof(uint32_t));
 	out->slots = place(&at, (uint64_t)n->participants * sizeof(struct covey_slot));
+	out->rings = place(&at, (uint64_t)n->participants * sizeof(struct covey_ring));
 	out->seats = place(&at, ((uint64_t)n->threads + n->participants + 1) * sizeof(struct cv_seat));
 	out->nodes = place(&at, ((uint64_t)n->groups + 1) * sizeof(struct cv_node));
 	out->buckets = place(&at, (uint64_t)n->buckets * 8);
@@ -48,6 +50,14 @@ uint32_t covey_fingerprint(void)
 	        sizeof(struct covey_slot),
 	        offsetof(struct covey_slot, state),
 	        offsetof(struct covey_slot, command),
+	        sizeof(struct covey_ring),
+	        offsetof(struct covey_ring, lines),
+	        COVEY_LANE_LINE(1),
+	        COVEY_LANE_LINE(2),
+	        COVEY_LANE_ENTRIES(0),
+	        COVEY_LANE_ENTRIES(1),
+	        COVEY_LANE_ENTRIES(2),
+	        COVEY_ENTRY_WORDS,
 	        sizeof(struct cv_seat),
 	        offsetof(struct cv_seat, loans),
 	        offsetof(struct cv_seat, request),
@@ -60,6 +70,7 @@ uint32_t covey_fingerprint(void)
 	        CV_CLASSES,
 	        CV_CLASS_MIN_SHIFT,
 	        CV_OWNER_BITS,
+	        CV_WATCH_WORDS,
 	        CV_GEN_SHIFT,
 	        __BYTE_ORDER__,
 	};

@@ -5,7 +5,11 @@
  *               | header: who made it, how large, which key  |  one page, read-mostly
  *               | globals: hints and the generation floor    |
  *      page 1   +--------------------------------------------+
+ *               | watch words, in one line                   |  one page, which a monitor that may only read the
+ *      page 2   +--------------------------------------------+  rest maps by itself
  *               | participants    256 B each                 |  life words, pid, command
+ *               +--------------------------------------------+
+ *               | rings             2 KiB a participant      |  what happened: see event.h
  *               +--------------------------------------------+
  *               | seats           256 B each                 |  threads' first, then the keepers'
  *               +--------------------------------------------+
@@ -67,11 +71,12 @@ enum covey_slot_state { COVEY_SLOT_FREE = 0, COVEY_SLOT_TAKEN = 1 };
 /*
   * A participant.  The life words hold TID | FUTEX_WAITERS of its keeper while it lives; the kernel replaces that by
  * FUTEX_OWNER_DIED when the keeper ends in any way, and wakes one sleeper on each word.  Waiters sleep on the first two,
- * each on one; other keepers on the third.
+ * each on one; other keepers on the third; monitors on the fourth.
  */
 struct covey_slot {
-	_Atomic uint32_t life[9]; /* words 0, 4 and 8 are used: 16 bytes apart, as their robust-list nodes must be */
-	_Atomic uint32_t state;   /* enum covey_slot_state; written only by the holder of the slot's file lock */
+	_Atomic uint32_t
+	        life[13];       /* words 0, 4, 8 and 12 are used: 16 bytes apart, as their robust-list nodes must be */
+	_Atomic uint32_t state; /* enum covey_slot_state; written only by the holder of the slot's file lock */
 	_Atomic int32_t pid;
 	_Atomic uint32_t epoch; /* grows with every owner of the slot */
 	_Atomic uint64_t since;
@@ -83,12 +88,43 @@ struct covey_slot {
 	unsigned char reserve[120];
 };
 static_assert(sizeof(struct covey_slot) == 256, "ABI");
-#define COVEY_LIFE_WORDS 3
+#define COVEY_LIFE_WORDS 4
 #define COVEY_LIFE_OF_KEEPERS 2
+#define COVEY_LIFE_OF_MONITORS 3
 #define COVEY_LIFE_STRIDE 4
 
+/* Words that one processor's stores to do not slow another's to the next of these. */
+struct covey_line {
+	_Alignas(CV_LINE) _Atomic uint64_t word[CV_LINE / 8];
+};
+static_assert(sizeof(struct covey_line) == CV_LINE, "ABI");
+
+/*
+ * A participant's history, which outlives it.  Lanes keep threads from writing to each other's lines; each is a line with
+ * its head, that is how many events were ever written to it, and then its entries, two to a line.
+ *
+ *      line  0        1      2 ... 17        18     19 ... 26       27     28 ... 31
+ *      +----------+------+--------------+------+-------------+------+-------------+
+ *      |  owner   | head |  32 entries  | head | 16 entries  | head |  8 entries  |
+ *      +----------+------+--------------+------+-------------+------+-------------+
+ *                  first thread's lane    second thread's      all further threads'
+ */
+struct covey_ring {
+	_Alignas(CV_LINE) _Atomic uint64_t owner; /* epoch 32, being taken 1, unused 18, slot + 1: 13; 0: never owned */
+	_Atomic uint64_t since;
+	_Atomic uint64_t command[2];
+	_Atomic int32_t pid;
+	struct covey_line lines[31];
+};
+static_assert(sizeof(struct covey_ring) == 2048, "ABI");
+#define COVEY_LANES 3
+#define COVEY_LANE_ENTRIES(lane) (32u >> (lane))
+#define COVEY_LANE_LINE(lane) ((lane) == 0 ? 0u : (lane) == 1 ? 17u : 26u) /* where it begins in lines[] */
+#define COVEY_ENTRY_WORDS 4
+static_assert(COVEY_LANE_LINE(2) + 1 + COVEY_LANE_ENTRIES(2) * COVEY_ENTRY_WORDS * 8 / CV_LINE == 31, "all of it");
+
 struct covey_layout {
-	uint64_t slots, seats, nodes, buckets, chunks, blocks, heap, size;
+	uint64_t watch, slots, rings, seats, nodes, buckets, chunks, blocks, heap, size;
 };
 
 /* Where everything is for these counts; false if they are outside their limits. */

@@ -4,13 +4,13 @@
  * A participant is a process with a slot.  That it owns the slot is a file lock (an open-file-description lock on one
  * byte, far beyond the end of the segment's file), held through an open file of its own that no mapping refers to.  The
  * kernel releases it when the process's last thread gives up its descriptors, and each does so after it has given up its
- * memory: then nothing of the process can write to the segment any more.  That it lives is told by two life words, which
+ * memory: then nothing of the process can write to the segment any more.  That it lives is told by its life words, which
  * the kernel changes when the process's keeper thread ends; that comes a little earlier.  So:
  *
  *      life ended    its leadership may be taken over: a swap of the ownership word fences whatever still runs
  *      lock free     its memory may be reused
  *
- * The keeper registers a robust list (set_robust_list(2)) whose two nodes lie in its own memory and whose two futex words
+ * The keeper registers a robust list (set_robust_list(2)) whose nodes lie in its own memory and whose futex words
  * lie in the slot.  When it ends, be it by exit, exec, a signal or SIGKILL, the kernel walks the list, replaces each word
  * that holds the keeper's thread id by FUTEX_OWNER_DIED, and wakes one sleeper on each.  The id is compared in the dying
  * thread's own pid namespace, so containers do not matter.
@@ -29,6 +29,8 @@
  * Keepers sleep on the third word of the next living participant, so in this ring each one's death is noticed by a
  * keeper, which frees what the dead one held, also if it led nothing that anybody waits for.
  *
+ * A fourth word is the monitors': see monitor.c.
+ *
  * Sources: the kernel's robust futex ABI (Documentation/locking/robust-futex-ABI.rst); fcntl(2), F_OFD_SETLK.
  */
 #include <errno.h>
@@ -43,6 +45,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "event.h"
 #include "internal.h"
 
 #define REAP_RETRY_MIN_NS 1000000
@@ -357,8 +360,10 @@ int covey_participant_join(covey *c)
 		atomic_store(&c->slots[c->slot].state, COVEY_SLOT_FREE);
 		covey_slot_unlock(c, c->slot);
 	}
-	if (r == 0)
+	if (r == 0) {
+		covey_ring_take(c); /* once we live: who is dead loses it */
 		tell_predecessor(c);
+	}
 	return r;
 }
 

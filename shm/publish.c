@@ -24,8 +24,10 @@
 #include <limits.h>
 #include <string.h>
 
+#include "event.h"
 #include "internal.h"
 #include "race.h"
+#include "watch.h"
 
 /* The outcome word: generation 36 bits, block 28 bits. */
 #define OUTCOME_GEN_MASK ((UINT64_C(1) << 36) - 1)
@@ -170,6 +172,7 @@ int covey_finish(covey *c, uint32_t seat, uint32_t node, uint64_t own)
 		answered = deliver(c, &d);
 		covey_ring(c, node);
 		atomic_compare_exchange_strong(&n->own, &own, cv_word(CV_IDLE, 0, cv_word_gen(own)));
+		cv_changed(&c->arena, node);
 	}
 	if (helping) {
 		cv_seat_unpin(&c->arena, seat, CV_PIN_RESULT);
@@ -180,16 +183,23 @@ int covey_finish(covey *c, uint32_t seat, uint32_t node, uint64_t own)
 
 /* ------------------------------------------------------------------------------------------------ the end */
 
-static int end_alone(covey *c, struct covey_thread *t, const struct covey_lead *lead, uint64_t *own)
+/* Inlined: with nobody waiting this is all there is to do. */
+static inline __attribute__((always_inline)) int end_alone(
+        covey *c, struct covey_thread *t, const struct covey_lead *lead, uint64_t *own, enum covey_event_kind event)
 {
+	uint64_t hash = covey_event_hash(c, lead->node); /* while it is this group's */
+
 	if (!atomic_compare_exchange_strong(
 	            &c->arena.nodes[lead->node].own, own, cv_word(CV_IDLE, 0, lead->generation)))
 		return COVEY_EFENCED;
 	covey_thread_unled(t, lead->seat);
+	cv_changed(&c->arena, lead->node);
+	covey_event_write(&t->lane, covey_coarse_now(), event, lead->node, hash, lead->generation, 0);
 	return 0;
 }
 
-static int end_before_waiters(covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block)
+static int end_before_waiters(
+        covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block, enum covey_event_kind event)
 {
 	struct cv_node *n = &c->arena.nodes[lead->node];
 	uint64_t own, outcome, published = cv_word(CV_PUBLISHED, t->seat, lead->generation) | CV_WAITERS;
@@ -208,10 +218,12 @@ static int end_before_waiters(covey *c, struct covey_thread *t, const struct cov
 	if (!atomic_compare_exchange_strong(&n->own, &own, published))
 		return COVEY_EFENCED; /* the waiters' bit was set already, so it can only have been a new leader */
 	covey_thread_unled(t, lead->seat);
+	covey_event(t, event, lead->node, lead->generation, 0); /* before anybody has the answer */
 	return covey_finish(c, t->seat, lead->node, published);
 }
 
-int covey_end(covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block)
+int covey_end(
+        covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block, enum covey_event_kind event)
 {
 	uint64_t own = atomic_load(&c->arena.nodes[lead->node].own);
 
@@ -219,8 +231,8 @@ int covey_end(covey *c, struct covey_thread *t, const struct covey_lead *lead, u
 		if (!cv_word_is(own, CV_LEADING, lead->seat, lead->generation))
 			return COVEY_EFENCED;
 		if (cv_word_waiters(own))
-			return end_before_waiters(c, t, lead, block);
-		if (end_alone(c, t, lead, &own) == 0)
+			return end_before_waiters(c, t, lead, block, event);
+		if (end_alone(c, t, lead, &own, event) == 0)
 			return 0;
 	}
 }
@@ -244,7 +256,7 @@ int covey_unregister(covey *c, const struct covey_lead *lead)
 		return error;
 	error = covey_lead_check(c, t, lead);
 	if (error == 0)
-		error = covey_end(c, t, lead, 0);
+		error = covey_end(c, t, lead, 0, COVEY_EVENT_GAVE_UP);
 	return error < 0 ? error : 0;
 }
 
@@ -336,7 +348,7 @@ static int publish(covey *c, struct covey_thread *t, const struct covey_lead *le
 		return covey_leads(c, lead) ? COVEY_EINVAL : COVEY_EFENCED;
 	}
 	full = block_for(c, t, lead, request, request_size, reply, all_seats(c), &block);
-	r = covey_end(c, t, lead, block);
+	r = covey_end(c, t, lead, block, full == 0 ? COVEY_EVENT_RESOLVED : COVEY_EVENT_GAVE_UP);
 	if (block != 0)
 		cv_heap_retire(&c->arena, t->seat, block);
 	return r < 0 || full == 0 ? r : full;
@@ -357,7 +369,8 @@ int covey_unregister_notify(covey *c, const struct covey_lead *lead, const void 
 		return error;
 	own = cv_word(CV_LEADING, lead->seat, lead->generation);
 	/* The common case is that nobody waits: guess so, and let the swap tell. */
-	if (cv_likely(reply == NULL || reply->room == 0) && cv_likely(end_alone(c, t, lead, &own) == 0))
+	if (cv_likely(reply == NULL || reply->room == 0) &&
+	        cv_likely(end_alone(c, t, lead, &own, COVEY_EVENT_RESOLVED) == 0))
 		return 0;
 	return publish(c, t, lead, request, request_size, reply != NULL ? reply : &empty);
 }
@@ -383,6 +396,8 @@ static int notify_picked(covey *c, struct covey_thread *t, const struct covey_le
 			covey_wake_seat(c, i);
 			break;
 		}
+	if (answered > 0)
+		cv_changed(&c->arena, lead->node);
 	cv_heap_retire(&c->arena, t->seat, block);
 	return answered > 0 || covey_leads(c, lead) ? answered : COVEY_EFENCED;
 }

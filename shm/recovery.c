@@ -16,8 +16,10 @@
 #include <linux/futex.h>
 #include <unistd.h>
 
+#include "event.h"
 #include "internal.h"
 #include "pool.h"
+#include "watch.h"
 
 #define LOCK_BASE ((off_t)1 << 60) /* far beyond any file's end: locks need no bytes behind them */
 
@@ -63,17 +65,30 @@ static bool swap(_Atomic uint64_t *word, uint64_t old, uint64_t new)
 	return atomic_compare_exchange_strong(word, &old, new);
 }
 
+/* A participant that leaves gives up what it leads, and that is part of its history. */
+static void record_given_up(struct reaping *r, uint32_t node, uint64_t hash, uint64_t gen)
+{
+	struct covey_lane lane = covey_lane_shared(r->c);
+
+	if (r->leaving)
+		covey_event_write(&lane, cv_kernel.now(), COVEY_EVENT_GAVE_UP, node, hash, gen, 0);
+}
+
 /* A group that is in the table and whose leader is no more. */
 static void free_leadership(struct reaping *r, uint32_t node, uint64_t own)
 {
 	struct cv_node *n = &r->c->arena.nodes[node];
 	uint64_t gen = cv_word_gen(own), waiters = cv_word_waiters(own);
+	uint64_t hash = covey_event_hash(r->c, node); /* while it is this group's */
 
 	if (waiters == 0) {
-		swap(&n->own, own, cv_word(CV_IDLE, 0, gen));
+		if (swap(&n->own, own, cv_word(CV_IDLE, 0, gen)))
+			record_given_up(r, node, hash, gen);
 	} else if (r->leaving) {
-		if (swap(&n->own, own, cv_word(CV_PUBLISHED, r->seat, gen) | waiters))
+		if (swap(&n->own, own, cv_word(CV_PUBLISHED, r->seat, gen) | waiters)) {
+			record_given_up(r, node, hash, gen);
 			covey_finish(r->c, r->seat, node, cv_word(CV_PUBLISHED, r->seat, gen) | waiters);
+		}
 	} else if (swap(&n->own, own, cv_word(CV_LEADING, 0, gen) | waiters)) {
 		covey_ring(r->c, node);
 		cv_pool_settle(&r->c->arena, node, cv_word(CV_LEADING, 0, gen) | waiters); /* nobody waits any more? */
@@ -178,6 +193,7 @@ void covey_slot_free(covey *c, uint32_t slot, bool leaving)
 	for (int i = 0; i < COVEY_LIFE_WORDS; i++)
 		atomic_store(&s->life[i * COVEY_LIFE_STRIDE], 0);
 	covey_life_relay(c, slot);
+	cv_watch_ring_all(&c->arena); /* for all that was changed here, and for what it had changed and not rung for */
 }
 
 void covey_slot_give_up(covey *c)

@@ -279,6 +279,7 @@ static void view_set(covey *c, unsigned char *base)
 
 	c->header = (struct covey_header *)(void *)base;
 	c->slots = (struct covey_slot *)(void *)(base + c->layout.slots);
+	c->rings = (struct covey_ring *)(void *)(base + c->layout.rings);
 	a->seats = (struct cv_seat *)(void *)(base + c->layout.seats);
 	a->nodes = (struct cv_node *)(void *)(base + c->layout.nodes);
 	a->buckets = (_Atomic uint64_t *)(void *)(base + c->layout.buckets);
@@ -286,6 +287,7 @@ static void view_set(covey *c, unsigned char *base)
 	a->blocks = (_Atomic uint64_t *)(void *)(base + c->layout.blocks);
 	a->heap = base + c->layout.heap;
 	a->globals = &c->header->globals;
+	a->watch = (_Atomic uint32_t *)(void *)(base + c->layout.watch);
 	a->key = c->header->key;
 	a->node_count = c->counts.groups;
 	a->bucket_mask = c->counts.buckets - 1;
@@ -321,21 +323,29 @@ static bool is_our_file(const covey *c, int fd)
 	return fstat(fd, &st) == 0 && st.st_dev == c->device && st.st_ino == c->inode;
 }
 
-int covey_file_again(covey *c)
+int covey_file_reopen(const covey *c, int access)
 {
-	int access = c->inspect ? O_RDONLY : O_RDWR, fd = -1;
 	char self[64];
+	int fd = -1;
 
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", c->fd);
 	if (c->fd >= 0)
 		fd = open(self, access | O_CLOEXEC);
 	if (fd < 0) /* no /proc, or no descriptor: by its name, if that is still this file's */
 		fd = open(c->path, access | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0 || !is_our_file(c, fd)) {
-		if (fd >= 0)
-			close(fd);
-		return COVEY_ESYSTEM;
+	if (fd >= 0 && !is_our_file(c, fd)) {
+		close(fd);
+		fd = -1;
 	}
+	return fd;
+}
+
+int covey_file_again(covey *c)
+{
+	int fd = covey_file_reopen(c, c->inspect ? O_RDONLY : O_RDWR);
+
+	if (fd < 0)
+		return COVEY_ESYSTEM;
 	if (c->fd >= 0)
 		close(c->fd);
 	c->fd = fd;
@@ -428,6 +438,7 @@ void covey_close(covey *c)
 {
 	if (c == NULL)
 		return;
+	covey_monitors_end(c);
 	if (!c->inspect) {
 		bool ours = covey_threads_current(c); /* not in the child of a fork that never called */
 

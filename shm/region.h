@@ -11,6 +11,14 @@
 #include "layout.h"
 #include "parking.h"
 
+/* Where a thread records what it does; see event.h.  Lanes 0 and 1 have one writer each, the last has any number. */
+struct covey_lane {
+	_Atomic uint64_t *words; /* its head, in a line of its own, and then its entries; NULL: nothing is recorded */
+	uint64_t stamp;          /* of the ring's owner */
+	uint32_t mask;           /* entries - 1 */
+	uint32_t number;
+};
+
 /*
  * What a thread needs at every call.  It lies in memory that the kernel empties in the child of a fork, so one compare
  * tells both "this thread has a seat in this region" and "this is still the process that took it".
@@ -26,6 +34,7 @@ struct covey_thread {
 	unsigned char *request; /* the bytes of the last received request */
 	size_t request_room;
 	struct covey_stop *stop; /* of the worker whose thread this is; else NULL */
+	struct covey_lane lane;
 };
 
 /* How a thread that receives is told to stop. */
@@ -55,6 +64,7 @@ struct covey {
 	struct cv_arena arena;
 	struct covey_header *header;
 	struct covey_slot *slots;
+	struct covey_ring *rings;
 	struct covey_counts counts;
 	struct covey_layout layout;
 	int fd; /* carries the slot's lock; not the open file that is mapped */
@@ -65,15 +75,19 @@ struct covey {
 	bool attached; /* this process, not one it was forked from, has a slot */
 	uint32_t slot;
 	pid_t pid;
-	uint64_t serial; /* of this attachment, never reused in this process */
+	uint32_t ring;                    /* ours; counts.participants: none */
+	bool lane_taken[COVEY_LANES - 1]; /* by a thread; guarded by the registry's lock */
+	uint64_t serial;                  /* of this attachment, never reused in this process */
 	struct covey_keeper keeper;
-	pthread_mutex_t reaping;      /* file locks do not tell threads apart */
-	struct covey *next;           /* in the process's list of open regions */
-	struct covey_worker *workers; /* threads of this process that work; see worker_thread.c */
+	pthread_mutex_t reaping;        /* file locks do not tell threads apart */
+	struct covey *next;             /* in the process's list of open regions */
+	struct covey_worker *workers;   /* threads of this process that work; see worker_thread.c */
+	struct covey_monitor *monitors; /* that run on this handle; guarded by the registry's lock */
 };
 
 /* region.c */
-int covey_file_again(covey *c); /* another open file on the same region in place of c->fd: file locks belong to one */
+int covey_file_reopen(const covey *c, int access); /* another open file on the same region: a descriptor, or -1 */
+int covey_file_again(covey *c); /* the same in place of c->fd: file locks belong to one.  0 or an error */
 
 /* thread.c: the caller's thread state, or NULL with *error set.  Attaches anew after a fork. */
 struct covey_thread *covey_thread_slow(covey *c, int *error);
@@ -88,7 +102,7 @@ static inline struct covey_thread *covey_enter(covey *c, int *error)
 void covey_threads_forget(covey *c); /* at close: no thread has a seat in c any more */
 int covey_registry_join(covey *c);   /* take a slot and be known to the fork handlers, as one step; 0 or an error */
 void covey_registry_remove(covey *c);
-void covey_registry_lock(void); /* held across no call; fork waits for it */
+void covey_registry_lock(void); /* no fork happens meanwhile */
 void covey_registry_unlock(void);
 
 #endif

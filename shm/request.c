@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "watch.h"
 
 int covey_request_put(covey *c, struct covey_thread *t, uint32_t node, const void *request, size_t size)
 {
@@ -204,7 +205,8 @@ static int receive_one(covey *c, struct covey_thread *t, const struct covey_lead
 		if (r < 0)
 			return COVEY_ESYSTEM;
 		/* A store that comes too late, after the wait, marks none that is to come. */
-		atomic_store_explicit(&s->given, word, memory_order_relaxed);
+		atomic_store(&s->given, word); /* seq_cst: then look who watches */
+		cv_changed(&c->arena, lead->node);
 		*out = (struct covey_request){t->request, kept.size, covey_pid_of_seat(c, seat), seat, ticket};
 		return 1;
 	}

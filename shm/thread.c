@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "event.h"
 #include "internal.h"
 #include "pool.h"
 
@@ -117,7 +118,7 @@ static void give_up_led(covey *c, struct covey_thread *t)
 		struct covey_lead lead = {.generation = cv_word_gen(own), .node = i, .seat = t->seat};
 
 		if (cv_word_state(own) == CV_LEADING && cv_word_owner(own) == t->seat)
-			covey_end(c, t, &lead, 0);
+			covey_end(c, t, &lead, 0, COVEY_EVENT_GAVE_UP);
 	}
 }
 
@@ -141,6 +142,7 @@ static void thread_leave(struct membership *m)
 		cv_seat_clear(&m->c->arena, t->seat);
 		cv_seat_give(&m->c->arena, t->seat);
 	}
+	covey_lane_give(m->c, &t->lane);
 	free(t->request);
 	*t = (struct covey_thread){0};
 }
@@ -161,19 +163,30 @@ static void thread_exit(void *list)
 
 static void set_up(void)
 {
+	covey_clock_find();
 	pthread_key_create(&exit_key, thread_exit);
 	pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 }
 
 /* ------------------------------------------------------------------------------------------------ the registry */
 
+void covey_registry_lock(void)
+{
+	pthread_once(&once, set_up);
+	pthread_mutex_lock(&registry);
+}
+
+void covey_registry_unlock(void)
+{
+	pthread_mutex_unlock(&registry);
+}
+
 /* A fork between the two would give the child a copy of a locked file that no handler closes: so fork waits. */
 int covey_registry_join(covey *c)
 {
 	int r;
 
-	pthread_once(&once, set_up);
-	pthread_mutex_lock(&registry);
+	covey_registry_lock();
 	disown_regions();
 	r = slabs == NULL && slab_add() == NULL ? COVEY_ESYSTEM : covey_participant_join(c);
 	if (r != 0) {
@@ -186,16 +199,6 @@ int covey_registry_join(covey *c)
 	open_regions = c;
 	pthread_mutex_unlock(&registry);
 	return 0;
-}
-
-void covey_registry_lock(void)
-{
-	pthread_mutex_lock(&registry);
-}
-
-void covey_registry_unlock(void)
-{
-	pthread_mutex_unlock(&registry);
 }
 
 void covey_registry_remove(covey *c)
@@ -257,6 +260,7 @@ static int thread_join(covey *c, struct covey_thread **out)
 		return seat == 0 && t != NULL ? COVEY_EFULL : COVEY_ESYSTEM;
 	}
 	*t = (struct covey_thread){.c = c, .thread = &covey_thread_last, .seat = seat};
+	covey_lane_take(c, &t->lane);
 	*m = (struct membership){c, c->serial, t, pthread_getspecific(exit_key)};
 	pthread_setspecific(exit_key, m);
 	*out = t;

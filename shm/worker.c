@@ -27,6 +27,7 @@
 #include <string.h>
 
 #include "answer.h"
+#include "event.h"
 
 int covey_serving_begin(struct covey_serving *s, covey *c, const struct covey_device *device, struct covey_bytes base,
         const struct covey_worker_options *options)
@@ -171,6 +172,15 @@ int covey_serve(struct covey_serving *s, int64_t deadline)
 	return r;
 }
 
+void covey_serving_event(struct covey_serving *s, enum covey_event_kind kind)
+{
+	int error;
+	struct covey_thread *t = covey_enter(s->c, &error);
+
+	if (t != NULL)
+		covey_event(t, kind, s->lead.node, s->lead.generation, 0);
+}
+
 int covey_serving_close(struct covey_serving *s, int why)
 {
 	unsigned before;
@@ -180,7 +190,8 @@ int covey_serving_close(struct covey_serving *s, int why)
 		s->device.idle(s->device.self, s->base);
 		covey_memory_leave(before);
 	}
-	covey_unregister(s->c, &s->lead); /* refused if another leads by now, as it should be */
+	covey_serving_event(s, COVEY_EVENT_WORKER_ENDED); /* while the group is still its own */
+	covey_unregister(s->c, &s->lead);                 /* refused if another leads by now, as it should be */
 	return why == COVEY_ETIMEDOUT ? 0 : why;
 }
 
@@ -188,6 +199,7 @@ int covey_serve_all(struct covey_serving *s)
 {
 	int r;
 
+	covey_serving_event(s, COVEY_EVENT_WORKER_STARTED);
 	do
 		r = covey_serve(s, covey_after(covey_serving_timeout(s)));
 	while (r == 0);

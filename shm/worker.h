@@ -33,6 +33,9 @@ void covey_serving_end(struct covey_serving *s);
  * group is still led then, unless another leads it. */
 int covey_serve(struct covey_serving *s, int64_t deadline);
 
+/* Recorded in the history of this process. */
+void covey_serving_event(struct covey_serving *s, enum covey_event_kind kind);
+
 /* It ends for that reason: save what is to be saved if it was idle, give the group up.  What it ended with. */
 int covey_serving_close(struct covey_serving *s, int why);
 

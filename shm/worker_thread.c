@@ -117,9 +117,11 @@ int covey_worker_work(struct covey_serving *s)
 
 	if (s->device.worker == NULL)
 		return covey_serve_all(s);
+	covey_serving_event(s, COVEY_EVENT_WORKER_STARTED);
 	outer = covey_spawning_set((struct covey_spawning){.forbidden = true});
 	r = s->device.worker(s->device.self, s->c, &s->lead, s->base, &s->options);
 	covey_spawning_set(outer);
+	covey_serving_event(s, COVEY_EVENT_WORKER_ENDED);
 	covey_unregister(s->c, &s->lead); /* if it has not done so */
 	return r;
 }

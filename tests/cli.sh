@@ -903,6 +903,83 @@ test_ls_show_rm() {
 	equal 'rm again' 1 "$status"
 }
 
+has_lines() { [[ $(wc -l <"$1") -ge $2 ]]; }
+
+# covey watch: each change as a line; it ends with 0 when it is asked to.
+test_watch() {
+	local what watcher json
+	start a key -- bash -c 'touch ready; until_true go test -e go'
+	until_true 'the command' test -e ready
+	"$covey" watch -n 0 >watch.out &
+	watcher=$!
+	"$covey" watch -n 0 --json key >json.out &
+	json=$!
+	until_true 'the first report' has_lines watch.out 2
+	until_true 'the first report' has_lines json.out 1
+	start b key -- false
+	until_true 'the second report' has_lines watch.out 3
+	until_true 'the second report' has_lines json.out 2
+	touch go
+	finish a b
+	until_true 'the last report' has_lines json.out 3
+	until_true 'the last report' grep -q vanished watch.out
+	kill -TERM "$watcher"
+	wait "$watcher" || fail "SIGTERM: covey watch ends with $?"
+	kill -INT "$json" # which a background job of a script ignores unless it waits for it
+	wait "$json" || fail "SIGINT: covey watch --json ends with $?"
+	what=$(awk '{ print $2, $3, $4, $NF }' watch.out | sed -n '1,3p;$p')
+	equal 'what was seen' "CHANGE PID GENERATION GROUP
+appeared $(leader_of a) 1 key
+changed $(leader_of a) 1 key
+vanished $(leader_of a) 1 key" "$what"
+	what=$(head -n 1 json.out)
+	contains 'watch --json' '"change": "appeared", "group": "key", "name_hex": "6b6579", "was": null, "is": {"pid": ' "$what"
+	contains 'watch --json' '"generation": 1, "waiters": 0, "queue": 0}}' "$what"
+	contains 'watch --json' '"waiters": 1, "queue": 1}}' "$(sed -n 2p json.out)"
+	contains 'watch --json' '"is": null}' "$(tail -n 1 json.out)"
+	covey_run watch -n soon
+	equal 'watch -n soon' 125 "$status"
+	covey_run watch one two
+	equal 'watch of two groups' 125 "$status"
+	covey_run watch -r covey-there-is-none
+	equal 'watch of no region' 1 "$status"
+	status=0
+	"$covey" watch >/dev/full || status=$?
+	equal 'watch on a full disk' 125 "$status"
+}
+
+leader_of() { echo "${pid_of[$1]}"; }
+
+# covey events: the dead, their successors, in the order in which it happened.
+test_events() {
+	start a key -- bash -c 'touch ready; exec sleep 600'
+	until_true 'the command' test -e ready
+	start b key -- true
+	until_true 'a waiter' have_waiters key 1
+	kill -KILL "${pid_of[a]}"
+	finish a b
+	start c other -- true
+	finish c
+	covey_run events key
+	equal 'events of a group' "${pid_of[a]}+ registered 1 -
+${pid_of[b]}+ waiting 1 ${pid_of[a]}
+${pid_of[b]}+ died 1 ${pid_of[a]}
+${pid_of[b]}+ took-over 2 ${pid_of[a]}
+${pid_of[b]}+ resolved 2 -" "$(awk 'NR > 1 { print $2, $4, $5, $6 }' <<<"$out")"
+	covey_run events
+	equal 'all events' 8 "$(wc -l <<<"$out")"
+	contains 'all events' " ${pid_of[c]}+ covey " "$out"
+	covey_run events --json other
+	contains 'events --json' '"event": "registered", "generation": 1, "peer": 0, "hash": "' "$out"
+	contains 'events --json' '"group": "other", "name_hex": "6f74686572"}' "$out"
+	covey_run events nothing
+	equal 'events of no group' '0 1' "$status $(wc -l <<<"$out")"
+	covey_run events -n 1
+	equal 'events -n' 125 "$status"
+	covey_run events -r covey-there-is-none
+	equal 'events of no region' 1 "$status"
+}
+
 test_strange_regions() {
 	echo 'no region at all' >"/dev/shm/$COVEY_REGION"
 	covey_run run k -- echo never

@@ -9,6 +9,7 @@
 #include "pool.h"
 #include "seat.h"
 #include "table.h"
+#include "watch.h"
 
 #define NODES 16
 #define SEATS 8
@@ -43,6 +44,7 @@ static struct cv_arena make_arena(uint32_t buckets)
 	a.nodes = aligned_alloc(CV_LINE, sizeof(struct cv_node) * (NODES + 1));
 	a.seats = aligned_alloc(CV_LINE, sizeof(struct cv_seat) * (SEATS + 2));
 	a.globals = aligned_alloc(CV_LINE, sizeof(struct cv_globals));
+	a.watch = calloc(CV_WATCH_WORDS, sizeof(*a.watch));
 	a.buckets = calloc(buckets, 8);
 	a.chunks = calloc(CHUNKS, 8);
 	a.blocks = calloc(CHUNKS * CV_CHUNK_BLOCKS, 8);
@@ -60,6 +62,7 @@ static void free_arena(struct cv_arena *a)
 	free(a->nodes);
 	free(a->seats);
 	free(a->globals);
+	free((void *)a->watch);
 	free(a->buckets);
 	free((void *)a->chunks);
 	free((void *)a->blocks);
@@ -354,6 +357,67 @@ static void parking_under_another_kernel(void **state)
 	cv_kernel = real;
 }
 
+/* ------------------------------------------------------------------------------------------------ watching */
+
+static int wakes;
+
+static int count_wake(_Atomic uint32_t *word, int count)
+{
+	(void)word;
+	wakes += count == INT32_MAX;
+	return 0;
+}
+
+/* What a change of node 5 does to a word in each state: at most one wake, and none for those who watch another node. */
+static void watchers_are_rung_once(void **state)
+{
+	int (*real)(_Atomic uint32_t *, int) = cv_kernel.wake;
+	struct cv_arena a = make_arena(4);
+	_Atomic uint32_t *all = &a.watch[CV_WATCH_ALL], *five = &a.watch[cv_watch_index(5)];
+	uint32_t armed;
+
+	(void)state;
+	cv_kernel.wake = count_wake;
+	wakes = 0;
+	cv_changed(&a, 5);
+	assert_int_equal(wakes, 0); /* nobody watches */
+	armed = cv_watch_arm(all);
+	assert_int_equal(cv_watch_arm(all), armed); /* a second watcher sleeps on the same */
+	cv_changed(&a, 5);
+	assert_int_equal(wakes, 1);
+	assert_int_not_equal(atomic_load(all), armed);
+	cv_changed(&a, 5);
+	cv_changed(&a, 6);
+	assert_int_equal(wakes, 1); /* not armed again yet */
+	assert_int_not_equal(cv_watch_arm(all), armed);
+	atomic_store(all, CV_WATCH_IDLE);
+	armed = cv_watch_arm(five);
+	cv_changed(&a, 6);
+	assert_int_equal(wakes, 1);
+	assert_int_equal(atomic_load(five), armed);
+	cv_changed(&a, 5);
+	assert_int_equal(wakes, 2);
+	/* who changed was killed, or is stopped, before its wake: the next one, an arming and a reaper make up for it */
+	atomic_store(five, CV_WATCH_RINGING);
+	cv_changed(&a, 5);
+	assert_int_equal(wakes, 3);
+	assert_int_equal(atomic_load(five), CV_WATCH_IDLE);
+	atomic_store(five, CV_WATCH_RINGING);
+	assert_int_equal(cv_watch_arm(five), CV_WATCH_ARMED);
+	assert_int_equal(wakes, 4);
+	atomic_store(five, CV_WATCH_RINGING);
+	cv_watch_ring_all(&a);
+	assert_int_equal(wakes, 5);
+	/* a state that is none */
+	atomic_store(five, 3);
+	cv_changed(&a, 5);
+	assert_int_equal(atomic_load(five), CV_WATCH_IDLE);
+	atomic_store(five, 3);
+	assert_int_equal(cv_watch_arm(five), CV_WATCH_ARMED);
+	cv_kernel.wake = real;
+	free_arena(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -366,6 +430,7 @@ int main(void)
 	        cmocka_unit_test(chains_and_eviction),
 	        cmocka_unit_test(damaged_chains_are_said_to_be),
 	        cmocka_unit_test(parking_under_another_kernel),
+	        cmocka_unit_test(watchers_are_rung_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,6 +51,39 @@ static int look(void *context, const struct covey_group_view *group)
 	return 0;
 }
 
+static int look_event(void *context, const struct covey_event_view *event)
+{
+	volatile unsigned char sum = 0;
+
+	for (size_t i = 0; i < event->size; i++)
+		sum = (unsigned char)(sum + ((const unsigned char *)event->name)[i]);
+	(void)context;
+	return covey_event_name(event->kind)[0] == '\0';
+}
+
+static void look_changes(void *context, const struct covey_change *changes, size_t count)
+{
+	volatile unsigned char sum = 0;
+
+	for (size_t i = 0; i < count; i++)
+		for (size_t k = 0; k < changes[i].size; k++)
+			sum = (unsigned char)(sum + ((const unsigned char *)changes[i].name)[k]);
+	atomic_fetch_add((_Atomic int *)context, 1);
+}
+
+/* One look at all groups and one at the group "a...". */
+static void watch(covey *c, const char *name, size_t size)
+{
+	struct covey_monitor *all, *one;
+	_Atomic int reports[2] = {0};
+
+	must(covey_start_monitor(c, NULL, 0, 1, look_changes, &reports[0], &all) == 0);
+	must(covey_start_monitor(c, name, size, 1, look_changes, &reports[1], &one) == 0);
+	until(atomic_load(&reports[0]) != 0 && atomic_load(&reports[1]) != 0);
+	covey_stop_monitor(all);
+	covey_stop_monitor(one);
+}
+
 static int look_waiter(void *context, const struct covey_waiter_view *waiter)
 {
 	(void)context;
@@ -112,10 +145,13 @@ static void every_call(covey *c)
 	covey_check(c, why, sizeof(why));
 	covey_usage_of(c, &usage);
 	covey_each_group(c, look, NULL);
+	covey_each_event(c, look_event, NULL);
 	for (int i = 0; i < 12; i++) {
 		name[0] = (char)('a' + i);
 		use_group(c, name, i % 3 == 0 ? sizeof(name) : 1 + (size_t)i * 5);
 	}
+	name[0] = 'a';
+	watch(c, name, sizeof(name));
 	covey_accept_work(c, name, 1, COVEY_NOW, &(struct covey_lead){0});
 	covey_reap(c);
 	covey_check(c, why, sizeof(why));
@@ -131,6 +167,8 @@ static int attaches_and_calls(void *context)
 	alarm(PATIENCE_S);
 	if (covey_open(&c, context, &inspect) == 0) {
 		covey_each_group(c, look, NULL);
+		covey_each_event(c, look_event, NULL);
+		watch(c, "b", 1);
 		covey_check(c, why, sizeof(why));
 		covey_usage_of(c, &usage);
 		covey_close(c);

@@ -81,6 +81,8 @@ static void await_group(covey *c, int group, const struct covey_lead *lead, unsi
 	covey_release(c, &result);
 }
 
+static _Atomic int one_reports;
+
 static void *torture(void *context)
 {
 	int me = (int)(intptr_t)context;
@@ -114,10 +116,58 @@ static void *torture(void *context)
 	return NULL;
 }
 
+static bool same(const struct covey_standing *x, const struct covey_standing *y)
+{
+	return x->generation == y->generation && x->pid == y->pid && x->waiters == y->waiters && x->queue == y->queue;
+}
+
+/* What was is what was reported to be; names are in order. */
+static void check_report(void *context, const struct covey_change *changes, size_t count)
+{
+	static struct covey_standing last; /* of the first group, in the monitor of that group */
+	_Atomic int *reports = context;
+
+	for (size_t i = 1; i < count; i++)
+		must(memcmp(changes[i - 1].name, changes[i].name,
+		             changes[i - 1].size < changes[i].size ? changes[i - 1].size : changes[i].size) <= 0);
+	for (size_t i = 0; i < count; i++)
+		must(!same(&changes[i].was, &changes[i].is));
+	if (reports == &one_reports && count != 0) {
+		must(count == 1 && same(&changes[0].was, &last));
+		last = changes[0].is;
+	}
+	atomic_fetch_add(reports, 1);
+}
+
+static int check_event(void *context, const struct covey_event_view *event)
+{
+	must(event->alive && event->pid == getpid() && event->kind != COVEY_EVENT_NONE && event->generation != 0);
+	(*(int *)context)++;
+	return 0;
+}
+
+static void *look_around(void *context)
+{
+	struct covey_options inspect = {.flags = COVEY_INSPECT};
+	_Atomic int *stop = context;
+	int events = 0;
+	covey *c;
+
+	must(covey_open(&c, world->region, &inspect) == 0);
+	while (atomic_load(stop) == 0)
+		must(covey_each_event(c, check_event, &events) >= 0);
+	must(events > 0);
+	covey_close(c);
+	return NULL;
+}
+
 static void all_calls_at_once(void **state)
 {
 	struct covey_options options = {.groups = 12, .participants = 4, .threads = 16};
-	pthread_t thread[THREADS];
+	struct covey_monitor *all, *one;
+	pthread_t thread[THREADS], looker;
+	_Atomic int all_reports = 0, stop = 0;
+	char name[256];
 
 	(void)state;
 	world_begin(&options);
@@ -125,10 +175,19 @@ static void all_calls_at_once(void **state)
 	handle[1] = world_open();
 	if (getenv("COVEY_PROVE") != NULL)
 		rounds *= 20;
+	group_name(0, name, sizeof(name));
+	must(covey_start_monitor(handle[0], NULL, 0, 1, check_report, &all_reports, &all) == 0);
+	must(covey_start_monitor(handle[1], name, strlen(name), 1, check_report, &one_reports, &one) == 0);
+	must(pthread_create(&looker, NULL, look_around, &stop) == 0);
 	for (int i = 0; i < THREADS; i++)
 		must(pthread_create(&thread[i], NULL, torture, (void *)(intptr_t)i) == 0);
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(thread[i], NULL);
+	atomic_store(&stop, 1);
+	pthread_join(looker, NULL);
+	covey_stop_monitor(all);
+	covey_stop_monitor(one);
+	must(atomic_load(&all_reports) > 1 && atomic_load(&one_reports) > 1);
 	print_message("led %ld, joined %ld, otherwise %ld\n", led, joined, other);
 	assert_true(led > 0 && joined > 0);
 	for (int g = 0; g < GROUPS; g++)

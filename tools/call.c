@@ -182,7 +182,7 @@ static int parse_option(struct call *call, int o, char **argv)
 		call->region = optarg;
 		return 0;
 	case 't':
-		return option_seconds(usage, "call", optarg, &call->patience);
+		return option_seconds(usage, "call", "-t", optarg, &call->patience);
 	case 'E':
 		return option_code(usage, "call", optarg, &call->busy);
 	case '0':

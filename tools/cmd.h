@@ -27,6 +27,8 @@ int cmd_worker(int argc, char **argv);
 int cmd_call(int argc, char **argv);
 int cmd_ls(int argc, char **argv);
 int cmd_show(int argc, char **argv);
+int cmd_watch(int argc, char **argv);
+int cmd_events(int argc, char **argv);
 int cmd_rm(int argc, char **argv);
 
 /* complain - "covey: " and a line on standard error; gives status back, to be returned. */
@@ -44,19 +46,23 @@ int finish(int status);
 /* region_name - the region that -r gave (or NULL), else $COVEY_REGION, else this user's own. */
 const char *region_name(const char *given);
 
-/* What an inspector's command was asked: "covey CMD [-r R] [--json] [GROUP]". */
+/* What an inspector's command was asked: "covey CMD [-r R] [-n SECONDS] [--json] [GROUP]". */
 struct inspection {
 	const char *region;
-	const char *group; /* NULL when the command takes none */
+	const char *group; /* NULL when none was given */
+	int64_t period;    /* -n, in nanoseconds; 1 s unless given */
 	bool json;
 	covey *c;
 };
 
+enum inspect_takes { TAKES_GROUP = 1, MAY_TAKE_GROUP = 2, TAKES_PERIOD = 4 };
+
 /*
  * inspect_begin - parse the options and attach read-only.
+ * takes any of enum inspect_takes
  * gives 0, or 1 with the exit status in *status: help was asked for, or it was complained of what is wrong
  */
-int inspect_begin(struct inspection *in, int argc, char **argv, const char *usage, bool takes_group, int *status);
+int inspect_begin(struct inspection *in, int argc, char **argv, const char *usage, unsigned takes, int *status);
 
 /* monotonic_now - CLOCK_MONOTONIC in nanoseconds, the clock of covey's deadlines and ages. */
 int64_t monotonic_now(void);

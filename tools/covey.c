@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "options.h"
 
 struct subcommand {
 	const char *name;
@@ -29,6 +30,8 @@ static const struct subcommand subcommands[] = {
         {"call", cmd_call, "ask whoever leads a group, and print the answer"},
         {"ls", cmd_ls, "list the groups that are led now"},
         {"show", cmd_show, "show one group: its leader and who waits for it"},
+        {"watch", cmd_watch, "print each change of a group, or of all, as it comes"},
+        {"events", cmd_events, "print what living and dead participants did last"},
         {"rm", cmd_rm, "remove a region's name; attached processes go on"},
 };
 
@@ -107,11 +110,13 @@ static int inspect_open(struct inspection *in)
 	return complain(EXIT_ABSENT, "region \"%s\": %s", in->region, covey_strerror(error));
 }
 
-static int inspect_group(struct inspection *in, int argc, char **argv, const char *usage, bool takes_group)
+static int inspect_group(struct inspection *in, int argc, char **argv, const char *usage, unsigned takes)
 {
-	if (argc - optind > takes_group)
-		return misuse(usage, "%s: unexpected argument \"%s\"", argv[0], argv[optind + takes_group]);
-	if (!takes_group)
+	int most = (takes & (TAKES_GROUP | MAY_TAKE_GROUP)) != 0;
+
+	if (argc - optind > most)
+		return misuse(usage, "%s: unexpected argument \"%s\"", argv[0], argv[optind + most]);
+	if (most == 0 || (optind == argc && (takes & MAY_TAKE_GROUP) != 0))
 		return 0;
 	if (optind == argc || argv[optind][0] == '\0')
 		return misuse(usage, "%s: which GROUP?", argv[0]);
@@ -121,36 +126,45 @@ static int inspect_group(struct inspection *in, int argc, char **argv, const cha
 	return 0;
 }
 
-int inspect_begin(struct inspection *in, int argc, char **argv, const char *usage, bool takes_group, int *status)
+/* True: that was the last one to look at, and *status is the exit status. */
+static bool inspect_option(struct inspection *in, int o, char **argv, const char *usage, int *status)
+{
+	switch (o) {
+	case 'r':
+		in->region = optarg;
+		return false;
+	case 'j':
+		in->json = true;
+		return false;
+	case 'n':
+		*status = option_seconds(usage, argv[0], "-n", optarg, &in->period);
+		return *status != 0;
+	case 'h':
+		*status = help(usage);
+		return true;
+	case ':':
+		*status = misuse(usage, "%s: %s needs a value", argv[0], argv[optind - 1]);
+		return true;
+	default:
+		*status = misuse(usage, "%s: unknown option %s", argv[0], argv[optind - 1]);
+		return true;
+	}
+}
+
+int inspect_begin(struct inspection *in, int argc, char **argv, const char *usage, unsigned takes, int *status)
 {
 	static const struct option options[] = {{"region", required_argument, NULL, 'r'},
 	        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
-	const char *region = NULL;
+	const char *letters = (takes & TAKES_PERIOD) != 0 ? ":r:n:h" : ":r:h";
 	int o;
 
-	*in = (struct inspection){.region = NULL};
+	*in = (struct inspection){.period = 1000000000};
 	opterr = 0;
-	while ((o = getopt_long(argc, argv, ":r:h", options, NULL)) != -1) {
-		switch (o) {
-		case 'r':
-			region = optarg;
-			break;
-		case 'j':
-			in->json = true;
-			break;
-		case 'h':
-			*status = help(usage);
+	while ((o = getopt_long(argc, argv, letters, options, NULL)) != -1)
+		if (inspect_option(in, o, argv, usage, status))
 			return 1;
-		case ':':
-			*status = misuse(usage, "%s: %s needs a value", argv[0], argv[optind - 1]);
-			return 1;
-		default:
-			*status = misuse(usage, "%s: unknown option %s", argv[0], argv[optind - 1]);
-			return 1;
-		}
-	}
-	in->region = region_name(region);
-	*status = inspect_group(in, argc, argv, usage, takes_group);
+	in->region = region_name(in->region);
+	*status = inspect_group(in, argc, argv, usage, takes);
 	if (*status == 0)
 		*status = inspect_open(in);
 	return *status != 0;

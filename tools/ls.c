@@ -122,7 +122,7 @@ int cmd_ls(int argc, char **argv)
 	struct list list = {.size = 0};
 	int status, n;
 
-	if (inspect_begin(&in, argc, argv, usage, false, &status))
+	if (inspect_begin(&in, argc, argv, usage, 0, &status))
 		return status;
 	n = covey_each_group(in.c, keep, &list);
 	covey_close(in.c);

@@ -10,14 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-int option_seconds(const char *usage, const char *command, const char *text, int64_t *nanoseconds)
+int option_seconds(const char *usage, const char *command, const char *name, const char *text, int64_t *nanoseconds)
 {
 	const double furthest = 9.0e9; /* 285 years, within the range of nanoseconds */
 	char *end;
 	double seconds = strtod(text, &end);
 
 	if (end == text || *end || isnan(seconds) || seconds < 0)
-		return misuse(usage, "%s: -t takes seconds, such as 10 or 0.5, not \"%s\"", command, text);
+		return misuse(usage, "%s: %s takes seconds, such as 10 or 0.5, not \"%s\"", command, name, text);
 	*nanoseconds = seconds >= furthest ? COVEY_FOREVER : (int64_t)(seconds * 1e9);
 	return 0;
 }

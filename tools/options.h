@@ -6,8 +6,8 @@
 
 /* Each gives 0, or the exit status after it has complained; usage and command are those of the subcommand. */
 
-/* option_seconds - "10" or "0.5" in nanoseconds; COVEY_FOREVER when it lies beyond the clock. */
-int option_seconds(const char *usage, const char *command, const char *text, int64_t *nanoseconds);
+/* option_seconds - "10" or "0.5" in nanoseconds; COVEY_FOREVER when it lies beyond the clock.  name is the option's. */
+int option_seconds(const char *usage, const char *command, const char *name, const char *text, int64_t *nanoseconds);
 
 /* option_ms - a whole number of milliseconds in nanoseconds; 0 is COVEY_FOREVER.  name is the option's. */
 int option_ms(const char *usage, const char *command, const char *name, const char *text, int64_t *nanoseconds);

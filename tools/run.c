@@ -208,7 +208,7 @@ static int parse(struct run *run, int argc, char **argv, int *status)
 		if (o == 'r')
 			run->region = optarg;
 		else if (o == 't')
-			*status = option_seconds(usage, "run", optarg, &patience);
+			*status = option_seconds(usage, "run", "-t", optarg, &patience);
 		else if (o == 'n')
 			run->no_wait = true;
 		else if (o == 'E')

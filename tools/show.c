@@ -96,7 +96,7 @@ int cmd_show(int argc, char **argv)
 	struct inspection in;
 	int status;
 
-	if (inspect_begin(&in, argc, argv, usage, true, &status))
+	if (inspect_begin(&in, argc, argv, usage, TAKES_GROUP, &status))
 		return status;
 	status = show(&in);
 	covey_close(in.c);

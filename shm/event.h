@@ -1,0 +1,124 @@
+/*
+ * event.h - the event recorder: what each participant did last, kept for whoever asks after its death
+ *
+ * Each participant has a ring in the segment, drawn in layout.h.  Recording is some stores to a line that nobody else
+ * writes: no system call, no lock, nothing allocated, nothing that another participant could wait for.  What is read of
+ * the rings is for people, and no other part of the library relies on it.
+ *
+ *      63                          18 17     0
+ *     +------------------------------------------+
+ *     | time, nanoseconds                        |
+ *     +------------------------------------------+
+ *     | hash of the group's name                 |
+ *     +------------------------------+-----------+
+ *     | generation                46 | kind   18 |
+ *     +---------------+--------------+-+---------+
+ *     | node       28 | peer pid    22 | chk  14 |
+ *     +---------------+----------------+---------+
+ *
+ * An entry is four words, so one can be met that is half an old one and half a new one: its writer is at it, was killed
+ * there, or met with another on the same place of the shared lane.  The check is over all of the entry, its place in the
+ * lane's history and its ring's owner; a reader drops what fails it.  So it also drops what was overwritten while it
+ * looked, and what the last threads of a dying process write to a ring that has a new owner already.
+ *
+ * A ring is not bound to a slot: the lowest free slot is reused at once, and a dead one's history would go with it.  A
+ * newcomer begins to look where the last one stopped, and takes the first ring whose owner is dead.  There are as many
+ * rings as slots and each of the living has one, so there is one to be had.
+ */
+#ifndef COVEY_EVENT_H
+#define COVEY_EVENT_H
+
+#include <time.h>
+
+#include "internal.h"
+
+#define COVEY_EVENT_KIND_BITS 18
+#define COVEY_EVENT_CHECK_BITS 14
+#define COVEY_EVENT_PEER_BITS 22 /* as many as Linux has pids */
+#define COVEY_EVENT_NODE_SHIFT (COVEY_EVENT_CHECK_BITS + COVEY_EVENT_PEER_BITS)
+#define COVEY_EVENT_KIND_MASK ((UINT64_C(1) << COVEY_EVENT_KIND_BITS) - 1)
+#define COVEY_EVENT_PEER_MASK ((UINT64_C(1) << COVEY_EVENT_PEER_BITS) - 1)
+#define COVEY_EVENT_CHECK_MASK ((UINT64_C(1) << COVEY_EVENT_CHECK_BITS) - 1)
+
+/* The check of an entry whose last word lacks it: a sum of products, of which the top bits depend on every bit. */
+static inline uint64_t covey_event_check(const uint64_t words[COVEY_ENTRY_WORDS], uint64_t place, uint64_t stamp)
+{
+	uint64_t sum = (words[1] ^ place) * UINT64_C(0xc2b2ae3d27d4eb4f);
+
+	sum += (words[2] ^ stamp) * UINT64_C(0x165667b19e3779f9);
+	sum += words[3] * UINT64_C(0xd6e8feb86659fd93);
+	sum += words[0] * UINT64_C(0x9e3779b97f4a7c15); /* the time, which is known last */
+	return sum >> (64 - COVEY_EVENT_CHECK_BITS);
+}
+
+extern int (*covey_clock)(clockid_t clock, struct timespec *out); /* clock_gettime(), or faster: see time.c */
+void covey_clock_find(void);
+
+/* When something happened, on the paths that must be fastest: by the kernel's tick. */
+static inline int64_t covey_coarse_now(void)
+{
+	struct timespec t;
+
+	covey_clock(CLOCK_MONOTONIC_COARSE, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* The hash that names a node's group in the history; to be read before the node is let go of. */
+static inline uint64_t covey_event_hash(const covey *c, uint32_t node)
+{
+	return atomic_load_explicit(&c->arena.nodes[node].hash, memory_order_relaxed); /* for people */
+}
+
+/* The one place that writes to a ring.  All relaxed: a reader believes the check, and no order. */
+static inline void covey_event_write(const struct covey_lane *lane, int64_t time, enum covey_event_kind kind,
+        uint32_t node, uint64_t hash, uint64_t generation, pid_t peer)
+{
+	uint64_t words[COVEY_ENTRY_WORDS] = {(uint64_t)time, hash, generation << COVEY_EVENT_KIND_BITS | (uint64_t)kind,
+	        (uint64_t)node << COVEY_EVENT_NODE_SHIFT | ((uint64_t)peer & COVEY_EVENT_PEER_MASK)
+	                                                           << COVEY_EVENT_CHECK_BITS};
+	_Atomic uint64_t *entry, *head = lane->words;
+	uint64_t place;
+
+	if (cv_unlikely(head == NULL))
+		return;
+	if (cv_likely(lane->number != COVEY_LANES - 1)) {
+		place = atomic_load_explicit(head, memory_order_relaxed);
+		atomic_store_explicit(head, place + 1, memory_order_relaxed);
+	} else {
+		place = atomic_fetch_add_explicit(head, 1, memory_order_relaxed);
+	}
+	words[3] |= covey_event_check(words, place, lane->stamp);
+	entry = head + CV_LINE / 8 + (place & lane->mask) * COVEY_ENTRY_WORDS;
+	for (int i = 0; i < COVEY_ENTRY_WORDS; i++)
+		atomic_store_explicit(&entry[i], words[i], memory_order_relaxed);
+}
+
+/* This thread did something to the group in node, now.  peer: the other process of the event, or 0. */
+static inline void covey_event(
+        struct covey_thread *t, enum covey_event_kind kind, uint32_t node, uint64_t generation, pid_t peer)
+{
+	covey_event_write(&t->lane, cv_kernel.now(), kind, node, covey_event_hash(t->c, node), generation, peer);
+}
+
+/* It leads in the place of lead->previous, who was found dead or was deposed. */
+void covey_event_succeeded(struct covey_thread *t, const struct covey_lead *lead, bool dead);
+
+/* Take a ring for this participant, which lives.  If there is none, nothing is recorded. */
+void covey_ring_take(covey *c);
+
+/* A thread's lane, and its end; the registry's lock is held. */
+void covey_lane_take(covey *c, struct covey_lane *out);
+void covey_lane_give(covey *c, const struct covey_lane *lane);
+/* The lane of those who are no thread of the caller's: it may be written to at any time. */
+struct covey_lane covey_lane_shared(covey *c);
+
+/* The slot of a ring's owner, as of its owner word; one that is none when it has no owner. */
+static inline uint32_t covey_ring_slot(uint64_t owner)
+{
+	return (uint32_t)(owner & 0x1fff) - 1;
+}
+
+/* Does the owner of a ring, as of its owner word, still live? */
+bool covey_ring_owner_lives(const covey *c, uint64_t owner);
+
+#endif
