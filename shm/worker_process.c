@@ -155,7 +155,7 @@ static int between(void *argument)
 	if (child == 0)
 		become(l);
 	l->error = child < 0 ? errno : 0;
-	_exit(0);
+	return 0;
 }
 
 static int launch(struct launch *l)
