@@ -108,7 +108,7 @@ static unsigned sweep_idle(struct host *host)
 		int64_t deadline = atomic_load(&e->hosted->deadline);
 
 		if (deadline <= now)
-			found += covey_hosted_want(e->hosted);
+			found += covey_hosted_want(e->hosted); /* cppcheck-suppress uninitvar */
 		else if (deadline < next)
 			next = deadline;
 	}
@@ -205,7 +205,7 @@ static int start(struct covey_host *face, struct covey_worker *w)
 
 	if (h == NULL || w->serving.c != host->c) {
 		free(h);
-		covey_worker_drop(w); /* in our place */
+		atomic_store(&w->holders, 1); /* it is not ours */
 		return h == NULL ? COVEY_ESYSTEM : COVEY_EINVAL;
 	}
 	h->w = w;
