@@ -64,16 +64,12 @@ int covey_depose(covey *c, struct covey_thread *t, uint32_t node, uint64_t own, 
 {
 	uint64_t gen = cv_word_gen(own) + 1, key = cv_key_now(&c->arena, node);
 	pid_t previous = covey_pid_of_seat(c, cv_word_owner(own));
-	struct covey_life life;
-	bool dead = covey_dead_leader(c, own, &life);
 
 	if (cv_word_exhausted(own))
 		return COVEY_EFULL;
 	if (!atomic_compare_exchange_strong(
 	            &c->arena.nodes[node].own, &own, cv_word(CV_LEADING, t->seat, gen) | cv_word_waiters(own)))
 		return COVEY_EFENCED;
-	if (dead) /* it was killed in its sleep, perhaps */
-		atomic_store(&c->arena.nodes[node].receivers, 0);
 	cv_seat_restamp(&c->arena, key);
 	cv_seat_stat(&c->arena, t->seat, COVEY_COUNT_TOOK_OVER);
 	led(t, node, (uint32_t)(key >> 32), gen, out);
