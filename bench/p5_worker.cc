@@ -33,7 +33,7 @@ const Case cases[] = {
         {"running/65536", 65536, 0, false, {100, 10, false, false}},
         {"running/seats", sizeof(Question), 64},
         {"running/lookup", sizeof(Question), 0, true},
-        {"asleep/two_cores", sizeof(Question), 0, false, {50, 20, true, false}},
+        {"asleep/two_cores", sizeof(Question), 0, false, {25, 10, true, false}},
         {"asleep/one_core", sizeof(Question), 0, false, {most_trips, 20, false, true}},
 };
 

@@ -6,8 +6,9 @@
 namespace bench
 {
 
-/* Falling asleep takes a few microseconds, also where the host's processor has to be given back for it. */
-constexpr int64_t time_to_sleep = 40000;
+/* Falling asleep takes a few microseconds, also where the host's processor has to be given back for it; but a side may
+ * spin before that, for about as long as a wake-up takes. */
+constexpr int64_t time_to_sleep = 400000;
 
 int64_t naps()
 {

@@ -10,7 +10,8 @@
 
 #define SPIN_MIN 32
 #define SPIN_START 256
-#define SPIN_MAX 4096
+#define SPIN_MAX 8192       /* longer than a wake-up takes */
+#define SPIN_LONG_ONE_IN 16 /* a power of two */
 
 /* How many processors there are; asked once.  Not how many this thread may use: one that is pinned to a processor is
  * answered from another.  Where both sides are kept on the same one, each spin fails, and the budget stays at its least. */
@@ -44,19 +45,36 @@ void cv_ring(struct cv_node *n)
 	cv_ring_receiver(n);
 }
 
+static uint32_t spin_limit(const struct cv_spinner *spinner)
+{
+	if (processors() == 1)
+		return 0;
+	return spinner->vain % SPIN_LONG_ONE_IN == SPIN_LONG_ONE_IN - 1 ? SPIN_MAX : spinner->budget;
+}
+
+/* It paid after so many rounds: the next one is to last for twice as long at least. */
+static void spin_paid(struct cv_spinner *spinner, uint32_t rounds)
+{
+	uint32_t longest = rounds > spinner->budget ? rounds : spinner->budget;
+
+	spinner->budget = longest < SPIN_MAX / 2 ? longest * 2 : SPIN_MAX;
+	spinner->vain = 0;
+}
+
 int cv_spin(struct cv_spinner *spinner, _Atomic uint32_t *word, uint32_t expected)
 {
 	if (spinner->budget == 0)
 		spinner->budget = SPIN_START;
-	for (uint32_t i = 0; i < spinner->budget && processors() > 1; i++) {
+	for (uint32_t i = 0, limit = spin_limit(spinner); i < limit; i++) {
 		/* acquire: the caller goes on as if it had been woken */
 		if (atomic_load_explicit(word, memory_order_acquire) != expected) {
-			spinner->budget = spinner->budget < SPIN_MAX ? spinner->budget * 2 : SPIN_MAX;
+			spin_paid(spinner, i);
 			return 1;
 		}
 		cv_pause();
 	}
 	spinner->budget = spinner->budget > SPIN_MIN ? spinner->budget / 2 : SPIN_MIN;
+	spinner->vain++;
 	return 0;
 }
 

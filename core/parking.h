@@ -3,7 +3,9 @@
  *
  * A thread that is to be answered soon is cheaper spun for than put to sleep (a parked round trip costs some hundred
  * times a running one); one that is not, or that has no second processor to be answered from, must not spin at all.
- * The budget adapts: a spin that paid doubles it, one that did not halves it.
+ * The budget adapts: a spin that paid doubles it, one that did not halves it.  That alone would keep two who answer each
+ * other asleep for good once both have slept: waking the other takes longer than what is left of the budget.  So of the
+ * spins that do not pay, one in so many is a long one; the side that it keeps awake then keeps the other one awake.
  *
  * Sleeping is on up to CV_FUTEX_MAX words at once.  Where the kernel cannot do that, it is on the first word, for a
  * bounded time, and the caller is told, so that it can count it and look at the other words by itself.
@@ -19,6 +21,7 @@
 
 struct cv_spinner {
 	uint32_t budget; /* 0: not yet known */
+	uint32_t vain;   /* spins in a row that did not pay */
 };
 
 enum cv_parked {

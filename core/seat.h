@@ -36,6 +36,7 @@ enum cv_seat_state {
 	CV_SEAT_DONE = 2,    /* answered: the block has the outcome */
 	CV_SEAT_GAVE_UP = 3, /* told that the leader ended without an answer for it */
 	CV_SEAT_CYCLE = 4,   /* told that its wait closes a circle */
+	CV_SEAT_FULL = 5,    /* told that there is no room for its answer; this takes none */
 };
 
 enum cv_park_mode {

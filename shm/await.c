@@ -150,6 +150,9 @@ static int take_answer(struct wait *w, uint64_t word)
 	case CV_SEAT_CYCLE:
 		cv_seat_settle(&w->c->arena, w->t->seat);
 		return COVEY_CYCLE;
+	case CV_SEAT_FULL:
+		cv_seat_settle(&w->c->arena, w->t->seat);
+		return COVEY_EFULL;
 	default:
 		return COVEY_ECORRUPT;
 	}

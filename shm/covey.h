@@ -333,7 +333,8 @@ enum covey_await_flags {
  *           COVEY_OK, COVEY_ERROR: out has the bytes, borrowed in place without a copy
  *           COVEY_DIED with out->part == COVEY_TOOK_OVER: exactly one waiter gets this, and leads by out->lead now;
  *           the others go on sleeping for it.  COVEY_DIED with COVEY_JOINED: with COVEY_NO_TAKEOVER only
- * errors    COVEY_EFULL (no room for the request), COVEY_EINVAL, COVEY_ECORRUPT; out->outcome holds the same
+ * errors    COVEY_EFULL (no room for the request, or a worker had none for its answer), COVEY_EINVAL, COVEY_ECORRUPT;
+ *           out->outcome holds the same
  *
  * Sleeps in the kernel; never polls where the kernel has futex_waitv (5.16).
  */

@@ -46,6 +46,7 @@
 #include "worker_handle.h"
 
 #define THREADS_MAX 256
+#define TURN 64           /* requests that a worker serves before others have theirs */
 #define SLACK_NS 10000000 /* a worker may idle so much longer: what ends at about the same time, ends in one sweep */
 
 enum attention { RESTING = 0, QUEUED, ATTENDED, AGAIN, ENDED };
@@ -60,6 +61,7 @@ struct hosted {
 	_Atomic int attention; /* enum attention */
 	_Atomic int64_t deadline;
 	enum stage stage;
+	bool more;                 /* its turn is over, its requests may not be */
 	struct hosted *next, **at; /* in the host's list */
 	struct rcu_head rcu;
 };
@@ -83,6 +85,8 @@ struct host {
 	_Atomic uint32_t turn;   /* futex: threads without work sleep on it */
 	_Atomic uint32_t parked; /* how many */
 	_Atomic int stop;
+	_Atomic int failed;     /* why a thread has no seat */
+	_Atomic uint32_t ready; /* futex: threads that have, or have not got, one */
 	_Atomic uint64_t answered;
 	pthread_mutex_t listing;
 	struct hosted *list;
@@ -92,6 +96,8 @@ struct host {
 };
 
 /* ------------------------------------------------------------------------------------------------ the table */
+
+static bool want(struct hosted *h);
 
 static unsigned long hash_of(uint32_t node)
 {
@@ -121,8 +127,8 @@ static bool entry_add(struct hosted *h)
 	cds_lfht_node_init(&e->link);
 	rcu_read_lock();
 	old = cds_lfht_add_replace(h->host->table, hash_of(e->node), same_node, &e->node, &e->link);
-	if (old != NULL)
-		call_rcu(&caa_container_of(old, struct entry, link)->rcu, entry_free);
+	if (old != NULL) /* deposed: it is to find that out, and end.  Its entry is its own to free */
+		want(caa_container_of(old, struct entry, link)->hosted);
 	rcu_read_unlock();
 	h->entry = e;
 	return true;
@@ -136,8 +142,8 @@ static void entry_remove(struct hosted *h)
 	if (e == NULL)
 		return;
 	rcu_read_lock();
-	if (cds_lfht_del(h->host->table, &e->link) == 0) /* not replaced */
-		call_rcu(&e->rcu, entry_free);
+	(void)cds_lfht_del(h->host->table, &e->link); /* refused if it was replaced */
+	call_rcu(&e->rcu, entry_free);
 	rcu_read_unlock();
 }
 
@@ -202,9 +208,10 @@ static void unlist(struct hosted *h)
 
 static void idle_from_now(struct hosted *h)
 {
-	int64_t deadline = covey_after(covey_serving_timeout(&h->w->serving)), sweep = atomic_load(&h->host->sweep);
+	int64_t deadline = covey_after(covey_serving_timeout(&h->w->serving)), sweep;
 
-	atomic_store(&h->deadline, deadline);
+	atomic_store(&h->deadline, deadline); /* seq_cst: then look at sweep; the sweeper does the reverse */
+	sweep = atomic_load(&h->host->sweep);
 	while (deadline < sweep && !atomic_compare_exchange_weak(&h->host->sweep, &sweep, deadline)) {
 	}
 	if (deadline < sweep)
@@ -261,7 +268,7 @@ static int serve(struct hosted *h)
 	uint32_t node;
 	int r = 0, served = 0;
 
-	while (r == 0) {
+	while (r == 0 && served < TURN) {
 		node = w->serving.lead.node;
 		r = atomic_load(&w->stop.asked) ? COVEY_ESTOPPED : covey_serve(&w->serving, COVEY_NOW);
 		served += r == 0;
@@ -275,6 +282,8 @@ static int serve(struct hosted *h)
 		atomic_fetch_add_explicit(&h->host->answered, (uint64_t)served, memory_order_relaxed); /* for people */
 		idle_from_now(h);
 	}
+	if (served == TURN && r == 0)
+		h->more = true;
 	if (r == COVEY_ETIMEDOUT && cv_kernel.now() < atomic_load(&h->deadline))
 		r = 0;
 	return r;
@@ -298,14 +307,36 @@ static int look(struct hosted *h)
 		covey_worker_enter(w, WORKER_READY);
 		return 0;
 	case ACCEPTS:
-		if (atomic_load(&w->stop.asked))
-			return COVEY_ESTOPPED;
 		if (atomic_load(&w->state) == WORKER_READY)
-			return 0;
+			return atomic_load(&w->stop.asked) ? COVEY_ESTOPPED : 0;
+		if (atomic_load(&w->refused))
+			return COVEY_ESTOPPED;
 		return start_to_work(h, covey_accept_work(s->c, w->name, w->name_size, COVEY_NOW, &s->lead));
 	default:
 		return serve(h);
 	}
+}
+
+static unsigned scan_requests(struct host *host);
+
+/* Its group is led through this thread's seat from here on, so that what its callbacks wait for, it waits for. */
+static void lead_here(struct hosted *h)
+{
+	struct covey_lead *lead = &h->w->serving.lead;
+	int error;
+	struct covey_thread *t = covey_enter(h->host->c, &error);
+	_Atomic uint64_t *word = &h->host->c->arena.nodes[lead->node].own;
+	uint64_t own = atomic_load(word);
+
+	if (lead->seat == t->seat)
+		return;
+	do {
+		if (!cv_word_is(own, CV_LEADING, lead->seat, lead->generation))
+			return; /* deposed */
+	} while (!atomic_compare_exchange_strong(
+	        word, &own, cv_word(CV_LEADING, t->seat, lead->generation) | cv_word_waiters(own)));
+	lead->seat = t->seat;
+	t->leading++;
 }
 
 static void attend_to(struct hosted *h)
@@ -317,13 +348,24 @@ static void attend_to(struct hosted *h)
 		int r;
 
 		atomic_store(&h->attention, ATTENDED);
+		if (h->stage == SERVES)
+			lead_here(h);
 		r = look(h);
 		if (r != 0) {
 			end(h, r);
 			return;
 		}
 		if (stage != SERVES && h->stage == SERVES) /* what was asked before its entry was there */
-			continue;
+			atomic_store(&h->attention, AGAIN);
+		if (h->more) {
+			h->more = false;
+			scan_requests(h->host); /* who has waited meanwhile comes first */
+			atomic_store(&h->attention, QUEUED);
+			cds_wfcq_node_init(&h->queued);
+			cds_wfcq_enqueue(&h->host->head, &h->host->tail, &h->queued);
+			wake_one(h->host);
+			return;
+		}
 		attended = ATTENDED;
 	} while (!atomic_compare_exchange_strong(&h->attention, &attended, RESTING));
 }
@@ -391,8 +433,9 @@ static void scanner_sleep(struct host *host, struct covey_slot *slot, uint32_t w
 
 	if (cv_spin(spinner, bell.word, work))
 		return;
-	atomic_store(&slot->idle, 1); /* seq_cst: before the kernel compares the bell */
+	atomic_fetch_add(&slot->idle, 1); /* seq_cst: before the kernel compares the bell */
 	cv_kernel.wait(&bell, atomic_load(&host->sweep));
+	atomic_fetch_sub(&slot->idle, 1);
 }
 
 /* Scan until there is something on the queue, or the host closes. */
@@ -434,10 +477,15 @@ static void *run(void *argument)
 {
 	struct host *host = argument;
 	struct cv_spinner spinner = {0};
+	int error;
 
 	prctl(PR_SET_NAME, "covey-host");
 	covey_memory_thread();
 	rcu_register_thread();
+	if (covey_enter(host->c, &error) == NULL)
+		atomic_store(&host->failed, error);
+	atomic_fetch_add(&host->ready, 1);
+	cv_kernel.wake(&host->ready, INT_MAX);
 	while (!atomic_load(&host->stop)) {
 		uint32_t turn = atomic_load(&host->turn);
 		struct hosted *h = next_worker(host);
@@ -514,11 +562,13 @@ static int threads_start(struct host *host, unsigned threads)
 		host->threads += r == 0;
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (r == 0)
+	for (uint32_t n; r == 0 && (n = atomic_load(&host->ready)) < threads;)
+		cv_kernel.wait(&(struct cv_futex){&host->ready, n}, COVEY_FOREVER);
+	if (r == 0 && atomic_load(&host->failed) == 0)
 		return 0;
 	threads_end(host);
 	errno = r;
-	return COVEY_ESYSTEM;
+	return r != 0 ? COVEY_ESYSTEM : atomic_load(&host->failed);
 }
 
 static struct host *host_new(covey *c)
@@ -541,15 +591,23 @@ static struct host *host_new(covey *c)
 	return host;
 }
 
+static void fork_safely(void)
+{
+	pthread_atfork(call_rcu_before_fork, call_rcu_after_fork_parent, call_rcu_after_fork_child);
+}
+
 int covey_host_open(covey *c, unsigned threads, struct covey_host **out)
 {
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
 	int error = COVEY_EINVAL;
 	struct host *host;
 
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
 	if (out == NULL || threads > THREADS_MAX)
 		return COVEY_EINVAL;
 	*out = NULL;
+	pthread_once(&once, fork_safely);
 	if (covey_enter(c, &error) == NULL)
 		return error;
 	if (threads == 0)

@@ -100,6 +100,15 @@ void covey_wake_seat(covey *c, uint32_t seat);
 int covey_end(
         covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block, enum covey_event_kind event);
 
+/* As covey_notify(), covey_notify_if() and covey_respond(); but where there is no room for the answer, those who are to
+ * have it are told so, and the call has done its work. */
+int covey_answer_equal(
+        covey *c, const struct covey_lead *lead, const struct covey_request *request, const struct covey_reply *reply);
+int covey_answer_if(
+        covey *c, const struct covey_lead *lead, covey_predicate pick, void *context, const struct covey_reply *reply);
+int covey_answer_one(
+        covey *c, const struct covey_lead *lead, const struct covey_request *request, const struct covey_reply *reply);
+
 /* Has this leadership not ended?  A claim of this process's is assumed; see covey_lead_check(). */
 static inline bool covey_leads(const covey *c, const struct covey_lead *lead)
 {

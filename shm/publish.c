@@ -377,20 +377,25 @@ int covey_unregister_notify(covey *c, const struct covey_lead *lead, const void 
 
 /* ------------------------------------------------------------------------------------------------ answers on the way */
 
-/* Answer those whom pick chooses while still leading; consumes the block. */
+/* Answer those whom pick chooses while still leading; consumes the block.  Without one they are told that there was no
+ * room for it. */
 static int notify_picked(covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block,
         struct seats among, bool (*pick)(covey *, struct covey_thread *, uint32_t seat, uint64_t word, void *),
         void *context)
 {
 	uint64_t key = cv_key_of(lead->node, lead->incarnation), word;
+	uint32_t newest = atomic_load(&c->arena.nodes[lead->node].tickets);
 	int answered = 0;
 
 	for (uint32_t i = among.first; i <= among.last && covey_leads(c, lead); i++)
-		while (cv_seat_waits(&c->arena, i, key, &word) && (pick == NULL || pick(c, t, i, word, context))) {
+		/* Who asks from here on could have seen this answer at another, and is not to be given it. */
+		while (cv_seat_waits(&c->arena, i, key, &word) &&
+		        (int32_t)(atomic_load(&c->arena.seats[i].ticket) - newest) <= 0 &&
+		        (pick == NULL || pick(c, t, i, word, context))) {
 			/* After the word was read: a new leader re-stamps the waits before it begins, so the swap fails. */
 			if (!covey_leads(c, lead))
 				break;
-			if (!cv_seat_answer(&c->arena, i, word, CV_SEAT_DONE, block))
+			if (!cv_seat_answer(&c->arena, i, word, block != 0 ? CV_SEAT_DONE : CV_SEAT_FULL, block))
 				continue; /* re-stamped, or gone: look again */
 			answered++;
 			covey_wake_seat(c, i);
@@ -398,7 +403,8 @@ static int notify_picked(covey *c, struct covey_thread *t, const struct covey_le
 		}
 	if (answered > 0)
 		cv_changed(&c->arena, lead->node);
-	cv_heap_retire(&c->arena, t->seat, block);
+	if (block != 0)
+		cv_heap_retire(&c->arena, t->seat, block);
 	return answered > 0 || covey_leads(c, lead) ? answered : COVEY_EFENCED;
 }
 
@@ -416,8 +422,15 @@ static bool pick_equal(covey *c, struct covey_thread *t, uint32_t seat, uint64_t
 	return covey_request_equal(c, t->seat, seat, word, w->request, w->size);
 }
 
-static int notify(covey *c, const struct covey_lead *lead, const struct covey_reply *reply, struct seats among,
-        bool (*pick)(covey *, struct covey_thread *, uint32_t, uint64_t, void *), void *context)
+/* Whom a call of the next answers. */
+struct choice {
+	struct seats among;
+	bool (*pick)(covey *, struct covey_thread *, uint32_t seat, uint64_t word, void *);
+	void *context;
+	bool say_full; /* if there is no room for the answer, they are told so; else it is the caller who is */
+};
+
+static int notify(covey *c, const struct covey_lead *lead, const struct covey_reply *reply, const struct choice *choice)
 {
 	int error = COVEY_EINVAL;
 	struct covey_thread *t = covey_enter(c, &error);
@@ -432,25 +445,37 @@ static int notify(covey *c, const struct covey_lead *lead, const struct covey_re
 		covey_room_free(c, reply->room);
 		return COVEY_EFENCED;
 	}
-	error = block_for(c, t, lead, NULL, 0, reply, among, &block);
-	if (error != 0 || block == 0)
+	error = block_for(c, t, lead, NULL, 0, reply, choice->among, &block);
+	if (error == COVEY_EFULL ? !choice->say_full : error != 0 || block == 0)
 		return error;
-	return notify_picked(c, t, lead, block, among, pick, context);
+	return notify_picked(c, t, lead, block, choice->among, choice->pick, choice->context);
+}
+
+static int notify_equal(covey *c, const struct covey_lead *lead, const void *request, size_t request_size,
+        const struct covey_reply *reply, bool say_full)
+{
+	struct wanted w = {.request = request, .size = request_size};
+
+	if (c == NULL || !request_valid(request, request_size))
+		return COVEY_EINVAL;
+	return notify(c, lead, reply, &(struct choice){all_seats(c), pick_equal, &w, say_full});
 }
 
 int covey_notify(covey *c, const struct covey_lead *lead, const void *request, size_t request_size,
         const struct covey_reply *reply)
 {
-	struct wanted w = {.request = request, .size = request_size};
+	return notify_equal(c, lead, request, request_size, reply, false);
+}
 
-	if (!request_valid(request, request_size))
-		return COVEY_EINVAL;
-	return c == NULL ? COVEY_EINVAL : notify(c, lead, reply, all_seats(c), pick_equal, &w);
+int covey_answer_equal(
+        covey *c, const struct covey_lead *lead, const struct covey_request *request, const struct covey_reply *reply)
+{
+	return notify_equal(c, lead, request->data, request->size, reply, true);
 }
 
 int covey_notify_all(covey *c, const struct covey_lead *lead, const struct covey_reply *reply)
 {
-	return c == NULL ? COVEY_EINVAL : notify(c, lead, reply, all_seats(c), NULL, NULL);
+	return c == NULL ? COVEY_EINVAL : notify(c, lead, reply, &(struct choice){all_seats(c), NULL, NULL, false});
 }
 
 static bool pick_if(covey *c, struct covey_thread *t, uint32_t seat, uint64_t word, void *context)
@@ -460,12 +485,26 @@ static bool pick_if(covey *c, struct covey_thread *t, uint32_t seat, uint64_t wo
 	return covey_request_matches(c, t->seat, seat, word, w->predicate, w->context) != 0;
 }
 
-int covey_notify_if(
-        covey *c, const struct covey_lead *lead, covey_predicate pick, void *context, const struct covey_reply *reply)
+static int notify_if(covey *c, const struct covey_lead *lead, covey_predicate pick, void *context,
+        const struct covey_reply *reply, bool say_full)
 {
 	struct wanted w = {.predicate = pick, .context = context};
 
-	return c == NULL || pick == NULL ? COVEY_EINVAL : notify(c, lead, reply, all_seats(c), pick_if, &w);
+	if (c == NULL || pick == NULL)
+		return COVEY_EINVAL;
+	return notify(c, lead, reply, &(struct choice){all_seats(c), pick_if, &w, say_full});
+}
+
+int covey_notify_if(
+        covey *c, const struct covey_lead *lead, covey_predicate pick, void *context, const struct covey_reply *reply)
+{
+	return notify_if(c, lead, pick, context, reply, false);
+}
+
+int covey_answer_if(
+        covey *c, const struct covey_lead *lead, covey_predicate pick, void *context, const struct covey_reply *reply)
+{
+	return notify_if(c, lead, pick, context, reply, true);
 }
 
 struct one {
@@ -480,15 +519,27 @@ static bool pick_one(covey *c, struct covey_thread *t, uint32_t seat, uint64_t w
 	return seat == o->seat && atomic_load(&c->arena.seats[seat].ticket) == o->ticket;
 }
 
-int covey_respond(
-        covey *c, const struct covey_lead *lead, const struct covey_request *request, const struct covey_reply *reply)
+static int respond(covey *c, const struct covey_lead *lead, const struct covey_request *request,
+        const struct covey_reply *reply, bool say_full)
 {
 	struct one o;
 
 	if (c == NULL || request == NULL || request->seat == 0 || request->seat > c->arena.seat_count)
 		return COVEY_EINVAL;
 	o = (struct one){request->seat, (uint32_t)request->ticket};
-	return notify(c, lead, reply, (struct seats){o.seat, o.seat}, pick_one, &o);
+	return notify(c, lead, reply, &(struct choice){{o.seat, o.seat}, pick_one, &o, say_full});
+}
+
+int covey_respond(
+        covey *c, const struct covey_lead *lead, const struct covey_request *request, const struct covey_reply *reply)
+{
+	return respond(c, lead, request, reply, false);
+}
+
+int covey_answer_one(
+        covey *c, const struct covey_lead *lead, const struct covey_request *request, const struct covey_reply *reply)
+{
+	return respond(c, lead, request, reply, true);
 }
 
 /* ------------------------------------------------------------------------------------------------ rooms */

@@ -159,7 +159,7 @@ void covey_ring_host(struct covey_slot *slot)
 	/* seq_cst: after the post; the host reads the bell, looks at the seats, says that it sleeps, and then the kernel
 	 * compares the bell */
 	atomic_fetch_add(&slot->work, 1);
-	if (atomic_load(&slot->idle) != 0 && atomic_exchange(&slot->idle, 0) != 0)
+	if (atomic_load(&slot->idle) != 0) /* only who sleeps takes it down: whoever rings may be stopped right here */
 		cv_kernel.wake(&slot->work, INT_MAX);
 }
 

@@ -54,20 +54,10 @@ void covey_serving_end(struct covey_serving *s)
 
 /* ------------------------------------------------------------------------------------------------ one answer */
 
-/* A result that does not fit must not leave its askers waiting: they are told so, and that takes no bytes. */
-static int answer_full(struct covey_serving *s, const struct covey_request *request)
-{
-	struct covey_reply reply = {.error = COVEY_EFULL, .code = COVEY_EFULL};
-
-	return covey_notify(s->c, &s->lead, request->data, request->size, &reply);
-}
-
 static int answer_here(struct covey_serving *s, const struct covey_request *request, const struct covey_reply *reply)
 {
-	int r = covey_notify(s->c, &s->lead, request->data, request->size, reply);
+	int r = covey_answer_equal(s->c, &s->lead, request, reply);
 
-	if (r == COVEY_EFULL)
-		r = answer_full(s, request);
 	return r < 0 ? r : 0;
 }
 
@@ -136,14 +126,21 @@ static int answer_and_move(
 static int compute(struct covey_serving *s, const struct covey_request *request, struct covey_answer *answer)
 {
 	struct covey_bytes asked = {request->size != 0 ? request->data : "", request->size};
+	struct covey_thread *t = covey_enter(s->c, &(int){0});
+	struct covey_thread mine = *t;
 	struct covey_spawning outer = covey_spawning_set((struct covey_spawning){.forbidden = true});
 	unsigned before = covey_memory_enter(s->memory);
 	int error;
 
+	t->request = NULL; /* the callback may receive, too */
+	t->request_room = 0;
 	answer->request = asked;
 	error = s->device.compute(s->device.self, s->base, asked, answer);
 	covey_memory_leave(before);
 	covey_spawning_set(outer);
+	free(t->request);
+	t->request = mine.request;
+	t->request_room = mine.request_room;
 	return error;
 }
 

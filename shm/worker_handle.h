@@ -12,8 +12,9 @@ struct covey_worker {
 	struct covey_serving serving;
 	void *name;
 	size_t name_size;
-	bool accepts; /* takes up a group that is handed to it; else registers it */
-	bool worked;  /* it has led its group */
+	bool accepts;         /* takes up a group that is handed to it; else registers it */
+	bool worked;          /* it has led its group */
+	_Atomic bool refused; /* it was not handed its group */
 	int ended_with;
 	_Atomic uint32_t state; /* futex: enum covey_worker_state */
 	_Atomic int holders;    /* the starter, the thread */

@@ -44,6 +44,7 @@ struct brief {
 	int32_t static_worker;
 	int32_t error_strategy;
 	int64_t worker_timeout;
+	uint64_t device, inode; /* of the region: its name may be another's by now */
 	uint64_t sizes[5];
 };
 
@@ -84,6 +85,8 @@ static int brief_make(const struct covey_worker *w, const char *library)
 	        .static_worker = o->static_worker,
 	        .error_strategy = o->error_strategy,
 	        .worker_timeout = o->worker_timeout,
+	        .device = c->device,
+	        .inode = c->inode,
 	        .sizes = {strlen(region) + 1, strlen(library) + 1, strlen(o->symbol) + 1, w->name_size,
 	                w->serving.base.size}};
 	int fd = memfd_create("covey-brief", MFD_CLOEXEC);
@@ -351,6 +354,8 @@ static int duty_begin(struct duty *d, struct report *report)
 	r = covey_open(&d->c, d->region, &options);
 	if (r != 0)
 		return r;
+	if (d->c->device != d->brief->device || d->c->inode != d->brief->inode)
+		return COVEY_EFOREIGN;
 	report->number = (uint32_t)covey_participant(d->c);
 	if (d->brief->accepts)
 		return covey_worker_prepare(d->c, device, d->name, d->base, &o, &d->w, &report->number);

@@ -98,7 +98,7 @@ static int lead_group(struct covey_worker *w)
 	}
 	covey_worker_enter(w, WORKER_READY);
 	state_after(w, WORKER_READY, COVEY_FOREVER);
-	if (atomic_load(&w->stop.asked))
+	if (atomic_load(&w->refused))
 		return COVEY_ESTOPPED;
 	/* It was handed over before we were told, so it is there now, or somebody else's. */
 	r = covey_accept_work(s->c, w->name, w->name_size, COVEY_NOW, &s->lead);
@@ -307,7 +307,7 @@ void covey_worker_take(struct covey_worker *w, bool handed)
 	if (w->pidfd >= 0) {
 		covey_process_take(w, handed);
 	} else {
-		atomic_store(&w->stop.asked, !handed);
+		atomic_store(&w->refused, !handed);
 		covey_worker_enter(w, WORKER_WORKING);
 		if (w->serving.options.host != NULL)
 			w->serving.options.host->attend(w);
