@@ -151,8 +151,8 @@ __attribute__((visibility("default"))) struct cds_lfht_node *cds_lfht_add_replac
 struct cds_lfht_node *cds_lfht_add_replace(
         struct cds_lfht *table, unsigned long hash, match same, const void *key, struct cds_lfht_node *node)
 {
-	struct cds_lfht_node *(*real)(
-	        struct cds_lfht *, unsigned long, match, const void *, struct cds_lfht_node *) = NULL;
+	struct cds_lfht_node *(*real)(struct cds_lfht *, unsigned long, match, const void *, struct cds_lfht_node *) =
+	        NULL;
 	void (*before)(void) = atomic_exchange(&before_adding, NULL);
 
 	*(void **)&real = dlsym(RTLD_NEXT, "cds_lfht_add_replace");
@@ -336,21 +336,21 @@ static void no_seats_for_its_threads(void **state)
 {
 	const struct covey_options options = {.threads = 9, .participants = 8};
 	struct covey_host *host, *none;
-	pthread_t sitter[9];
+	pthread_t sitter[16];
 	pid_t child;
 	int sitters = 0;
 
 	(void)state;
 	begin(&options);
 	atomic_store(&seated, 0);
-	assert_int_equal(covey_host_open(here, 8, &none), COVEY_EFULL);
+	assert_int_equal(covey_host_open(here, free_seats() + 1, &none), COVEY_EFULL);
 	child = world_spawn(holds, (void *)"a");
 	until(atomic_load(&world->flag[READY]) == 1);
 	atomic_store(&world->flag[HOLD], 1);
 	assert_int_equal(covey_host_open(here, 2, &host), 0);
 	start(here, host, &device, "a");
 	for (; free_seats() != 0; sitters++) {
-		must(sitters < 9 && pthread_create(&sitter[sitters], NULL, sits, here) == 0);
+		must(sitters < 16 && pthread_create(&sitter[sitters], NULL, sits, here) == 0);
 		until(atomic_load(&seated) == sitters + 1);
 	}
 	assert_int_equal(covey_host_open(here, 1, &none), COVEY_EFULL);
@@ -478,7 +478,8 @@ static int begins(void **self, struct covey_bytes base)
 }
 
 /* "x" holds that thread, and no other; "a" asks what its asker leads. */
-static int goes_in_a_circle(void *self, struct covey_bytes base, struct covey_bytes request, struct covey_answer *answer)
+static int goes_in_a_circle(
+        void *self, struct covey_bytes base, struct covey_bytes request, struct covey_answer *answer)
 {
 	if (asks_for(base, "x") && pthread_equal(pthread_self(), registrar)) {
 		atomic_store(&world->flag[PARKED], 1);
@@ -619,12 +620,14 @@ static void memory_that_outlives_its_worker(void **state)
 static int hosts_and_closes(void *context)
 {
 	covey *c = world_open();
+	struct covey_worker_options options;
 	struct covey_worker *worker;
 	struct covey_host *host;
 
 	(void)context;
 	must(covey_host_open(c, 2, &host) == 0);
-	worker = start(c, host, &device, "child");
+	options = on(host);
+	must(covey_start_worker(c, &device, NULL, 0, bytes("child"), &options, &worker) == 0);
 	must(ask(c, "child", "x") == COVEY_OK);
 	must(covey_stop_worker(worker) == COVEY_ESTOPPED);
 	covey_host_close(host);
