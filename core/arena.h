@@ -53,7 +53,7 @@ struct cv_node {
 	_Atomic uint32_t bell;         /* futex: rung when all waiters are to look again */
 	_Atomic uint32_t request_bell; /* futex: rung when a request was posted */
 	_Atomic uint32_t tickets;      /* the order of requests */
-	_Atomic uint32_t receiver;     /* 1: the leader may sleep on request_bell */
+	_Atomic uint32_t receivers;    /* not 0: so many of the leader's threads may sleep on request_bell */
 };
 static_assert(sizeof(struct cv_node) == 2 * CV_LINE, "a node is two lines");
 static_assert(offsetof(struct cv_node, name) == 40, "24 bytes of name lie in the first line");

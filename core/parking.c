@@ -32,8 +32,8 @@ void cv_ring_receiver(struct cv_node *n)
 {
 	/* seq_cst: a receiver reads the bell, looks, says that it sleeps, and then the kernel compares the bell */
 	atomic_fetch_add(&n->request_bell, 1);
-	/* Whoever wakes takes the flag down, never whoever wakes up: there may be several, of one leader or of two. */
-	if (atomic_load(&n->receiver) != 0 && atomic_exchange(&n->receiver, 0) != 0)
+	/* Only who sleeps says that he does not any more: whoever rings may be stopped right here, or killed. */
+	if (atomic_load(&n->receivers) != 0)
 		cv_kernel.wake(&n->request_bell, INT_MAX);
 }
 

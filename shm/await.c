@@ -30,6 +30,7 @@
 #include "watch.h"
 
 #define ASLEEP (-100) /* inside this file: no answer yet */
+#define GRACE_NS 50000000
 #define HELP_AFTER 64 /* looks at a publication in progress before lending a hand */
 
 struct wait {
@@ -314,16 +315,41 @@ static int expired(struct wait *w)
 	return r;
 }
 
+static bool anything_new(struct wait *w, uint64_t own)
+{
+	struct covey_life life;
+
+	if (cv_seat_state(atomic_load(&w->seat->word)) != CV_SEAT_WAITING || !covey_is_led(own))
+		return true;
+	covey_life_of_seat(w->c, cv_word_owner(own), &life);
+	return !life.alive;
+}
+
+/* The backstop's time came.  Is there something that the kernel should have told us?  What has just happened, somebody
+ * may be about to ring for: a publisher, or the one whom the kernel woke for a death, may have been put aside by the
+ * scheduler in between.  Overdue is what is still so a while later. */
+static bool overdue(struct wait *w)
+{
+	uint64_t own = atomic_load(&w->n->own);
+	struct cv_futex word = {cv_seat_futex(w->seat), (uint32_t)w->word};
+
+	if (!anything_new(w, own))
+		return false;
+	if (cv_seat_state(atomic_load(&w->seat->word)) == CV_SEAT_WAITING)
+		cv_kernel.wait(&word, cv_kernel.now() + GRACE_NS);
+	return ((atomic_load(&w->n->own) ^ own) & ~CV_WAITERS) == 0 && anything_new(w, own);
+}
+
 static int wait_for_answer(struct wait *w)
 {
 	enum cv_parked parked = CV_PARK_LOOK;
 
 	for (;;) {
-		int r = look(w);
+		int r;
 
-		/* What a look after the backstop finds, the kernel should have told. */
-		if (parked == CV_PARK_BACKSTOP && (r != ASLEEP || !w->life.alive))
+		if (parked == CV_PARK_BACKSTOP && overdue(w))
 			cv_seat_stat(&w->c->arena, w->t->seat, COVEY_COUNT_RESCUED);
+		r = look(w);
 		parked = CV_PARK_LOOK;
 		if (r != ASLEEP)
 			return r;

@@ -173,6 +173,7 @@ struct covey_worker_options {
 	const char *symbol;      /* the device there, a struct covey_device */
 	const char *program;     /* what that process runs; NULL: $COVEY_PROGRAM, else "covey" as execvp() finds it */
 	struct covey_host *host; /* not NULL: the worker is one of this host's */
+	int own_memory;          /* of a host's worker: an arena of its own; see covey_host_open() */
 };
 
 enum covey_error_strategy {
@@ -207,7 +208,8 @@ COVEY_API int covey_default_grouper(struct covey_bytes base, struct covey_bytes 
         const struct covey_resolve_options *options, struct covey_name *out);
 
 /* covey_group - the name that the device gives (base, request), else the default grouper's.  device, options: may be
- * NULL.  Gives 0, COVEY_EINVAL (also for a name over COVEY_NAME_MAX), or what the device's callback returned. */
+ * NULL.  Gives 0, COVEY_EINVAL (also for a name over COVEY_NAME_MAX, or a positive return), or the negative error that the
+ * device's callback returned. */
 COVEY_API int covey_group(const struct covey_device *device, struct covey_bytes base, struct covey_bytes request,
         const struct covey_resolve_options *options, struct covey_name *out);
 
@@ -452,7 +454,8 @@ struct covey_device {
 	int (*worker)(void *self, covey *c, struct covey_lead *lead, struct covey_bytes base,
 	        const struct covey_worker_options *options);
 	/* make a worker's own object out of its base, in *self (which holds the device's self); 0, or an error that
-	 * keeps the worker from starting.  Called before the worker leads anything, in a thread of its process */
+	 * keeps the worker from starting.  Called before the worker leads anything, in a thread of its process; base is
+	 * valid during the call */
 	int (*begin)(void **self, struct covey_bytes base);
 	/* the worker ends because it was idle: save what is to be saved.  It still leads its group */
 	void (*idle)(void *self, struct covey_bytes base);
@@ -487,12 +490,13 @@ struct covey_worker; /* a worker that this process started */
  * name     of the group; NULL: covey_group() of (base, no request)
  * base     copied
  * options  NULL for the defaults: a thread of this process, which moves on to each new state, 10 s of idle time
- * out      may be NULL: then it ends by its timeout, or with the process, or with covey_close().  Else it is to be
+ * out      may be NULL: then it ends by its timeout, or with the process, its host, or covey_close().  Else it is to be
  *          given back with covey_stop_worker(), also after it has ended
  * gives    0 once the worker leads the group; COVEY_WAIT, and no worker, when another leads it already
  * errors   COVEY_EINVAL, COVEY_EFULL, COVEY_EDEVICE (it cannot be loaded, or its begin refused), COVEY_ESYSTEM
  *
- * A worker that is a process survives its starter, is not its child, and has its standard descriptors on /dev/null.
+ * A worker that is a process survives its starter, is not its child (save where the starter is a subreaper, or pid 1), and
+ * has its standard descriptors on /dev/null.  Callbacks run in threads that block all signals.
  * Workers do not spawn workers: a covey_resolve() inside their callbacks leaves none behind.
  */
 COVEY_API int covey_start_worker(covey *c, const struct covey_device *device, const void *name, size_t size,
@@ -549,12 +553,19 @@ COVEY_API int covey_default_worker(covey *c, const struct covey_device *device, 
  * gives    0 and *out, to be ended with covey_host_close(); COVEY_EINVAL, COVEY_ESYSTEM, COVEY_EFULL
  *
  * A worker whose options name the host has no thread of its own (and so no worker callback: COVEY_EINVAL); its callbacks
- * run in whichever of the host's threads is free, one at a time.  Where the process uses jemalloc, what they allocate
- * comes from an arena of the worker's own, as long as jemalloc has arenas (about 4000), and is freed whole when it ends.
+ * run in whichever of the host's threads is free, one at a time for each worker.  They must not start, await or stop a
+ * worker of the same host.  A circle of waits that goes through several of its groups may be told as COVEY_CYCLE or
+ * COVEY_RECURSION.
+ *
+ * With own_memory, and where the process uses jemalloc, all that begin, compute and idle allocate comes from an arena of
+ * the worker's own (as long as there are any: about 4000), is counted there, and is freed whole when the worker ends.  So
+ * none of it may outlive the worker, nor be freed by a thread that is not the host's; that includes what libraries allocate
+ * at their first use, such as the buffers of stdio: have them used once before.
  */
 COVEY_API int covey_host_open(covey *c, unsigned threads, struct covey_host **out);
 
-/* covey_host_close - stop its workers, after the requests that they compute now, and its threads.  NULL is allowed. */
+/* covey_host_close - stop its workers, after the requests that they compute now, and its threads.  To be called before
+ * covey_close(), and not while another thread starts or stops workers of it.  NULL is allowed. */
 COVEY_API void covey_host_close(struct covey_host *host);
 
 struct covey_host_usage {

@@ -64,12 +64,16 @@ int covey_depose(covey *c, struct covey_thread *t, uint32_t node, uint64_t own, 
 {
 	uint64_t gen = cv_word_gen(own) + 1, key = cv_key_now(&c->arena, node);
 	pid_t previous = covey_pid_of_seat(c, cv_word_owner(own));
+	struct covey_life life;
+	bool dead = covey_dead_leader(c, own, &life);
 
 	if (cv_word_exhausted(own))
 		return COVEY_EFULL;
 	if (!atomic_compare_exchange_strong(
 	            &c->arena.nodes[node].own, &own, cv_word(CV_LEADING, t->seat, gen) | cv_word_waiters(own)))
 		return COVEY_EFENCED;
+	if (dead) /* it was killed in its sleep, perhaps */
+		atomic_store(&c->arena.nodes[node].receivers, 0);
 	cv_seat_restamp(&c->arena, key);
 	cv_seat_stat(&c->arena, t->seat, COVEY_COUNT_TOOK_OVER);
 	led(t, node, (uint32_t)(key >> 32), gen, out);
@@ -376,7 +380,22 @@ struct accepting {
 	struct covey_thread *t;
 	struct cv_spot spot;
 	struct cv_futex list[3]; /* the group's bells, and the life of whoever leads it now */
+	uint64_t generation;     /* not 0: only what the execution of this generation leaves or hands over */
 };
+
+static bool ours_to_take(const struct accepting *a, uint64_t own)
+{
+	return cv_word_state(own) == CV_HANDED && cv_word_owner(own) == cv_seat_of_keeper(&a->c->arena, a->c->slot);
+}
+
+/* Is it still undecided what becomes of that execution, or decided in our favour? */
+static bool to_be_had(const struct accepting *a, uint64_t own)
+{
+	if (a->generation == 0)
+		return true;
+	return cv_word_state(own) == CV_LEADING ? cv_word_gen(own) == a->generation
+	                                        : cv_word_gen(own) == a->generation + 1 && ours_to_take(a, own);
+}
 
 /* Taken up, be it handed to us or left by a dead leader. */
 static int accept_now(struct accepting *a, struct covey_life *life, struct covey_lead *out)
@@ -416,8 +435,9 @@ static int accept_look(struct accepting *a, const void *name, size_t size, struc
 	own = atomic_load(&n->own);
 	if ((own | CV_WAITERS) != (a->spot.own | CV_WAITERS))
 		return AGAIN;
-	if (!life.alive ||
-	        (cv_word_state(own) == CV_HANDED && cv_word_owner(own) == cv_seat_of_keeper(&a->c->arena, a->c->slot)))
+	if (!to_be_had(a, own))
+		return COVEY_ENOENT;
+	if (!life.alive || ours_to_take(a, own))
 		return accept_now(a, &life, out);
 	if (cv_word_state(own) == CV_LEADING && cv_word_owner(own) == a->t->seat)
 		return COVEY_ERECURSION;
@@ -428,24 +448,39 @@ static int accept_look(struct accepting *a, const void *name, size_t size, struc
 	return NOT_YET;
 }
 
-int covey_accept_work(covey *c, const void *name, size_t size, int64_t deadline, struct covey_lead *out)
+static int accept_until(struct accepting *a, const void *name, size_t size, int64_t deadline, struct covey_lead *out)
 {
-	int r = COVEY_EINVAL, bounded;
-	struct accepting a = {.c = c, .t = covey_enter(c, &r)};
 	enum cv_parked parked = CV_PARK_LOOK;
+	int r, bounded;
 
-	if (a.t == NULL)
-		return r;
-	if (out == NULL)
-		return COVEY_EINVAL;
 	for (;;) {
-		r = accept_look(&a, name, size, out);
+		r = accept_look(a, name, size, out);
 		if (r == AGAIN)
 			continue;
 		if (r != NOT_YET)
 			return r;
+		if (covey_told_to_stop(a->t, a->spot.node))
+			return COVEY_ESTOPPED;
 		if (parked == CV_PARK_EXPIRED)
 			return COVEY_ETIMEDOUT;
-		parked = cv_park(a.list, 3, deadline, &bounded);
+		parked = cv_park(a->list, 3, deadline, &bounded);
 	}
+}
+
+int covey_accept_work(covey *c, const void *name, size_t size, int64_t deadline, struct covey_lead *out)
+{
+	int r = COVEY_EINVAL;
+	struct accepting a = {.c = c, .t = covey_enter(c, &r)};
+
+	if (a.t == NULL)
+		return r;
+	return out == NULL ? COVEY_EINVAL : accept_until(&a, name, size, deadline, out);
+}
+
+int covey_accept_from(covey *c, const void *name, size_t size, uint64_t generation, struct covey_lead *out)
+{
+	int r = COVEY_EINVAL;
+	struct accepting a = {.c = c, .t = covey_enter(c, &r), .generation = generation};
+
+	return a.t == NULL ? r : accept_until(&a, name, size, COVEY_FOREVER, out);
 }

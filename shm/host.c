@@ -38,7 +38,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
-#include <urcu.h>
+#include <urcu-bp.h>
 #include <urcu/rculfhash.h>
 #include <urcu/wfcqueue.h>
 
@@ -480,8 +480,8 @@ static void *run(void *argument)
 	int error;
 
 	prctl(PR_SET_NAME, "covey-host");
+	covey_spawning_set((struct covey_spawning){.forbidden = true});
 	covey_memory_thread();
-	rcu_register_thread();
 	if (covey_enter(host->c, &error) == NULL)
 		atomic_store(&host->failed, error);
 	atomic_fetch_add(&host->ready, 1);
@@ -500,7 +500,6 @@ static void *run(void *argument)
 			wait_turn(host, turn);
 		}
 	}
-	rcu_unregister_thread();
 	return NULL;
 }
 
@@ -519,7 +518,7 @@ static int start(struct covey_host *face, struct covey_worker *w)
 	h->w = w;
 	h->host = host;
 	w->hosted = h;
-	w->serving.memory = &w->memory;
+	w->serving.memory = w->serving.options.own_memory ? &w->memory : NULL;
 	pthread_mutex_lock(&host->listing);
 	h->next = host->list;
 	h->at = &host->list;
@@ -591,9 +590,28 @@ static struct host *host_new(covey *c)
 	return host;
 }
 
+/* The child of a fork has none of our threads: not the one that frees after a grace period, nor any reader. */
+static void before_fork(void)
+{
+	call_rcu_before_fork();
+	urcu_bp_before_fork();
+}
+
+static void after_fork_parent(void)
+{
+	urcu_bp_after_fork_parent();
+	call_rcu_after_fork_parent();
+}
+
+static void after_fork_child(void)
+{
+	urcu_bp_after_fork_child();
+	call_rcu_after_fork_child();
+}
+
 static void fork_safely(void)
 {
-	pthread_atfork(call_rcu_before_fork, call_rcu_after_fork_parent, call_rcu_after_fork_child);
+	pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 }
 
 int covey_host_open(covey *c, unsigned threads, struct covey_host **out)

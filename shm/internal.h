@@ -143,7 +143,21 @@ int covey_request_put(covey *c, struct covey_thread *t, uint32_t node, const voi
 /* After the wait: give its bytes back. */
 void covey_request_drop(covey *c, struct covey_thread *t);
 
+/* Was the worker whose thread this is told to stop?  Whoever tells it writes asked, then reads the node, then rings that
+ * node's bells; we write the node, after the bells were read, then read asked. */
+static inline bool covey_told_to_stop(struct covey_thread *t, uint32_t node)
+{
+	if (cv_likely(t->stop == NULL))
+		return false;
+	atomic_store(&t->stop->node, node);
+	return atomic_load(&t->stop->asked) != 0;
+}
+
 /* ---- group.c */
+
+/* As covey_accept_work(), without a deadline, for one hand-over: that of the execution of this generation.  It ends with
+ * COVEY_ENOENT when that execution has ended in another way, and with COVEY_ESTOPPED. */
+int covey_accept_from(covey *c, const void *name, size_t size, uint64_t generation, struct covey_lead *out);
 
 /* Does this word say that somebody leads the group, or is about to? */
 static inline bool covey_is_led(uint64_t own)

@@ -27,6 +27,13 @@ static unsigned arena_use(unsigned arena)
 	return mallctl("thread.arena", &before, &size, &arena, sizeof(arena)) == 0 ? before : NO_ARENA;
 }
 
+static _Thread_local unsigned outside = NO_ARENA; /* where this thread was before it entered one */
+
+unsigned covey_memory_outside(void)
+{
+	return outside != NO_ARENA ? arena_use(outside) : NO_ARENA;
+}
+
 void covey_memory_thread(void)
 {
 	bool cached = false;
@@ -39,13 +46,18 @@ unsigned covey_memory_enter(struct covey_memory *m)
 {
 	if (m != NULL && !m->tried)
 		arena_take(m);
-	return m != NULL && m->own ? arena_use(m->arena) : NO_ARENA;
+	if (m == NULL || !m->own)
+		return NO_ARENA;
+	return outside = arena_use(m->arena);
 }
 
 void covey_memory_leave(unsigned before)
 {
-	if (before != NO_ARENA)
-		arena_use(before);
+	if (before == NO_ARENA)
+		return;
+	arena_use(before);
+	if (before == outside)
+		outside = NO_ARENA;
 }
 
 static uint64_t statistic(const char *format, unsigned arena)

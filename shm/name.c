@@ -84,5 +84,5 @@ int covey_group(const struct covey_device *device, struct covey_bytes base, stru
 		return covey_default_grouper(base, request, options, out);
 	out->size = 0;
 	r = device->group(device->self, base, request, out);
-	return r == 0 && out->size > COVEY_NAME_MAX ? COVEY_EINVAL : r;
+	return r > 0 || (r == 0 && out->size > COVEY_NAME_MAX) ? COVEY_EINVAL : r;
 }

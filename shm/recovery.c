@@ -81,6 +81,8 @@ static void free_leadership(struct reaping *r, uint32_t node, uint64_t own)
 	uint64_t gen = cv_word_gen(own), waiters = cv_word_waiters(own);
 	uint64_t hash = covey_event_hash(r->c, node); /* while it is this group's */
 
+	if (!r->leaving)
+		atomic_store(&n->receivers, 0); /* it was killed in its sleep, perhaps */
 	if (waiters == 0) {
 		if (swap(&n->own, own, cv_word(CV_IDLE, 0, gen)))
 			record_given_up(r, node, hash, gen);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "memory.h"
 #include "watch.h"
 
 int covey_request_put(covey *c, struct covey_thread *t, uint32_t node, const void *request, size_t size)
@@ -174,8 +175,10 @@ static int keep(void *context, const void *request, size_t size)
 	struct covey_thread *t = kept->t;
 
 	if (size > t->request_room || t->request == NULL) {
+		unsigned arena = covey_memory_outside();
 		unsigned char *more = realloc(t->request, size + 128);
 
+		covey_memory_leave(arena);
 		if (more == NULL)
 			return -1;
 		t->request = more;
@@ -213,16 +216,6 @@ static int receive_one(covey *c, struct covey_thread *t, const struct covey_lead
 	return 0;
 }
 
-/* Was the worker whose thread this is told to stop?  Whoever tells it writes asked, then reads the node, then rings that
- * node's bell; we write the node, after the bell was read, then read asked. */
-static bool told_to_stop(struct covey_thread *t, uint32_t node)
-{
-	if (cv_likely(t->stop == NULL))
-		return false;
-	atomic_store(&t->stop->node, node);
-	return atomic_load(&t->stop->asked) != 0;
-}
-
 /* Before it sleeps, the receiver sets W, so that whoever ends this leadership rings instead of doing it silently. */
 static bool arm_receiver(covey *c, const struct covey_lead *lead)
 {
@@ -249,7 +242,7 @@ int covey_receive(covey *c, struct covey_lead *lead, int64_t deadline, struct co
 
 		if (!covey_leads(c, lead))
 			return COVEY_EFENCED;
-		if (told_to_stop(t, lead->node))
+		if (covey_told_to_stop(t, lead->node))
 			return COVEY_ESTOPPED;
 		r = receive_one(c, t, lead, out);
 		if (r != 0)
@@ -258,7 +251,8 @@ int covey_receive(covey *c, struct covey_lead *lead, int64_t deadline, struct co
 			return COVEY_ETIMEDOUT;
 		if (cv_spin(&t->spinner, bell.word, bell.expected) || !arm_receiver(c, lead))
 			continue;
-		atomic_store(&n->receiver, 1); /* seq_cst: before the kernel compares the bell */
+		atomic_fetch_add(&n->receivers, 1); /* seq_cst: before the kernel compares the bell */
 		parked = cv_park(&bell, 1, deadline, &bounded);
+		atomic_fetch_sub(&n->receivers, 1);
 	}
 }

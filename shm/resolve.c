@@ -13,7 +13,7 @@
  *
  * With spawn_worker, "compute, publish" becomes
  *
- *      compute --> a worker begins, with the result as its state --> answer who asked the same --> forward the group to
+ *      compute --> answer who asked the same --> a worker begins, with the result as its state --> forward the group to
  *      the worker, with all who asked something else --> the worker takes it up
  *
  * If the worker cannot begin, the execution ends as any other.  If this process is killed between any two of these
@@ -117,28 +117,24 @@ static int copy_room(struct resolving *r, struct covey_answer *answer)
 
 /* ------------------------------------------------------------------------------------------------ a worker left behind */
 
-/* Answer who asked the same, and let the worker have the rest.  False: the group is still ours. */
-static bool answer_and_forward(struct resolving *r, const struct covey_lead *lead, struct covey_reply *reply,
-        struct covey_worker *w, uint32_t number)
-{
-	int done = covey_notify(r->c, lead, r->asked.data, r->asked.size, reply);
-
-	reply->room = 0; /* consumed; this caller's loan, or its copy, still holds the bytes */
-	reply->data = r->out->data;
-	if (done >= 0)
-		done = covey_forward_work(r->c, lead, number);
-	covey_worker_take(w, done == 0);
-	return done == 0 || done == COVEY_EFENCED;
-}
-
+/* Answer who asked the same, begin a worker, and let it have the rest.  False: the group is still ours. */
 static bool hand_over(struct resolving *r, const struct covey_lead *lead, struct covey_reply *reply)
 {
 	struct covey_bytes name = {r->name->data, r->name->size}, state = {r->out->data, r->out->size};
+	/* first: nobody who has a result coming waits for a worker to begin */
+	int done = covey_notify(r->c, lead, r->asked.data, r->asked.size, reply);
 	struct covey_worker *w;
 	uint32_t number;
 
-	return covey_worker_prepare(r->c, r->device, name, state, r->spawn, &w, &number) == 0 &&
-	       answer_and_forward(r, lead, reply, w, number);
+	reply->room = 0; /* consumed; this caller's loan, or its copy, still holds the bytes */
+	reply->data = r->out->data;
+	if (done < 0)
+		return done == COVEY_EFENCED; /* the group is somebody else's business now */
+	if (covey_worker_prepare(r->c, r->device, name, state, r->spawn, lead->generation, &w, &number) != 0)
+		return false;
+	done = covey_forward_work(r->c, lead, number);
+	covey_worker_take(w, done == 0);
+	return done == 0 || done == COVEY_EFENCED;
 }
 
 static void publish(struct resolving *r, const struct covey_lead *lead, int error, struct covey_reply *reply)

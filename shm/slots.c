@@ -8,6 +8,10 @@
  *      asked: 5, any, 4, 9       last: 3      4 -> "any", "slot 4"    5 -> "slot 5"    6, 7, 8    9 -> "slot 9"
  *
  * If a step fails, whoever waits for that slot or a later one has the error, since none of these can be had.
+ *
+ * Between two steps the worker receives what has come: requests for the past are answered, one for a nearer slot needs
+ * nothing, it will have its turn, and an order to stop is heard.  It goes on for as long as somebody waits for a slot that
+ * lies ahead, and no longer.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -56,30 +60,46 @@ static int pick(void *context, const void *request, size_t size)
 static int answer_all(covey *c, const struct covey_lead *lead, uint64_t slot, int error, struct covey_answer *answer)
 {
 	struct wanted w = {slot, error != 0};
-	struct covey_reply reply = {error, answer->code, answer->data, answer->size, answer->room};
-	int r = covey_notify_if(c, lead, pick, &w, &reply);
+	const struct covey_reply reply = {error, answer->code, answer->data, answer->size, answer->room};
 
 	answer->room = 0;
-	if (r != COVEY_EFULL)
-		return r;
-	reply = (struct covey_reply){.error = COVEY_EFULL, .code = COVEY_EFULL};
-	return covey_notify_if(c, lead, pick, &w, &reply);
+	return covey_answer_if(c, lead, pick, &w, &reply);
 }
 
 /* ------------------------------------------------------------------------------------------------ the worker */
 
 /* The next slot, for all who want it.  Negative: the worker must end. */
-static int step(struct covey_slots *s, covey *c, const struct covey_lead *lead, bool *failed)
+static int step(struct covey_slots *s, covey *c, const struct covey_lead *lead)
 {
 	struct covey_answer answer = {.c = c, .lead = lead};
 	int error = s->step(s->self, s->slot + 1, &answer), r;
 
-	*failed = error != 0;
-	if (error == 0)
-		s->slot++;
-	r = answer_all(c, lead, error == 0 ? s->slot : s->slot + 1, error, &answer);
+	r = answer_all(c, lead, s->slot + 1, error, &answer);
+	s->slot += error == 0;
 	covey_answer_drop(&answer);
 	return r;
+}
+
+static int ahead(void *context, const void *request, size_t size)
+{
+	uint64_t slot;
+
+	return read_request(request, size, &slot) && (slot == ANY || slot > *(const uint64_t *)context);
+}
+
+/* Does anybody wait for a slot that is to be computed yet? */
+static bool wanted_ahead(const struct covey_slots *s, covey *c, const struct covey_lead *lead)
+{
+	uint32_t high = cv_seat_high(&c->arena);
+	uint64_t word, last = s->slot;
+	int error;
+	struct covey_thread *t = covey_enter(c, &error);
+
+	for (uint32_t i = 1; t != NULL && i <= high; i++)
+		if (cv_seat_waits(&c->arena, i, cv_key_of(lead->node, lead->incarnation), &word) &&
+		        covey_request_matches(c, t->seat, i, word, ahead, &last) > 0)
+			return true;
+	return false;
 }
 
 /* A state that has gone by, if it can be had at all; an error in any other case. */
@@ -100,28 +120,26 @@ static int respond_past(const struct covey_slots *s, covey *c, const struct cove
 	struct covey_reply reply = {error, answer.code, answer.data, answer.size, answer.room};
 
 	answer.room = 0;
-	r = covey_respond(c, lead, request, &reply);
+	r = covey_answer_one(c, lead, request, &reply);
 	covey_answer_drop(&answer);
 	return r;
 }
 
-static int serve(struct covey_slots *s, covey *c, struct covey_lead *lead, int64_t deadline)
+/* One request, or one step: 0 and more, or why the worker ends. */
+static int serve(struct covey_slots *s, covey *c, struct covey_lead *lead, int64_t timeout)
 {
+	bool busy = wanted_ahead(s, c, lead);
 	struct covey_request request;
-	bool failed = false;
 	uint64_t slot;
-	int r = covey_receive(c, lead, deadline, &request);
+	int r = covey_receive(c, lead, busy ? COVEY_NOW : covey_after(timeout), &request);
 
+	if (r == COVEY_ETIMEDOUT && busy)
+		return step(s, c, lead);
 	if (r != 0)
 		return r;
 	if (!read_request(request.data, request.size, &slot))
 		return respond_past(s, c, lead, &request, ANY);
-	if (slot != ANY && slot <= s->slot)
-		return respond_past(s, c, lead, &request, slot);
-	slot = slot == ANY ? s->slot + 1 : slot;
-	while (r >= 0 && !failed && s->slot < slot)
-		r = step(s, c, lead, &failed);
-	return r;
+	return slot != ANY && slot <= s->slot ? respond_past(s, c, lead, &request, slot) : 0;
 }
 
 static int slot_worker(void *self, covey *c, struct covey_lead *lead, struct covey_bytes base,
@@ -134,7 +152,7 @@ static int slot_worker(void *self, covey *c, struct covey_lead *lead, struct cov
 
 	(void)base;
 	do
-		r = serve(s, c, lead, covey_after(timeout));
+		r = serve(s, c, lead, timeout);
 	while (r >= 0);
 	if (r == COVEY_ETIMEDOUT && s->snapshot != NULL)
 		s->snapshot(s->self, s->slot);

@@ -17,6 +17,7 @@
 
 #include "event.h"
 #include "internal.h"
+#include "memory.h"
 #include "pool.h"
 
 #define SLAB_THREADS 128
@@ -250,8 +251,11 @@ static struct covey_thread *slot_in_slabs(void)
 static int thread_join(covey *c, struct covey_thread **out)
 {
 	struct covey_thread *t = slot_in_slabs();
+	unsigned arena = covey_memory_outside(); /* a worker's callback may be the first to call */
 	struct membership *m = malloc(sizeof(*m));
 	uint32_t seat = 0;
+
+	covey_memory_leave(arena);
 
 	if (t != NULL && m != NULL && (seat = cv_seat_take(&c->arena, c->slot)) == 0 && covey_reap_some(c) > 0)
 		seat = cv_seat_take(&c->arena, c->slot);

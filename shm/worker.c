@@ -126,46 +126,52 @@ static int answer_and_move(
 static int compute(struct covey_serving *s, const struct covey_request *request, struct covey_answer *answer)
 {
 	struct covey_bytes asked = {request->size != 0 ? request->data : "", request->size};
-	struct covey_thread *t = covey_enter(s->c, &(int){0});
-	struct covey_thread mine = *t;
-	struct covey_spawning outer = covey_spawning_set((struct covey_spawning){.forbidden = true});
 	unsigned before = covey_memory_enter(s->memory);
 	int error;
 
-	t->request = NULL; /* the callback may receive, too */
-	t->request_room = 0;
 	answer->request = asked;
 	error = s->device.compute(s->device.self, s->base, asked, answer);
 	covey_memory_leave(before);
-	covey_spawning_set(outer);
-	free(t->request);
-	t->request = mine.request;
-	t->request_room = mine.request_room;
 	return error;
 }
 
-int covey_serve(struct covey_serving *s, int64_t deadline)
+static int compute_and_answer(struct covey_serving *s, const struct covey_request *request)
 {
 	struct covey_answer answer = {.c = s->c, .lead = &s->lead};
-	struct covey_request request;
 	struct covey_reply reply;
-	int r = covey_receive(s->c, &s->lead, deadline, &request);
+	int r;
 
-	if (r != 0)
-		return r;
-	reply.error = compute(s, &request, &answer);
+	reply.error = compute(s, request, &answer);
 	reply.code = answer.code;
 	reply.data = answer.data;
 	reply.size = answer.size;
 	reply.room = answer.room;
 	answer.room = 0; /* consumed by each way of answering */
 	if (reply.error == 0 && !s->options.static_worker)
-		r = answer_and_move(s, &request, &reply);
+		r = answer_and_move(s, request, &reply);
 	else
-		r = answer_here(s, &request, &reply);
+		r = answer_here(s, request, &reply);
 	covey_answer_drop(&answer);
 	if (r == 0 && reply.error != 0 && s->options.error_strategy == COVEY_ERRORS_THROW)
 		return COVEY_ERROR;
+	return r;
+}
+
+int covey_serve(struct covey_serving *s, int64_t deadline)
+{
+	struct covey_request request = {0};
+	int error, r = covey_receive(s->c, &s->lead, deadline, &request);
+	struct covey_thread *t = covey_enter(s->c, &error), kept;
+
+	if (r != 0)
+		return r;
+	kept = *t;
+	t->request = NULL; /* the callbacks may receive, too: the bytes of our request stay ours */
+	t->request_room = 0;
+	r = compute_and_answer(s, &request);
+	free(t->request);
+	t->request = kept.request;
+	t->request_room = kept.request_room;
 	return r;
 }
 
@@ -206,6 +212,7 @@ int covey_serve_all(struct covey_serving *s)
 int covey_default_worker(covey *c, const struct covey_device *device, struct covey_lead *lead, struct covey_bytes base,
         const struct covey_worker_options *options)
 {
+	struct covey_spawning outer;
 	struct covey_serving s;
 	int r;
 
@@ -215,7 +222,9 @@ int covey_default_worker(covey *c, const struct covey_device *device, struct cov
 	r = covey_serving_begin(&s, c, device, base, options);
 	if (r == 0) {
 		s.lead = *lead;
+		outer = covey_spawning_set((struct covey_spawning){.forbidden = true});
 		r = covey_serve_all(&s);
+		covey_spawning_set(outer);
 		*lead = s.lead;
 	} else {
 		covey_unregister(c, lead);

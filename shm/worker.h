@@ -57,9 +57,10 @@ static inline int64_t covey_after(int64_t ns)
 
 /* ---- worker_thread.c and worker_process.c: a worker in two steps, for a leader that hands its group over */
 
-/* A worker that has begun and waits for covey_worker_take(); *number is the participant to forward the group to. */
+/* A worker that has begun, and waits for the group to be handed over by the execution of this generation; *number is the
+ * participant to forward it to. */
 int covey_worker_prepare(covey *c, const struct covey_device *device, struct covey_bytes name, struct covey_bytes base,
-        const struct covey_worker_options *options, struct covey_worker **out, uint32_t *number);
+        const struct covey_worker_options *options, uint64_t generation, struct covey_worker **out, uint32_t *number);
 /* The group was handed to it: it takes it up.  Or it was not (handed false): it ends.  The handle is gone in any case. */
 void covey_worker_take(struct covey_worker *w, bool handed);
 

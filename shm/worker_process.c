@@ -5,15 +5,15 @@
  *      clone, no exit signal  --->  fork, end          --->  setsid, exec PROGRAM worker --brief 3
  *      wait for the middle one                               reads the brief (descriptor 3): region, library, base...
  *      sleep on the line  <------------- report -----------  attaches, loads the device, leads (or is ready to)
- *      forward the group, if it is to be handed over
- *      "go"               ------------------------------->   takes it up
+ *      forward the group, if it is to be handed over         takes it up
  *
  * The process is nobody's child that could reap or miss it: the one in the middle ends at once and is waited for, with
- * no SIGCHLD, by a wait that only asks for such children.  It lives in its own session and dies by its own timeout.
+ * no SIGCHLD, by a wait that only asks for such children.  (It shares our descriptors, so the pidfd of the process that
+ * it makes is ours.)  The worker lives in its own session and ends by its own timeout.
  *
- * If the starter dies anywhere in between, the line ends, and the process looks once whether the group is its own now or
- * its leader dead: then it works, else it goes.  (A dying process's robust lists are walked before its descriptors are
- * closed, so after the end of the line the death is there to be seen.)
+ * What becomes of a group that is to be handed over, the worker's process learns from the region, not from its starter:
+ * it sleeps until the execution of that generation has forwarded it, ended, or died, in which case it takes over.  So it
+ * does not matter where in between the starter is killed or stopped.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -45,6 +45,7 @@ struct brief {
 	int32_t error_strategy;
 	int64_t worker_timeout;
 	uint64_t device, inode; /* of the region: its name may be another's by now */
+	uint64_t generation;    /* of the execution that hands its group over */
 	uint64_t sizes[5];
 };
 
@@ -87,6 +88,7 @@ static int brief_make(const struct covey_worker *w, const char *library)
 	        .worker_timeout = o->worker_timeout,
 	        .device = c->device,
 	        .inode = c->inode,
+	        .generation = w->generation,
 	        .sizes = {strlen(region) + 1, strlen(library) + 1, strlen(o->symbol) + 1, w->name_size,
 	                w->serving.base.size}};
 	int fd = memfd_create("covey-brief", MFD_CLOEXEC);
@@ -107,6 +109,7 @@ struct launch {
 	const char *program;
 	int brief, line;
 	sigset_t signals;
+	int pidfd;
 	int error; /* of the fork */
 };
 
@@ -124,13 +127,15 @@ static void become(const struct launch *l)
 	struct sigaction usual = {.sa_handler = SIG_DFL};
 	/* out of the way of the numbers that they are to have */
 	int brief = fcntl(l->brief, F_DUPFD, LINE_FD + 1), line = fcntl(l->line, F_DUPFD, LINE_FD + 1);
-	int null = open("/dev/null", O_RDWR);
+	int null = open("/dev/null", O_RDWR), error = errno;
 
 	setsid();
 	for (int i = 1; i < NSIG; i++)
 		sigaction(i, &usual, NULL);
 	sigprocmask(SIG_SETMASK, &l->signals, NULL);
-	if (brief < 0 || line < 0 || null < 0 || chdir("/") != 0)
+	if (brief < 0 || line < 0 || null < 0)
+		report_failure(l->line, error);
+	if (chdir("/") != 0)
 		report_failure(l->line, errno);
 	for (int i = 0; i < 3; i++)
 		dup2(null, i);
@@ -144,8 +149,8 @@ static void become(const struct launch *l)
 static int between(void *argument)
 {
 	struct launch *l = argument;
-	/* A plain fork: this one shares its parent's memory, the next gets a copy. */
-	long child = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+	/* A plain fork: this one shares its parent's memory and descriptors, the next gets copies. */
+	long child = syscall(SYS_clone, SIGCHLD | CLONE_PIDFD, 0, &l->pidfd, 0, 0);
 
 	if (child == 0)
 		become(l);
@@ -165,7 +170,7 @@ static int launch(struct launch *l)
 	sigemptyset(&l->signals);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old); /* no handler of ours may run in a child */
-	child = clone(between, stack + size, CLONE_VM | CLONE_VFORK, l);
+	child = clone(between, stack + size, CLONE_VM | CLONE_VFORK | CLONE_FILES, l);
 	if (child < 0)
 		l->error = errno;
 	else
@@ -177,61 +182,57 @@ static int launch(struct launch *l)
 	return l->error == 0 ? 0 : COVEY_ESYSTEM;
 }
 
-static bool hear(int line, void *bytes, size_t size)
+/* The report, or the end of the process without one, which the line alone might not tell: a sibling thread that forks
+ * just now gives its child a copy of the other end. */
+static bool hear(int line, int pidfd, struct report *r)
 {
-	for (char *at = bytes; size != 0;) {
-		ssize_t n = recv(line, at, size, 0);
+	struct pollfd both[] = {{.fd = line, .events = POLLIN}, {.fd = pidfd, .events = POLLIN}};
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		at += n;
-		size -= (size_t)n;
+	while (poll(both, 2, -1) < 0 && errno == EINTR) {
 	}
-	return true;
+	return recv(line, r, sizeof(*r), MSG_DONTWAIT) == (ssize_t)sizeof(*r);
 }
 
-static int read_report(struct covey_worker *w, uint32_t *number)
+static int read_report(struct covey_worker *w, int line, uint32_t *number)
 {
 	struct report r;
 
-	if (!hear(w->line, &r, sizeof(r)))
+	if (!hear(line, w->pidfd, &r))
 		return COVEY_EDEVICE; /* it ended without a word */
-	if (r.result != 0) {
-		errno = r.error;
-		return r.result;
-	}
+	errno = r.error;
 	w->pid = r.pid;
 	*number = r.number;
-	w->pidfd = (int)syscall(SYS_pidfd_open, r.pid, 0);
-	return w->pidfd >= 0 ? 0 : COVEY_ESYSTEM;
+	return r.result;
 }
 
-static const char *program_of(const struct covey_worker_options *o)
+/* Its path, where it is not to be looked for: the process works in another directory.  To be freed. */
+static char *program_of(const struct covey_worker_options *o)
 {
 	const char *program = o->program != NULL ? o->program : getenv("COVEY_PROGRAM");
 
-	return program != NULL && program[0] != '\0' ? program : "covey";
+	if (program == NULL || program[0] == '\0')
+		program = "covey";
+	return strchr(program, '/') != NULL ? realpath(program, NULL) : strdup(program);
 }
 
 static int launch_and_hear(struct covey_worker *w, int brief, uint32_t *number)
 {
-	struct launch l = {.program = program_of(&w->serving.options), .brief = brief};
+	char *program = program_of(&w->serving.options);
+	struct launch l = {.program = program, .brief = brief, .pidfd = -1};
 	int line[2], r;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, line) != 0)
+	if (program == NULL || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, line) != 0) {
+		free(program);
 		return COVEY_ESYSTEM;
-	w->line = line[0];
+	}
 	l.line = line[1];
 	r = launch(&l);
+	w->pidfd = l.pidfd;
 	close(line[1]);
 	if (r == 0)
-		r = read_report(w, number);
-	if (r != 0 || !w->accepts) {
-		close(w->line);
-		w->line = -1;
-	}
+		r = read_report(w, line[0], number);
+	close(line[0]);
+	free(program);
 	return r;
 }
 
@@ -254,15 +255,6 @@ int covey_process_start(struct covey_worker *w, uint32_t *number)
 
 /* ------------------------------------------------------------------------------------------------ the handle */
 
-void covey_process_take(struct covey_worker *w, bool handed)
-{
-	char go = handed ? '1' : '0';
-
-	(void)!send(w->line, &go, 1, MSG_NOSIGNAL); /* if it has died, its waiters know */
-	close(w->line);
-	w->line = -1;
-}
-
 int covey_process_wait(struct covey_worker *w, int64_t deadline)
 {
 	struct pollfd end = {.fd = w->pidfd, .events = POLLIN};
@@ -271,7 +263,9 @@ int covey_process_wait(struct covey_worker *w, int64_t deadline)
 	for (;;) {
 		struct timespec t;
 
-		left = deadline == COVEY_FOREVER ? INT64_C(1000000000) * INT_MAX : deadline - cv_kernel.now();
+		left = deadline == COVEY_FOREVER ? INT64_C(1000000000) * INT_MAX
+		       : deadline > 0            ? deadline - cv_kernel.now()
+		                                 : 0;
 		left = left > 0 ? left : 0;
 		t = (struct timespec){left / 1000000000, left % 1000000000};
 		if (ppoll(&end, 1, &t, NULL) == 1)
@@ -334,7 +328,7 @@ static bool brief_read(int fd, struct duty *d)
 
 const struct covey_device *covey_load_device(const char *library, const char *symbol)
 {
-	void *loaded = dlopen(library, RTLD_NOW | RTLD_LOCAL);
+	void *loaded = library != NULL && symbol != NULL ? dlopen(library, RTLD_NOW | RTLD_LOCAL) : NULL;
 
 	return loaded != NULL ? dlsym(loaded, symbol) : NULL;
 }
@@ -358,17 +352,8 @@ static int duty_begin(struct duty *d, struct report *report)
 		return COVEY_EFOREIGN;
 	report->number = (uint32_t)covey_participant(d->c);
 	if (d->brief->accepts)
-		return covey_worker_prepare(d->c, device, d->name, d->base, &o, &d->w, &report->number);
+		return covey_worker_await_handover(d->c, device, d->name, d->base, &o, d->brief->generation, &d->w);
 	return covey_start_worker(d->c, device, d->name.data, d->name.size, d->base, &o, &d->w);
-}
-
-static void take_up(struct duty *d, int line)
-{
-	char go = '1'; /* also if the starter has died: then it is ours, or there is nothing to take up */
-
-	(void)!hear(line, &go, 1);
-	atomic_fetch_add(&d->w->holders, 1); /* taking it up gives the handle away */
-	covey_worker_take(d->w, go == '1');
 }
 
 static void *announce_end(void *argument)
@@ -414,8 +399,6 @@ int covey_worker_main(int brief, int line)
 	report.result = r;
 	report.error = errno;
 	(void)!send(line, &report, sizeof(report), MSG_NOSIGNAL);
-	if (r == 0 && d.brief->accepts)
-		take_up(&d, line);
 	close(line);
 	if (r == 0)
 		r = duty_do(&d, &signals);

@@ -97,6 +97,10 @@ static int lead_group(struct covey_worker *w)
 		return r == COVEY_LEADER ? 0 : r;
 	}
 	covey_worker_enter(w, WORKER_READY);
+	if (w->elsewhere) {
+		r = covey_accept_from(s->c, w->name, w->name_size, w->generation, &s->lead);
+		return r == COVEY_LEADER ? 0 : r;
+	}
 	state_after(w, WORKER_READY, COVEY_FOREVER);
 	if (atomic_load(&w->refused))
 		return COVEY_ESTOPPED;
@@ -112,15 +116,12 @@ int covey_worker_begin(struct covey_serving *s)
 
 int covey_worker_work(struct covey_serving *s)
 {
-	struct covey_spawning outer;
 	int r;
 
 	if (s->device.worker == NULL)
 		return covey_serve_all(s);
 	covey_serving_event(s, COVEY_EVENT_WORKER_STARTED);
-	outer = covey_spawning_set((struct covey_spawning){.forbidden = true});
 	r = s->device.worker(s->device.self, s->c, &s->lead, s->base, &s->options);
-	covey_spawning_set(outer);
 	covey_serving_event(s, COVEY_EVENT_WORKER_ENDED);
 	covey_unregister(s->c, &s->lead); /* if it has not done so */
 	return r;
@@ -150,6 +151,7 @@ static void *run(void *argument)
 	struct covey_serving *s = &w->serving;
 
 	prctl(PR_SET_NAME, "covey-worker");
+	covey_spawning_set((struct covey_spawning){.forbidden = true});
 	w->ended_with = covey_worker_begin(s);
 	if (w->ended_with == 0) {
 		w->ended_with = lead_and_work(w);
@@ -236,20 +238,24 @@ static int handle_new(covey *c, const struct covey_device *device, struct covey_
 	static const struct covey_device none;
 	int error = COVEY_EINVAL;
 	struct covey_worker *w;
+	unsigned arena;
 
 	if (!usable(device, options) || (base.data == NULL && base.size != 0))
 		return COVEY_EINVAL;
 	if (covey_enter(c, &error) == NULL)
 		return error;
+	arena = covey_memory_outside(); /* a worker's callback may start another one */
 	w = calloc(1, sizeof(*w));
-	if (w == NULL)
-		return COVEY_ESYSTEM;
-	error = covey_serving_begin(&w->serving, c, device != NULL ? device : &none, base, options);
+	error = w == NULL ? COVEY_ESYSTEM
+	                  : covey_serving_begin(&w->serving, c, device != NULL ? device : &none, base, options);
 	if (error == 0)
 		error = name_of(w, device, name);
+	covey_memory_leave(arena);
+	if (w == NULL)
+		return error;
 	atomic_store(&w->holders, 2);
 	w->pid = getpid();
-	w->pidfd = w->line = -1;
+	w->pidfd = -1;
 	if (error == 0)
 		*out = w;
 	else
@@ -289,14 +295,32 @@ int covey_start_worker(covey *c, const struct covey_device *device, const void *
 }
 
 int covey_worker_prepare(covey *c, const struct covey_device *device, struct covey_bytes name, struct covey_bytes base,
-        const struct covey_worker_options *options, struct covey_worker **out, uint32_t *number)
+        const struct covey_worker_options *options, uint64_t generation, struct covey_worker **out, uint32_t *number)
 {
 	int r = handle_new(c, device, name, base, options, out);
 
 	if (r != 0)
 		return r;
 	(*out)->accepts = true;
+	(*out)->generation = generation;
 	r = start(*out, number);
+	if (r != 0)
+		covey_worker_drop(*out);
+	return r;
+}
+
+int covey_worker_await_handover(covey *c, const struct covey_device *device, struct covey_bytes name,
+        struct covey_bytes base, const struct covey_worker_options *options, uint64_t generation,
+        struct covey_worker **out)
+{
+	int r = handle_new(c, device, name, base, options, out);
+
+	if (r != 0)
+		return r;
+	(*out)->accepts = true;
+	(*out)->elsewhere = true;
+	(*out)->generation = generation;
+	r = start_here(*out);
 	if (r != 0)
 		covey_worker_drop(*out);
 	return r;
@@ -304,9 +328,7 @@ int covey_worker_prepare(covey *c, const struct covey_device *device, struct cov
 
 void covey_worker_take(struct covey_worker *w, bool handed)
 {
-	if (w->pidfd >= 0) {
-		covey_process_take(w, handed);
-	} else {
+	if (w->pidfd < 0) { /* a process sees for itself */
 		atomic_store(&w->refused, !handed);
 		covey_worker_enter(w, WORKER_WORKING);
 		if (w->serving.options.host != NULL)
@@ -326,7 +348,7 @@ static void ask_to_stop(struct covey_worker *w)
 		return;
 	node = atomic_load(&w->stop.node);
 	if (node != 0)
-		cv_ring_receiver(&w->serving.c->arena.nodes[node]);
+		covey_ring(w->serving.c, node);
 	if (w->serving.options.host != NULL)
 		w->serving.options.host->attend(w);
 }

@@ -43,7 +43,9 @@ static int waits_or_succeeds(void *context)
 		must(result.pid == lead.pid);
 		must(atomic_fetch_add(&world->count[LED], 1) == 0);
 		until(world_waiters(c, "g") == (uint32_t)expected - 1);
-		must(covey_unregister_notify(c, &result.lead, NULL, 0, &reply) == expected - 1);
+		/* Waiters that look meanwhile may help, so not all need be answered by this call; DONE tells that all were. */
+		r = covey_unregister_notify(c, &result.lead, NULL, 0, &reply);
+		must(r >= 0 && r < expected);
 	} else {
 		must(r == COVEY_OK && says(&result, "from the successor"));
 	}

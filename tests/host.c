@@ -63,7 +63,7 @@ static const struct covey_device device = {.group = group, .compute = compute, .
 
 static struct covey_worker_options on(struct covey_host *host)
 {
-	return (struct covey_worker_options){.static_worker = 1, .host = host};
+	return (struct covey_worker_options){.static_worker = 1, .host = host, .own_memory = 1};
 }
 
 static void start(covey *c, struct covey_host *host, const char *base, struct covey_worker **out)
