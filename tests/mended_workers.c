@@ -1,55 +1,22 @@
 /*
  * mended_workers.c - workers failed in each of these ways once; held down here
- *
- * What was a matter of luck is brought about: cv_kernel's calls are replaced by some that wait for the other side, or
- * stop their process, at the moment that matters.  This program is also the one that worker processes run; their device
- * is in worker_device.c.
  */
-#include "world.h"
+#include "mended.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "region.h"
 #include "seat.h"
 
 enum { GO, STOP, READY, ANSWERED }; /* indexes of world->flag */
 enum { COMPUTED };                  /* of world->count */
 enum { LOW, HIGH, FIRST };          /* of world->number */
 
-static char program[4096], library[4096]; /* this one, and the device's */
-static covey *here;
-static struct cv_futex_ops kernel; /* the real one */
-
 static const struct covey_worker_options fixed = {.static_worker = 1, .worker_timeout = COVEY_FOREVER};
 
-static struct covey_bytes bytes(const char *s)
-{
-	return (struct covey_bytes){s, strlen(s)};
-}
-
-static struct covey_worker_options in_a_process(void)
-{
-	return (struct covey_worker_options){
-	        .static_worker = 1, .library = library, .symbol = "worker_device", .program = program};
-}
-
 /* ------------------------------------------------------------------------------------------------ a device */
-
-static int group(void *self, struct covey_bytes base, struct covey_bytes request, struct covey_name *name)
-{
-	(void)self, (void)request;
-	name->size = base.size;
-	memcpy(name->data, base.data, base.size);
-	return 0;
-}
-
-static bool asks_for(struct covey_bytes request, const char *what)
-{
-	return request.size == strlen(what) && memcmp(request.data, what, request.size) == 0;
-}
 
 /* The answer is the base; an execution that is asked "first" lasts until flag[READY] others wait. */
 static int compute(void *self, struct covey_bytes base, struct covey_bytes request, struct covey_answer *answer)
@@ -65,50 +32,6 @@ static int compute(void *self, struct covey_bytes base, struct covey_bytes reque
 }
 
 static const struct covey_device device = {.group = group, .compute = compute};
-
-static int ask_for(covey *c, const char *name, const char *request, struct covey_result *result)
-{
-	struct covey_lead lead;
-	int r = covey_join(c, name, strlen(name), &lead);
-
-	memset(result, 0, sizeof(*result));
-	if (r == COVEY_WAIT)
-		r = covey_await(c, &lead, request, strlen(request), covey_in_ms(60000), 0, result);
-	return r;
-}
-
-static int ask(covey *c, const char *name, const char *request)
-{
-	struct covey_result result;
-	int r = ask_for(c, name, request, &result);
-
-	covey_release(c, &result);
-	return r;
-}
-
-static void begin(const struct covey_options *options)
-{
-	world_begin(options);
-	kernel = cv_kernel;
-	here = world_open();
-}
-
-static void end(void)
-{
-	cv_kernel = kernel;
-	world_settle(here, 1);
-	world_check(here, 0);
-	covey_close(here);
-	world_end();
-}
-
-static bool request_bell(const _Atomic uint32_t *word)
-{
-	for (uint32_t i = 1; i <= here->arena.node_count; i++)
-		if (word == &here->arena.nodes[i].request_bell)
-			return true;
-	return false;
-}
 
 /* ------------------------------------------------------------------------------------------------ ringing */
 
@@ -166,131 +89,6 @@ static void a_waiter_ends_as_it_rings(void **state)
 	}
 }
 
-/* ------------------------------------------------------------------------------------------------ processes */
-
-/* The process of a worker found the region by its name, and worked in another one if it had been made anew. */
-static void a_region_made_anew(void **state)
-{
-	const struct covey_worker_options options = in_a_process();
-	struct covey_worker *worker;
-	covey *anew;
-
-	(void)state;
-	begin(NULL);
-	assert_int_equal(covey_unlink(world->region), 0);
-	anew = world_open();
-	assert_true(covey_start_worker(here, NULL, "p", 1, bytes("x"), &options, &worker) < 0);
-	assert_null(worker);
-	assert_int_equal(covey_find(here, "p", 1, NULL), COVEY_ENOENT);
-	assert_int_equal(covey_find(anew, "p", 1, NULL), COVEY_ENOENT);
-	world_settle(anew, 1);
-	world_check(anew, 0);
-	covey_close(anew);
-	end();
-}
-
-static int p_group(void *self, struct covey_bytes base, struct covey_bytes request, struct covey_name *name)
-{
-	(void)base;
-	return group(self, bytes("p"), request, name);
-}
-
-static int p_compute(void *self, struct covey_bytes base, struct covey_bytes request, struct covey_answer *answer)
-{
-	(void)base;
-	return compute(self, bytes("p"), request, answer);
-}
-
-static const struct covey_device p_device = {.group = p_group, .compute = p_compute};
-
-static int ends_once_it_forwarded(_Atomic uint32_t *word, int count)
-{
-	int r = kernel.wake(word, count);
-
-	for (uint32_t i = 1; i <= here->arena.node_count; i++)
-		if (word == &here->arena.nodes[i].request_bell &&
-		        cv_word_state(atomic_load(&here->arena.nodes[i].own)) == CV_HANDED)
-			raise(how);
-	return r;
-}
-
-static int forwards_and_ends(void *context)
-{
-	struct covey_resolve_options options = {.spawn_worker = COVEY_SPAWN_ONCE, .worker = in_a_process()};
-	struct covey_result result;
-
-	how = *(int *)context;
-	options.worker.worker_timeout = 1000000000;
-	here = world_open();
-	cv_kernel.wake = ends_once_it_forwarded;
-	covey_resolve(here, &p_device, bytes("x"), bytes("first"), &options, &result);
-	return 0;
-}
-
-static int asks_the_process(void *context)
-{
-	struct covey_result result;
-	struct covey_lead lead;
-	covey *c = world_open();
-	pid_t pid;
-
-	(void)context;
-	until(covey_join(c, "p", 1, &lead) == COVEY_WAIT);
-	must(ask_for(c, "p", "other", &result) == COVEY_OK && result.size == sizeof(pid));
-	memcpy(&pid, result.data, sizeof(pid));
-	must(pid != getpid() && pid == result.pid);
-	covey_release(c, &result);
-	covey_close(c);
-	return 0;
-}
-
-/* The worker's process waited for its starter's word, also when the group was its own already: a starter that was stopped
- * before it gave that word kept all who waited from being answered. */
-static void a_starter_ends_once_it_forwarded(void **state)
-{
-	static int ways[] = {SIGSTOP, SIGKILL};
-
-	(void)state;
-	for (int i = 0; i < 2; i++) {
-		pid_t starter, other;
-		int status;
-
-		begin(NULL);
-		atomic_store(&world->flag[READY], 1);
-		starter = world_spawn(forwards_and_ends, &ways[i]);
-		other = world_spawn(asks_the_process, NULL);
-		assert_int_equal(waitpid(starter, &status, WUNTRACED), starter);
-		assert_true(WIFSTOPPED(status) || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL));
-		assert_int_equal(world_join(other), 0);
-		if (WIFSTOPPED(status))
-			world_kill(starter);
-		end();
-	}
-}
-
-/* The program of a worker's process was looked for in "/", where that process lives, not where its starter does. */
-static void a_relative_program(void **state)
-{
-	struct covey_worker_options options = in_a_process();
-	struct covey_worker *worker;
-	char place[4096], relative[4096];
-	char *name = strrchr(program, '/') + 1;
-
-	(void)state;
-	begin(NULL);
-	assert_non_null(getcwd(place, sizeof(place)));
-	snprintf(relative, sizeof(relative), "%.*s", (int)(name - program), program);
-	assert_int_equal(chdir(relative), 0);
-	snprintf(relative, sizeof(relative), "./%s", name);
-	options.program = relative;
-	options.library = "./libworker_device.so";
-	assert_int_equal(covey_start_worker(here, NULL, "p", 1, bytes("x"), &options, &worker), 0);
-	assert_int_equal(ask(here, "p", "x"), COVEY_OK);
-	assert_int_equal(covey_stop_worker(worker), COVEY_ESTOPPED);
-	assert_int_equal(chdir(place), 0);
-	end();
-}
-
 /* ------------------------------------------------------------------------------------------------ left behind */
 
 static int asks_the_same(void *context)
@@ -332,33 +130,6 @@ static void results_do_not_wait_for_a_worker(void **state)
 	covey_release(here, &result);
 	assert_int_equal(world_join(child), 0);
 	assert_int_equal(covey_find(here, "g", 1, NULL), COVEY_ENOENT);
-	end();
-}
-
-static int leaves_a_process(void *context)
-{
-	struct covey_resolve_options options = {.spawn_worker = COVEY_SPAWN_ONCE, .worker = in_a_process()};
-	struct covey_result result;
-
-	(void)context;
-	here = world_open();
-	setenv("COVEY_TEST_STUCK", "1", 1);
-	covey_resolve(here, &p_device, bytes("x"), bytes("first"), &options, &result);
-	return 0;
-}
-
-/* The same with a process that does not come to report, until its starter is killed. */
-static void results_do_not_wait_for_a_process(void **state)
-{
-	pid_t starter, child;
-
-	(void)state;
-	begin(NULL);
-	atomic_store(&world->flag[READY], 1);
-	starter = world_spawn(leaves_a_process, NULL);
-	child = world_spawn(asks_the_same, (void *)"p");
-	assert_int_equal(world_join(child), 0);
-	world_kill(starter);
 	end();
 }
 
@@ -697,15 +468,11 @@ static void a_slot_that_has_no_room(void **state)
 	end();
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(a_waiter_ends_as_it_rings),
-	        cmocka_unit_test(a_region_made_anew),
-	        cmocka_unit_test(a_starter_ends_once_it_forwarded),
-	        cmocka_unit_test(a_relative_program),
 	        cmocka_unit_test(results_do_not_wait_for_a_worker),
-	        cmocka_unit_test(results_do_not_wait_for_a_process),
 	        cmocka_unit_test(callbacks_leave_no_worker),
 	        cmocka_unit_test(a_group_that_returns_a_positive_value),
 	        cmocka_unit_test(a_callback_receives),
@@ -714,15 +481,6 @@ int main(int argc, char **argv)
 	        cmocka_unit_test(a_far_slot_keeps_nobody_waiting),
 	        cmocka_unit_test(a_slot_that_has_no_room),
 	};
-	ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
-	char *slash;
 
-	if (argc > 1 && strcmp(argv[1], "worker") == 0) {
-		if (getenv("COVEY_TEST_STUCK") != NULL)
-			return (int)read(4, program, 1); /* the line to its starter ends with that one */
-		return covey_worker_main(3, 4) != 0;
-	}
-	must(n > 0 && (slash = strrchr(program, '/')) != NULL);
-	snprintf(library, sizeof(library), "%.*s/libworker_device.so", (int)(slash - program), program);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
