@@ -32,13 +32,12 @@ static struct covey_worker_options on(struct covey_host *host)
 	return (struct covey_worker_options){.static_worker = 1, .host = host, .worker_timeout = COVEY_FOREVER};
 }
 
-static struct covey_worker *start(covey *c, struct covey_host *host, const struct covey_device *d, const char *base)
+static void start(
+        covey *c, struct covey_host *host, const struct covey_device *d, const char *base, struct covey_worker **out)
 {
 	const struct covey_worker_options options = on(host);
-	struct covey_worker *worker;
 
-	assert_int_equal(covey_start_worker(c, d, NULL, 0, bytes(base), &options, &worker), 0);
-	return worker;
+	assert_int_equal(covey_start_worker(c, d, NULL, 0, bytes(base), &options, out), 0);
 }
 
 /* It asks the group of this name to hold. */
@@ -97,7 +96,7 @@ static void no_seats_for_its_threads(void **state)
 	until(atomic_load(&world->flag[READY]) == 1);
 	atomic_store(&world->flag[HOLD], 1);
 	assert_int_equal(covey_host_open(here, 2, &host), 0);
-	start(here, host, &device, "a");
+	start(here, host, &device, "a", NULL);
 	for (; free_seats() != 0; sitters++) {
 		must(sitters < 16 && pthread_create(&sitter[sitters], NULL, sits, here) == 0);
 		until(atomic_load(&seated) == sitters + 1);
@@ -106,7 +105,7 @@ static void no_seats_for_its_threads(void **state)
 	/* Its threads have theirs: while one computes, the other serves. */
 	atomic_store(&world->flag[GO], 1);
 	until(atomic_load(&world->count[RUNNING]) == 1);
-	start(here, host, &device, "b");
+	start(here, host, &device, "b", NULL);
 	assert_int_equal(ask(here, "b", "x"), COVEY_OK);
 	atomic_store(&world->flag[HOLD], 0);
 	assert_int_equal(world_join(child), 0);
@@ -188,7 +187,7 @@ static void closed_as_a_group_is_handed_over(void **state)
 	cv_kernel.wake = keeps_the_thread_busy;
 	cv_kernel.wait = tells_it_closes;
 	assert_int_equal(covey_host_open(here, 1, &host), 0);
-	start(here, host, &device, "x");
+	start(here, host, &device, "x", NULL);
 	options.worker = on(host);
 	assert_int_equal(covey_resolve(here, &patient, bytes("g"), bytes("first"), &options, &result), COVEY_OK);
 	covey_release(here, &result);
@@ -304,6 +303,7 @@ static int hosts_and_closes(void *context)
 /* The thread that frees what no scanner holds any more does not live in a child: there a host could not be closed. */
 static void a_child_has_a_host_of_its_own(void **state)
 {
+	struct covey_worker *worker;
 	struct covey_host *host;
 	pid_t child;
 	int status;
@@ -311,11 +311,12 @@ static void a_child_has_a_host_of_its_own(void **state)
 	(void)state;
 	begin(NULL);
 	assert_int_equal(covey_host_open(here, 2, &host), 0);
-	assert_int_equal(covey_stop_worker(start(here, host, &device, "parent")), COVEY_ESTOPPED);
+	start(here, host, &device, "parent", &worker);
+	assert_int_equal(covey_stop_worker(worker), COVEY_ESTOPPED);
 	child = world_spawn(hosts_and_closes, NULL); /* while its parent has one */
 	until(gone(child, &status));
 	assert_int_equal(status, 0);
-	start(here, host, &device, "parent");
+	start(here, host, &device, "parent", NULL);
 	assert_int_equal(ask(here, "parent", "x"), COVEY_OK);
 	covey_host_close(host);
 	child = world_spawn(hosts_and_closes, NULL); /* and after that */

@@ -34,13 +34,12 @@ static struct covey_worker_options on(struct covey_host *host)
 	return (struct covey_worker_options){.static_worker = 1, .host = host, .worker_timeout = COVEY_FOREVER};
 }
 
-static struct covey_worker *start(covey *c, struct covey_host *host, const struct covey_device *d, const char *base)
+static void start(
+        covey *c, struct covey_host *host, const struct covey_device *d, const char *base, struct covey_worker **out)
 {
 	const struct covey_worker_options options = on(host);
-	struct covey_worker *worker;
 
-	assert_int_equal(covey_start_worker(c, d, NULL, 0, bytes(base), &options, &worker), 0);
-	return worker;
+	assert_int_equal(covey_start_worker(c, d, NULL, 0, bytes(base), &options, out), 0);
 }
 
 /* ------------------------------------------------------------------------------------------------ the hooks */
@@ -135,7 +134,7 @@ static void asked_before_its_entry_is_there(void **state)
 	watch_the_scanner();
 	assert_int_equal(covey_host_open(here, 2, &host), 0);
 	atomic_store(&before_adding, somebody_asks);
-	start(here, host, &device, "g");
+	start(here, host, &device, "g", NULL);
 	assert_int_equal(world_join(child), 0);
 	assert_int_equal(atomic_load(&world->flag[GO]), 1);
 	covey_host_close(host);
@@ -175,8 +174,8 @@ static void a_waiter_ends_as_it_rings_a_host(void **state)
 		begin(NULL);
 		watch_the_scanner();
 		assert_int_equal(covey_host_open(here, 2, &host), 0);
-		start(here, host, &device, "a");
-		start(here, host, &device, "b");
+		start(here, host, &device, "a", NULL);
+		start(here, host, &device, "b", NULL);
 		until(scanner_sleeps());
 		child = world_spawn(rings_and_ends, &ways[i]);
 		assert_int_equal(waitpid(child, &status, WUNTRACED), child);
@@ -194,14 +193,15 @@ static void a_waiter_ends_as_it_rings_a_host(void **state)
 
 static struct covey_worker *depose(struct covey_host *host, struct covey_worker **successor)
 {
-	struct covey_worker *deposed = start(here, host, &device, "g");
+	struct covey_worker *deposed;
 	struct covey_info info;
 	struct covey_lead lead;
 
+	start(here, host, &device, "g", &deposed);
 	assert_int_equal(covey_find(here, "g", 1, &info), 0);
 	assert_int_equal(covey_take_over(here, "g", 1, info.generation, &lead), COVEY_LEADER);
 	assert_int_equal(covey_unregister(here, &lead), 0);
-	*successor = start(here, host, &device, "g");
+	start(here, host, &device, "g", successor);
 	return deposed;
 }
 
@@ -310,8 +310,8 @@ static void a_circle_is_seen(void **state)
 	begin(NULL);
 	atomic_store(&world->flag[HOLD], 1);
 	assert_int_equal(covey_host_open(here, 2, &host), 0);
-	start(here, host, &circle, "a");
-	start(here, host, &circle, "x");
+	start(here, host, &circle, "a", NULL);
+	start(here, host, &circle, "x", NULL);
 	assert_int_equal(atomic_load(&registrar_known), 1);
 	holder = world_spawn(asks_until_held, NULL);
 	until(atomic_load(&world->flag[PARKED]) == 1);
@@ -358,8 +358,8 @@ static void a_busy_group_and_a_quiet_one(void **state)
 	(void)state;
 	begin(NULL);
 	assert_int_equal(covey_host_open(here, 1, &host), 0);
-	start(here, host, &busy, "quiet");
-	start(here, host, &busy, "hot");
+	start(here, host, &busy, "quiet", NULL);
+	start(here, host, &busy, "hot", NULL);
 	for (int i = 0; i < 3; i++)
 		child[i] = world_spawn(asks_on_and_on, NULL);
 	until(world_waiters(here, "hot") >= 2);
