@@ -24,9 +24,15 @@
  * Whoever takes a worker from the queue wakes the next thread, which takes the next worker or becomes the scanner.  So of
  * the threads, all but the scanner and those that compute sleep, on a word of the process.
  *
- * The groups are led through the seats of these threads, which live as long as the host does.  To the engine a thread
- * that computes for one of its groups leads all of them: a callback that asks for another group of the same host may be
- * told COVEY_RECURSION or COVEY_CYCLE.
+ * A group is led through the seat of the thread that attended to it last: whoever attends to it puts its own seat into the
+ * ownership word, and the generation stays.  So what a callback waits for, its group's leader is seen to wait for, and a
+ * circle is found.  A thread that computes for one group is taken for the leader of others at rest, too: a callback that
+ * asks for one of these may be told COVEY_RECURSION or COVEY_CYCLE.
+ *
+ * A worker with more requests than a turn's goes to the end of the queue, behind those whom the seats show by then.
+ *
+ * Whoever sleeps on the work bell is counted in the slot by himself: a waiter that is stopped or killed while it rings has
+ * not kept the next one from ringing.
  *
  * Ended workers are unlinked under RCU and freed after a grace period (call_rcu), because a scanner may just hold them.
  *
@@ -38,361 +44,48 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
-#include <urcu-bp.h>
-#include <urcu/rculfhash.h>
-#include <urcu/wfcqueue.h>
 
-#include "spin.h"
-#include "worker_handle.h"
+#include "host.h"
 
-#define THREADS_MAX 256
-#define TURN 64           /* requests that a worker serves before others have theirs */
 #define SLACK_NS 10000000 /* a worker may idle so much longer: what ends at about the same time, ends in one sweep */
 
-enum attention { RESTING = 0, QUEUED, ATTENDED, AGAIN, ENDED };
-enum stage { BEGINS, ACCEPTS, SERVES };
-
-/* One worker of a host. */
-struct hosted {
-	struct cds_wfcq_node queued;
-	struct covey_worker *w;
-	struct host *host;
-	struct entry *entry;
-	_Atomic int attention; /* enum attention */
-	_Atomic int64_t deadline;
-	enum stage stage;
-	bool more;                 /* its turn is over, its requests may not be */
-	struct hosted *next, **at; /* in the host's list */
-	struct rcu_head rcu;
-};
-
-/* Where the scanner finds it: under the node that it leads.  A worker that moves gets another one. */
-struct entry {
-	struct cds_lfht_node link;
-	uint32_t node;
-	struct hosted *hosted;
-	struct rcu_head rcu;
-};
-
-struct host {
-	struct covey_host face;
-	covey *c;
-	struct cds_lfht *table;
-	struct cds_wfcq_head head;
-	struct cds_wfcq_tail tail;
-	pthread_mutex_t scanning;
-	_Atomic int64_t sweep;   /* when the first worker may have idled long enough */
-	_Atomic uint32_t turn;   /* futex: threads without work sleep on it */
-	_Atomic uint32_t parked; /* how many */
-	_Atomic int stop;
-	_Atomic int failed;     /* why a thread has no seat */
-	_Atomic uint32_t ready; /* futex: threads that have, or have not got, one */
-	_Atomic uint64_t answered;
-	pthread_mutex_t listing;
-	struct hosted *list;
-	_Atomic uint32_t count; /* futex */
-	unsigned threads;
-	pthread_t thread[THREADS_MAX];
-};
-
-/* ------------------------------------------------------------------------------------------------ the table */
-
-static bool want(struct hosted *h);
-
-static unsigned long hash_of(uint32_t node)
-{
-	return node * 0x9e3779b97f4a7c15ul >> 20;
-}
-
-static int same_node(struct cds_lfht_node *link, const void *node)
-{
-	return caa_container_of(link, struct entry, link)->node == *(const uint32_t *)node;
-}
-
-static void entry_free(struct rcu_head *rcu)
-{
-	free(caa_container_of(rcu, struct entry, rcu));
-}
-
-/* Its worker leads this node now.  Another one's entry for the same node is of a leadership that has ended. */
-static bool entry_add(struct hosted *h)
-{
-	struct entry *e = malloc(sizeof(*e));
-	struct cds_lfht_node *old;
-
-	if (e == NULL)
-		return false;
-	e->node = h->w->serving.lead.node;
-	e->hosted = h;
-	cds_lfht_node_init(&e->link);
-	rcu_read_lock();
-	old = cds_lfht_add_replace(h->host->table, hash_of(e->node), same_node, &e->node, &e->link);
-	if (old != NULL) /* deposed: it is to find that out, and end.  Its entry is its own to free */
-		want(caa_container_of(old, struct entry, link)->hosted);
-	rcu_read_unlock();
-	h->entry = e;
-	return true;
-}
-
-static void entry_remove(struct hosted *h)
-{
-	struct entry *e = h->entry;
-
-	h->entry = NULL;
-	if (e == NULL)
-		return;
-	rcu_read_lock();
-	(void)cds_lfht_del(h->host->table, &e->link); /* refused if it was replaced */
-	call_rcu(&e->rcu, entry_free);
-	rcu_read_unlock();
-}
-
-/* ------------------------------------------------------------------------------------------------ attention */
+/* ------------------------------------------------------------------------------------------------ ringing */
 
 /* Whoever waits for its turn says so first, then looks, then sleeps. */
-static void wake_one(struct host *host)
+void covey_host_wake(struct host *host)
 {
 	atomic_fetch_add(&host->turn, 1);
 	if (atomic_load(&host->parked) != 0)
 		cv_kernel.wake(&host->turn, 1);
 }
 
-/* True: it was put on the queue. */
-static bool want(struct hosted *h)
-{
-	int is = atomic_load(&h->attention), next;
-
-	do {
-		if (is != RESTING && is != ATTENDED)
-			return false; /* it will be looked at, or never again */
-		next = is == RESTING ? QUEUED : AGAIN;
-	} while (!atomic_compare_exchange_weak(&h->attention, &is, next));
-	if (next != QUEUED)
-		return false;
-	cds_wfcq_node_init(&h->queued);
-	cds_wfcq_enqueue(&h->host->head, &h->host->tail, &h->queued);
-	return true;
-}
-
 static void host_ring(struct host *host)
 {
 	covey_ring_host(&host->c->slots[host->c->slot]);
-	wake_one(host);
+	covey_host_wake(host);
 }
 
 static void attend(struct covey_worker *w)
 {
 	struct hosted *h = w->hosted;
 
-	if (want(h))
+	if (covey_hosted_want(h))
 		host_ring(h->host);
-}
-
-/* ------------------------------------------------------------------------------------------------ one worker's life */
-
-static void hosted_free(struct rcu_head *rcu)
-{
-	covey_worker_drop(caa_container_of(rcu, struct hosted, rcu)->w);
-}
-
-static void unlist(struct hosted *h)
-{
-	struct host *host = h->host;
-
-	pthread_mutex_lock(&host->listing);
-	*h->at = h->next;
-	if (h->next != NULL)
-		h->next->at = h->at;
-	pthread_mutex_unlock(&host->listing);
-}
-
-static void idle_from_now(struct hosted *h)
-{
-	int64_t deadline = covey_after(covey_serving_timeout(&h->w->serving)), sweep;
-
-	atomic_store(&h->deadline, deadline); /* seq_cst: then look at sweep; the sweeper does the reverse */
-	sweep = atomic_load(&h->host->sweep);
-	while (deadline < sweep && !atomic_compare_exchange_weak(&h->host->sweep, &sweep, deadline)) {
-	}
-	if (deadline < sweep)
-		covey_ring_host(&h->host->c->slots[h->host->c->slot]); /* the scanner sleeps too long */
-}
-
-static void end(struct hosted *h, int why)
-{
-	struct covey_worker *w = h->w;
-	struct covey_serving *s = &w->serving;
-	struct host *host = h->host;
-
-	w->ended_with = w->worked ? covey_serving_close(s, why) : why;
-	entry_remove(h);
-	if (s->device.end != NULL && h->stage != BEGINS)
-		s->device.end(s->device.self);
-	unlist(h);
-	covey_serving_end(s);
-	covey_memory_end(&w->memory);
-	atomic_store(&h->attention, ENDED);
-	covey_worker_enter(w, WORKER_ENDED);
-	call_rcu(&h->rcu, hosted_free);
-	atomic_fetch_sub(&host->count, 1);
-	cv_kernel.wake(&host->count, INT_MAX);
-}
-
-static int begin(struct hosted *h)
-{
-	unsigned before = covey_memory_enter(&h->w->memory);
-	int r = covey_worker_begin(&h->w->serving);
-
-	covey_memory_leave(before);
-	return r;
-}
-
-static int start_to_work(struct hosted *h, int role)
-{
-	if (role != COVEY_LEADER)
-		return role == COVEY_RECURSION ? COVEY_WAIT : role; /* another worker of this thread's */
-	h->w->worked = true;
-	if (!entry_add(h))
-		return COVEY_ESYSTEM;
-	h->stage = SERVES;
-	covey_serving_event(&h->w->serving, COVEY_EVENT_WORKER_STARTED);
-	idle_from_now(h);
-	covey_worker_enter(h->w, WORKER_WORKING);
-	return 0;
-}
-
-/* Requests that are there, one after the other. */
-static int serve(struct hosted *h)
-{
-	struct covey_worker *w = h->w;
-	uint32_t node;
-	int r = 0, served = 0;
-
-	while (r == 0 && served < TURN) {
-		node = w->serving.lead.node;
-		r = atomic_load(&w->stop.asked) ? COVEY_ESTOPPED : covey_serve(&w->serving, COVEY_NOW);
-		served += r == 0;
-		if (r == 0 && w->serving.lead.node != node) {
-			entry_remove(h);
-			if (!entry_add(h))
-				r = COVEY_ESYSTEM;
-		}
-	}
-	if (served != 0) {
-		atomic_fetch_add_explicit(&h->host->answered, (uint64_t)served, memory_order_relaxed); /* for people */
-		idle_from_now(h);
-	}
-	if (served == TURN && r == 0)
-		h->more = true;
-	if (r == COVEY_ETIMEDOUT && cv_kernel.now() < atomic_load(&h->deadline))
-		r = 0;
-	return r;
-}
-
-/* One look: 0 and it rests, or why it ends. */
-static int look(struct hosted *h)
-{
-	struct covey_worker *w = h->w;
-	struct covey_serving *s = &w->serving;
-	int r;
-
-	switch (h->stage) {
-	case BEGINS:
-		r = begin(h);
-		if (r != 0)
-			return r;
-		h->stage = ACCEPTS;
-		if (!w->accepts)
-			return start_to_work(h, covey_find_or_register(s->c, w->name, w->name_size, &s->lead));
-		covey_worker_enter(w, WORKER_READY);
-		return 0;
-	case ACCEPTS:
-		if (atomic_load(&w->state) == WORKER_READY)
-			return atomic_load(&w->stop.asked) ? COVEY_ESTOPPED : 0;
-		if (atomic_load(&w->refused))
-			return COVEY_ESTOPPED;
-		return start_to_work(h, covey_accept_work(s->c, w->name, w->name_size, COVEY_NOW, &s->lead));
-	default:
-		return serve(h);
-	}
-}
-
-static unsigned scan_requests(struct host *host);
-
-/* Its group is led through this thread's seat from here on, so that what its callbacks wait for, it waits for. */
-static void lead_here(struct hosted *h)
-{
-	struct covey_lead *lead = &h->w->serving.lead;
-	int error;
-	struct covey_thread *t = covey_enter(h->host->c, &error);
-	_Atomic uint64_t *word = &h->host->c->arena.nodes[lead->node].own;
-	uint64_t own = atomic_load(word);
-
-	if (lead->seat == t->seat)
-		return;
-	do {
-		if (!cv_word_is(own, CV_LEADING, lead->seat, lead->generation))
-			return; /* deposed */
-	} while (!atomic_compare_exchange_strong(
-	        word, &own, cv_word(CV_LEADING, t->seat, lead->generation) | cv_word_waiters(own)));
-	lead->seat = t->seat;
-	t->leading++;
-}
-
-static void attend_to(struct hosted *h)
-{
-	int attended = ATTENDED;
-
-	do {
-		enum stage stage = h->stage;
-		int r;
-
-		atomic_store(&h->attention, ATTENDED);
-		if (h->stage == SERVES)
-			lead_here(h);
-		r = look(h);
-		if (r != 0) {
-			end(h, r);
-			return;
-		}
-		if (stage != SERVES && h->stage == SERVES) /* what was asked before its entry was there */
-			atomic_store(&h->attention, AGAIN);
-		if (h->more) {
-			h->more = false;
-			scan_requests(h->host); /* who has waited meanwhile comes first */
-			atomic_store(&h->attention, QUEUED);
-			cds_wfcq_node_init(&h->queued);
-			cds_wfcq_enqueue(&h->host->head, &h->host->tail, &h->queued);
-			wake_one(h->host);
-			return;
-		}
-		attended = ATTENDED;
-	} while (!atomic_compare_exchange_strong(&h->attention, &attended, RESTING));
 }
 
 /* ------------------------------------------------------------------------------------------------ the scanner */
 
-static struct hosted *find(struct host *host, uint32_t node)
-{
-	struct cds_lfht_iter iter;
-	struct cds_lfht_node *link;
-
-	cds_lfht_lookup(host->table, hash_of(node), same_node, &node, &iter);
-	link = cds_lfht_iter_get_node(&iter);
-	return link != NULL ? caa_container_of(link, struct entry, link)->hosted : NULL;
-}
-
 /* How many workers were put on the queue. */
-static unsigned scan_requests(struct host *host)
+unsigned covey_host_scan(struct host *host)
 {
 	uint32_t at = 0, node;
 	unsigned found = 0;
 
 	rcu_read_lock();
 	while ((node = covey_asked(host->c, &at)) != 0) {
-		struct hosted *h = find(host, node);
+		struct hosted *h = covey_hosted_find(host, node);
 
-		found += h != NULL && want(h);
+		found += h != NULL && covey_hosted_want(h);
 	}
 	rcu_read_unlock();
 	return found;
@@ -415,7 +108,7 @@ static unsigned sweep_idle(struct host *host)
 		int64_t deadline = atomic_load(&e->hosted->deadline);
 
 		if (deadline <= now)
-			found += want(e->hosted);
+			found += covey_hosted_want(e->hosted); /* cppcheck-suppress uninitvar */
 		else if (deadline < next)
 			next = deadline;
 	}
@@ -447,7 +140,7 @@ static void scan(struct host *host, struct cv_spinner *spinner)
 	while (found == 0 && !atomic_load(&host->stop)) {
 		uint32_t work = atomic_load(&slot->work);
 
-		found = scan_requests(host) + sweep_idle(host);
+		found = covey_host_scan(host) + sweep_idle(host);
 		found += !cds_wfcq_empty(&host->head, &host->tail); /* attend() has put it there */
 		if (found == 0 && !atomic_load(&host->stop))
 			scanner_sleep(host, slot, work, spinner);
@@ -491,8 +184,8 @@ static void *run(void *argument)
 		struct hosted *h = next_worker(host);
 
 		if (h != NULL) {
-			wake_one(host); /* for the next on the queue, or to scan */
-			attend_to(h);
+			covey_host_wake(host); /* for the next on the queue, or to scan */
+			covey_hosted_attend(h);
 		} else if (pthread_mutex_trylock(&host->scanning) == 0) {
 			scan(host, &spinner);
 			pthread_mutex_unlock(&host->scanning);
@@ -512,7 +205,7 @@ static int start(struct covey_host *face, struct covey_worker *w)
 
 	if (h == NULL || w->serving.c != host->c) {
 		free(h);
-		covey_worker_drop(w); /* in our place */
+		atomic_store(&w->holders, 1); /* it is not ours */
 		return h == NULL ? COVEY_ESYSTEM : COVEY_EINVAL;
 	}
 	h->w = w;
@@ -616,20 +309,21 @@ static void fork_safely(void)
 
 int covey_host_open(covey *c, unsigned threads, struct covey_host **out)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
 	int error = COVEY_EINVAL;
 	struct host *host;
 
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	if (out == NULL || threads > THREADS_MAX)
+	if (out == NULL || threads > COVEY_HOST_THREADS_MAX)
 		return COVEY_EINVAL;
 	*out = NULL;
 	pthread_once(&once, fork_safely);
 	if (covey_enter(c, &error) == NULL)
 		return error;
 	if (threads == 0)
-		threads = processors < 1 ? 1 : processors > THREADS_MAX ? THREADS_MAX : (unsigned)processors;
+		threads = processors < 1                        ? 1
+		          : processors > COVEY_HOST_THREADS_MAX ? COVEY_HOST_THREADS_MAX
+		                                                : (unsigned)processors;
 	host = host_new(c);
 	if (host == NULL)
 		return COVEY_ESYSTEM;
@@ -654,7 +348,7 @@ void covey_host_close(struct covey_host *face)
 	pthread_mutex_lock(&host->listing);
 	for (struct hosted *h = host->list; h != NULL; h = h->next) {
 		atomic_store(&h->w->stop.asked, 1);
-		want(h);
+		covey_hosted_want(h);
 	}
 	pthread_mutex_unlock(&host->listing);
 	host_ring(host);

@@ -84,7 +84,7 @@ struct covey_slot {
 	_Atomic uint32_t bell;    /* futex: rung to have the keeper look again */
 	_Atomic uint64_t command[2];
 	_Alignas(CV_LINE) _Atomic uint32_t work; /* futex: rung when a request was posted to a group led here */
-	_Atomic uint32_t idle;                   /* 1: the host may sleep on work */
+	_Atomic uint32_t idle;                   /* not 0: so many of the host's threads may sleep on work */
 	unsigned char reserve[120];
 };
 static_assert(sizeof(struct covey_slot) == 256, "ABI");

@@ -155,7 +155,7 @@ static int between(void *argument)
 	if (child == 0)
 		become(l);
 	l->error = child < 0 ? errno : 0;
-	_exit(0);
+	return 0;
 }
 
 static int launch(struct launch *l)
@@ -292,7 +292,6 @@ struct duty {
 	struct covey_bytes name, base;
 	covey *c;
 	struct covey_worker *w;
-	pthread_t main;
 };
 
 /* The brief, mapped, if it is one. */
@@ -361,7 +360,7 @@ static void *announce_end(void *argument)
 	struct duty *d = argument;
 
 	covey_wait_worker(d->w, COVEY_FOREVER);
-	pthread_kill(d->main, SIGTERM);
+	kill(getpid(), SIGTERM); /* which every thread blocks, and duty_do() waits for */
 	return NULL;
 }
 
@@ -371,7 +370,6 @@ static int duty_do(struct duty *d, const sigset_t *signals)
 	pthread_t waiter;
 	int signal, r;
 
-	d->main = pthread_self();
 	if (pthread_create(&waiter, NULL, announce_end, d) != 0)
 		return COVEY_ESYSTEM;
 	sigwait(signals, &signal);

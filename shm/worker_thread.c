@@ -182,7 +182,7 @@ static int thread_create(struct covey_worker *w)
 	if (r == 0)
 		return 0;
 	unlist(w);
-	covey_worker_drop(w); /* in the place of the thread */
+	atomic_store(&w->holders, 1); /* there is no thread */
 	errno = r;
 	return COVEY_ESYSTEM;
 }
@@ -232,35 +232,33 @@ static int name_of(struct covey_worker *w, const struct covey_device *device, st
 	return 0;
 }
 
-static int handle_new(covey *c, const struct covey_device *device, struct covey_bytes name, struct covey_bytes base,
-        const struct covey_worker_options *options, struct covey_worker **out)
+static struct covey_worker *handle_new(covey *c, const struct covey_device *device, struct covey_bytes name,
+        struct covey_bytes base, const struct covey_worker_options *options, int *error)
 {
 	static const struct covey_device none;
-	int error = COVEY_EINVAL;
 	struct covey_worker *w;
 	unsigned arena;
 
-	if (!usable(device, options) || (base.data == NULL && base.size != 0))
-		return COVEY_EINVAL;
-	if (covey_enter(c, &error) == NULL)
-		return error;
+	*error = COVEY_EINVAL;
+	if (!usable(device, options) || (base.data == NULL && base.size != 0) || covey_enter(c, error) == NULL)
+		return NULL;
 	arena = covey_memory_outside(); /* a worker's callback may start another one */
+	*error = COVEY_ESYSTEM;
 	w = calloc(1, sizeof(*w));
-	error = w == NULL ? COVEY_ESYSTEM
-	                  : covey_serving_begin(&w->serving, c, device != NULL ? device : &none, base, options);
-	if (error == 0)
-		error = name_of(w, device, name);
+	if (w != NULL) {
+		*error = covey_serving_begin(&w->serving, c, device != NULL ? device : &none, base, options);
+		if (*error == 0)
+			*error = name_of(w, device, name);
+		atomic_store(&w->holders, 2);
+		w->pid = getpid();
+		w->pidfd = -1;
+	}
 	covey_memory_leave(arena);
-	if (w == NULL)
-		return error;
-	atomic_store(&w->holders, 2);
-	w->pid = getpid();
-	w->pidfd = -1;
-	if (error == 0)
-		*out = w;
-	else
+	if (*error == 0)
+		return w;
+	if (w != NULL)
 		handle_free(w);
-	return error;
+	return NULL;
 }
 
 /* Started by whoever does it; the handle is the starter's, or nobody's. */
@@ -277,14 +275,13 @@ static int start(struct covey_worker *w, uint32_t *number)
 int covey_start_worker(covey *c, const struct covey_device *device, const void *name, size_t size,
         struct covey_bytes base, const struct covey_worker_options *options, struct covey_worker **out)
 {
-	struct covey_worker *w = NULL;
 	uint32_t number;
 	int r;
+	struct covey_worker *w = handle_new(c, device, (struct covey_bytes){name, size}, base, options, &r);
 
 	if (out != NULL)
 		*out = NULL;
-	r = handle_new(c, device, (struct covey_bytes){name, size}, base, options, &w);
-	if (r != 0)
+	if (w == NULL)
 		return r;
 	r = start(w, &number);
 	if (r == 0 && out != NULL)
@@ -297,9 +294,10 @@ int covey_start_worker(covey *c, const struct covey_device *device, const void *
 int covey_worker_prepare(covey *c, const struct covey_device *device, struct covey_bytes name, struct covey_bytes base,
         const struct covey_worker_options *options, uint64_t generation, struct covey_worker **out, uint32_t *number)
 {
-	int r = handle_new(c, device, name, base, options, out);
+	int r;
 
-	if (r != 0)
+	*out = handle_new(c, device, name, base, options, &r);
+	if (*out == NULL)
 		return r;
 	(*out)->accepts = true;
 	(*out)->generation = generation;
@@ -313,9 +311,10 @@ int covey_worker_await_handover(covey *c, const struct covey_device *device, str
         struct covey_bytes base, const struct covey_worker_options *options, uint64_t generation,
         struct covey_worker **out)
 {
-	int r = handle_new(c, device, name, base, options, out);
+	int r;
 
-	if (r != 0)
+	*out = handle_new(c, device, name, base, options, &r);
+	if (*out == NULL)
 		return r;
 	(*out)->accepts = true;
 	(*out)->elsewhere = true;

@@ -191,6 +191,7 @@ test_slow_and_closed_readers() {
 	seq 1 200000 >expected
 	seq 0 200000 >expected0
 	start a k -- bash -c 'hold k 1; seq 1 200000'
+	until_true 'a leader of k' eval '"$covey" show k >/dev/null 2>&1'
 	"$covey" run k2 -- bash -c 'echo 0; hold k2 1; cat expected' >&8 8>&- &
 	local slow_leader=$!
 	until_true 'a leader of k2' eval '"$covey" show k2 >/dev/null 2>&1'

@@ -314,7 +314,7 @@ static int ask(covey *c, const char *group, const char *request, const char *exp
 	if (r == COVEY_WAIT)
 		r = covey_await(c, &lead, request, strlen(request), covey_in_ms(60000), 0, &result);
 	if (r == COVEY_OK || r == COVEY_ERROR)
-		assert_true(says(&result, expected));
+		assert_true(expected != NULL && says(&result, expected));
 	covey_release(c, &result);
 	return r;
 }

@@ -85,7 +85,7 @@ static inline struct covey_reply text(const char *s)
 
 static inline bool says(const struct covey_result *r, const char *s)
 {
-	return r->size == strlen(s) && memcmp(r->data, s, r->size) == 0;
+	return r->size == strlen(s) && (r->size == 0 || memcmp(r->data, s, r->size) == 0);
 }
 
 #endif
