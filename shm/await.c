@@ -42,6 +42,8 @@ struct wait {
 	uint32_t incarnation;
 	uint32_t flags;
 	int64_t deadline;
+	int64_t began;  /* by the clock's tick */
+	int64_t asleep; /* when it first went to sleep; 0: it has not */
 	struct covey_result *out;
 	struct covey_life life; /* of the leader, as of the last look */
 	uint32_t bell;
@@ -278,6 +280,10 @@ static enum cv_parked park(struct wait *w)
 	int bounded = atomic_load_explicit(&bounded_sleeps, memory_order_relaxed);
 	enum cv_parked parked;
 
+	if (w->asleep == 0) {
+		w->asleep = cv_kernel.now();
+		atomic_store_explicit(&w->seat->since, (uint64_t)w->asleep, memory_order_relaxed); /* for people */
+	}
 	cv_seat_stat(&w->c->arena, w->t->seat, bounded ? COVEY_COUNT_BOUNDED : COVEY_COUNT_PARKED);
 	/* seq_cst: whoever answers swaps our word and then reads this; we set this and then the kernel reads our word */
 	atomic_store(&w->seat->mode, bounded ? CV_PARK_BOUNDED : CV_PARK_FULL);
@@ -364,9 +370,15 @@ static int wait_for_answer(struct wait *w)
 	}
 }
 
+/* Reading the clock exactly costs as much as a cache line's way to the leader and back, so only who sleeps does it. */
+static int64_t time_of(const struct wait *w)
+{
+	return w->asleep != 0 ? cv_kernel.now() : covey_coarse_now();
+}
+
 static void record(struct wait *w, enum covey_event_kind kind, uint64_t generation, pid_t peer)
 {
-	covey_event_write(&w->t->lane, cv_kernel.now(), kind, w->node, w->hash, generation, peer);
+	covey_event_write(&w->t->lane, time_of(w), kind, w->node, w->hash, generation, peer);
 }
 
 static void record_begin(struct wait *w)
@@ -408,10 +420,12 @@ static int post_and_wait(struct wait *w)
 
 /* ------------------------------------------------------------------------------------------------ the calls */
 
-static int finish_result(struct covey_result *out, int outcome, int64_t since)
+static int finish_result(struct wait *w, int outcome)
 {
+	struct covey_result *out = w->out;
+
 	out->outcome = outcome;
-	out->wait = cv_kernel.now() - since;
+	out->wait = time_of(w) - (w->asleep != 0 ? w->asleep : w->began);
 	return outcome;
 }
 
@@ -420,8 +434,7 @@ int covey_await(covey *c, const struct covey_lead *lead, const void *request, si
 {
 	int r = COVEY_EINVAL;
 	struct covey_thread *t = covey_enter(c, &r);
-	int64_t since = cv_kernel.now();
-	struct wait w = {.c = c, .t = t, .deadline = deadline, .flags = flags, .out = out};
+	struct wait w = {.c = c, .t = t, .deadline = deadline, .flags = flags, .out = out, .began = covey_coarse_now()};
 
 	if (out == NULL)
 		return COVEY_EINVAL;
@@ -429,22 +442,21 @@ int covey_await(covey *c, const struct covey_lead *lead, const void *request, si
 	out->part = COVEY_JOINED;
 	if (t == NULL || lead == NULL || lead->node == 0 || lead->node > c->arena.node_count ||
 	        (request == NULL && request_size != 0))
-		return finish_result(out, t == NULL ? r : COVEY_EINVAL, since);
+		return finish_result(&w, t == NULL ? r : COVEY_EINVAL);
 	out->pid = lead->pid;
 	if (deadline == COVEY_NOW)
-		return finish_result(out, COVEY_TIMED_OUT, since);
+		return finish_result(&w, COVEY_TIMED_OUT);
 	w.node = lead->node;
 	w.incarnation = lead->incarnation;
 	w.n = &c->arena.nodes[w.node];
 	w.seat = &c->arena.seats[t->seat];
-	atomic_store_explicit(&w.seat->since, (uint64_t)since, memory_order_relaxed); /* for people */
 	r = covey_request_put(c, t, w.node, request, request_size);
 	if (r == 0) {
 		r = post_and_wait(&w);
 		record_end(&w, r);
 		covey_request_drop(c, t);
 	}
-	return finish_result(out, r, since);
+	return finish_result(&w, r);
 }
 
 int covey_default_await(covey *c, const struct covey_lead *lead, const void *request, size_t request_size,

@@ -292,7 +292,7 @@ struct covey_result {
 	int32_t code;        /* the application's code */
 	pid_t pid;           /* the leader's; for COVEY_TOOK_OVER the dead leader's */
 	uint64_t generation; /* of the execution that published; 0 when alone */
-	int64_t wait;        /* nanoseconds spent waiting */
+	int64_t wait;        /* nanoseconds asleep; if it never slept, by the clock's tick (1 to 10 ms) */
 	const void *data;    /* the bytes, in place in the region (borrowed), or in memory of this process */
 	size_t size;
 	struct covey_lead lead;   /* for COVEY_DIED with COVEY_TOOK_OVER: the leadership that the caller now has */
@@ -690,7 +690,7 @@ struct covey_group_view {
 
 struct covey_waiter_view {
 	pid_t pid;
-	int64_t since; /* when this wait began */
+	int64_t since; /* when it went to sleep; now, if it has not yet */
 	size_t request_size;
 	char command[16];
 };

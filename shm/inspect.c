@@ -80,6 +80,8 @@ static void waiter_view(covey *c, uint32_t seat, struct covey_waiter_view *out)
 
 	out->pid = covey_pid_of_seat(c, seat);
 	out->since = (int64_t)atomic_load_explicit(&s->since, memory_order_relaxed);
+	if (atomic_load_explicit(&s->mode, memory_order_relaxed) == CV_PARK_AWAKE)
+		out->since = cv_kernel.now(); /* it has not gone to sleep yet, or is about to go on */
 	out->request_size = atomic_load_explicit(&s->request_size, memory_order_relaxed);
 	command_of(c, seat, out->command);
 }
