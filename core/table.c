@@ -38,6 +38,34 @@ static bool view_take(const struct cv_arena *a, uint32_t node, uint64_t bucket, 
 
 /* ------------------------------------------------------------------------------------------------ names */
 
+/* Bytes that may be handed to another owner and overwritten while they are copied: whoever calls without a seat cannot pin
+ * them, and checks what it got by its hash.  Relaxed loads, so that this is not a data race on our side; the other one's
+ * is that of an owner who writes plainly, and so the thread sanitizer must not look here. */
+__attribute__((no_sanitize("thread"), noinline)) static void copy_unpinned(
+        unsigned char *to, const void *from, uint32_t size)
+{
+	const _Atomic unsigned char *at = from;
+
+	for (uint32_t i = 0; i < size; i++)
+		to[i] = atomic_load_explicit(&at[i], memory_order_relaxed);
+}
+
+static bool bytes_use(uint32_t seat, const void *bytes, uint32_t size, const struct cv_key *want, unsigned char *to)
+{
+	unsigned char copy[4096]; /* no name is longer */
+
+	if (seat == 0 && size > sizeof(copy))
+		return false;
+	if (seat == 0) {
+		copy_unpinned(copy, bytes, size);
+		bytes = copy;
+	}
+	if (want != NULL)
+		return memcmp(bytes, want->name, size) == 0;
+	memcpy(to, bytes, size);
+	return true;
+}
+
 /* Copy or compare a long name of this size while its block is pinned.  want: compare with it; else copy to `to`. */
 static bool long_name_use(struct cv_arena *a, uint32_t seat, uint32_t node, const struct view *v, uint32_t size,
         const struct cv_key *want, unsigned char *to)
@@ -56,11 +84,7 @@ static bool long_name_use(struct cv_arena *a, uint32_t seat, uint32_t node, cons
 	       cv_next_incarnation(atomic_load(&n->next)) == cv_next_incarnation(v->next);
 	cv_race_acquire(a, &n->own);
 	b = good ? cv_heap_at(a, ref) : NULL;
-	good = b != NULL && size <= cv_heap_room(a, ref);
-	if (good && want != NULL)
-		good = memcmp(b + 1, want->name, size) == 0;
-	else if (good)
-		memcpy(to, b + 1, size);
+	good = b != NULL && size <= cv_heap_room(a, ref) && bytes_use(seat, b + 1, size, want, to);
 	if (seat != 0) {
 		cv_seat_unpin(a, seat, CV_PIN_BYTES);
 		cv_heap_try_free(a, seat, ref); /* who evicted it meanwhile may have found only our pin */

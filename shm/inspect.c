@@ -41,7 +41,10 @@ static bool group_view(covey *c, uint32_t node, unsigned char *name, struct cove
 	uint64_t own = atomic_load(&n->own);
 	struct covey_life life;
 
-	if (!covey_is_led(own) || (out->size = cv_table_name(&c->arena, 0, node, name, COVEY_NAME_MAX)) == 0)
+	if (!covey_is_led(own))
+		return false;
+	out->size = covey_name_of(c, node, atomic_load_explicit(&n->hash, memory_order_relaxed), name);
+	if (out->size == 0)
 		return false;
 	covey_life_of_seat(c, cv_word_owner(own), &life);
 	out->name = name;
