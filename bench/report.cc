@@ -245,11 +245,11 @@ const char *const p5_note = "A process that asks and one that answers, by `covey
                             "system, mostly on one core.";
 const char *const p5_reason = "where the floor moves one cache line, a trip of covey moves the lines of the waiter's "
                               "seat, of the group and of the\n"
-                              "answer's block, some of them several times. To receive, to respond and to free the "
-                              "answer each walk through all seats\n"
-                              "ever taken. And a pair that once fell asleep stays asleep: it spins for less time than "
-                              "a wake-up takes, so each side\n"
-                              "finds the other one still asleep.";
+                              "answer's block, some of them several times; the ticket and the bell lie on the line "
+                              "that the worker spins on. The block\n"
+                              "of the answer is the largest single cost, about a third. To receive, and to free the "
+                              "answer, each walk through all seats\n"
+                              "ever taken.";
 // clang-format on
 const char *const p6_note = "N processes, all asleep in the kernel; 64 bytes. Against one FUTEX_WAKE of N processes "
                             "that sleep on one word and\n"
