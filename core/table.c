@@ -66,9 +66,10 @@ static bool bytes_use(uint32_t seat, const void *bytes, uint32_t size, const str
 	return true;
 }
 
-/* Copy or compare a long name of this size while its block is pinned.  want: compare with it; else copy to `to`. */
-static bool long_name_use(struct cv_arena *a, uint32_t seat, uint32_t node, const struct view *v, uint32_t size,
-        const struct cv_key *want, unsigned char *to)
+/* Copy or compare a long name of this size while its block is pinned.  want: compare with it; else copy to `to`.  Not
+ * inlined: most names are short, and their lookup is to have a small frame. */
+__attribute__((noinline)) static bool long_name_use(struct cv_arena *a, uint32_t seat, uint32_t node,
+        const struct view *v, uint32_t size, const struct cv_key *want, unsigned char *to)
 {
 	struct cv_node *n = &a->nodes[node];
 	uint32_t ref = atomic_load_explicit(&n->long_name, memory_order_relaxed);
