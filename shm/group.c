@@ -215,7 +215,8 @@ int covey_find_or_register(covey *c, const void *name, size_t size, struct covey
 
 /* ------------------------------------------------------------------------------------------------ find */
 
-static inline __attribute__((always_inline)) int find(covey *c, uint32_t seat, const void *name, size_t size, struct cv_spot *spot)
+static inline __attribute__((always_inline)) int find(
+        covey *c, uint32_t seat, const void *name, size_t size, struct cv_spot *spot)
 {
 	struct cv_key key;
 	int r;
