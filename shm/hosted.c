@@ -114,7 +114,7 @@ static void unlist(struct hosted *h)
 
 static void idle_from_now(struct hosted *h)
 {
-	int64_t deadline = covey_after(covey_serving_timeout(&h->w->serving)), sweep;
+	int64_t deadline = covey_after(covey_worker_timeout(&h->w->serving.options)), sweep;
 
 	atomic_store(&h->deadline, deadline); /* seq_cst: then look at sweep; the sweeper does the reverse */
 	sweep = atomic_load(&h->host->sweep);
@@ -142,15 +142,6 @@ static void end(struct hosted *h, int why)
 	call_rcu(&h->rcu, hosted_free);
 	atomic_fetch_sub(&host->count, 1);
 	cv_kernel.wake(&host->count, INT_MAX);
-}
-
-static int begin(struct hosted *h)
-{
-	unsigned before = covey_memory_enter(&h->w->memory);
-	int r = covey_worker_begin(&h->w->serving);
-
-	covey_memory_leave(before);
-	return r;
 }
 
 static int start_to_work(struct hosted *h, int role)
@@ -204,7 +195,7 @@ static int look(struct hosted *h)
 
 	switch (h->stage) {
 	case BEGINS:
-		r = begin(h);
+		r = covey_worker_begin(s);
 		if (r != 0)
 			return r;
 		h->stage = ACCEPTS;

@@ -123,6 +123,7 @@ static bool hand_over(struct resolving *r, const struct covey_lead *lead, struct
 	struct covey_bytes name = {r->name->data, r->name->size}, state = {r->out->data, r->out->size};
 	/* first: nobody who has a result coming waits for a worker to begin */
 	int done = covey_notify(r->c, lead, r->asked.data, r->asked.size, reply);
+	const struct covey_handover from = {.generation = lead->generation};
 	struct covey_worker *w;
 	uint32_t number;
 
@@ -130,7 +131,7 @@ static bool hand_over(struct resolving *r, const struct covey_lead *lead, struct
 	reply->data = r->out->data;
 	if (done < 0)
 		return done == COVEY_EFENCED; /* the group is somebody else's business now */
-	if (covey_worker_prepare(r->c, r->device, name, state, r->spawn, lead->generation, &w, &number) != 0)
+	if (covey_worker_prepare(r->c, r->device, name, state, r->spawn, &from, &w, &number) != 0)
 		return false;
 	done = covey_forward_work(r->c, lead, number);
 	covey_worker_take(w, done == 0);

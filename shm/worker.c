@@ -204,7 +204,7 @@ int covey_serve_all(struct covey_serving *s)
 
 	covey_serving_event(s, COVEY_EVENT_WORKER_STARTED);
 	do
-		r = covey_serve(s, covey_after(covey_serving_timeout(s)));
+		r = covey_serve(s, covey_after(covey_worker_timeout(&s->options)));
 	while (r == 0);
 	return covey_serving_close(s, r);
 }

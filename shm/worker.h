@@ -42,9 +42,9 @@ int covey_serving_close(struct covey_serving *s, int why);
 /* Until it has to end; the group has been given up then. */
 int covey_serve_all(struct covey_serving *s);
 
-static inline int64_t covey_serving_timeout(const struct covey_serving *s)
+static inline int64_t covey_worker_timeout(const struct covey_worker_options *options)
 {
-	return s->options.worker_timeout != 0 ? s->options.worker_timeout : COVEY_WORKER_TIMEOUT;
+	return options != NULL && options->worker_timeout != 0 ? options->worker_timeout : COVEY_WORKER_TIMEOUT;
 }
 
 /* The moment that lies ns ahead, be it beyond the end of time. */
@@ -57,10 +57,16 @@ static inline int64_t covey_after(int64_t ns)
 
 /* ---- worker_thread.c and worker_process.c: a worker in two steps, for a leader that hands its group over */
 
-/* A worker that has begun, and waits for the group to be handed over by the execution of this generation; *number is the
- * participant to forward it to. */
+/* The execution that is to hand its group over. */
+struct covey_handover {
+	uint64_t generation;
+	bool elsewhere; /* it is another process's: what becomes of it, the region tells, and nobody takes for the worker */
+};
+
+/* A worker that has begun, and waits for the group to be handed over; *number is the participant to forward it to. */
 int covey_worker_prepare(covey *c, const struct covey_device *device, struct covey_bytes name, struct covey_bytes base,
-        const struct covey_worker_options *options, uint64_t generation, struct covey_worker **out, uint32_t *number);
+        const struct covey_worker_options *options, const struct covey_handover *from, struct covey_worker **out,
+        uint32_t *number);
 /* The group was handed to it: it takes it up.  Or it was not (handed false): it ends.  The handle is gone in any case. */
 void covey_worker_take(struct covey_worker *w, bool handed);
 

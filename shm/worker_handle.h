@@ -12,11 +12,10 @@ struct covey_worker {
 	struct covey_serving serving;
 	void *name;
 	size_t name_size;
-	bool accepts;         /* takes up a group that is handed to it; else registers it */
-	uint64_t generation;  /* of the execution that is to hand it over */
-	bool elsewhere;       /* that is another process's: what becomes of it, the region tells */
-	bool worked;          /* it has led its group */
-	_Atomic bool refused; /* it was not handed its group */
+	bool accepts;               /* takes up a group that is handed to it; else registers it */
+	struct covey_handover from; /* by whom */
+	bool worked;                /* it has led its group */
+	_Atomic bool refused;       /* it was not handed its group */
 	int ended_with;
 	_Atomic uint32_t state; /* futex: enum covey_worker_state */
 	_Atomic int holders;    /* the starter, the thread */
@@ -42,11 +41,6 @@ void covey_worker_enter(struct covey_worker *w, uint32_t state);
 
 int covey_worker_begin(struct covey_serving *s); /* the device's own: 0 or COVEY_EDEVICE */
 int covey_worker_work(struct covey_serving *s);  /* from leading to having given up; why it ended */
-
-/* As covey_worker_prepare(), of a group that another process is to hand over to this one; it takes it up by itself. */
-int covey_worker_await_handover(covey *c, const struct covey_device *device, struct covey_bytes name,
-        struct covey_bytes base, const struct covey_worker_options *options, uint64_t generation,
-        struct covey_worker **out);
 
 /* Through with the handle: the last of its holders frees it. */
 void covey_worker_drop(struct covey_worker *w);

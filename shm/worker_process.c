@@ -88,7 +88,7 @@ static int brief_make(const struct covey_worker *w, const char *library)
 	        .worker_timeout = o->worker_timeout,
 	        .device = c->device,
 	        .inode = c->inode,
-	        .generation = w->generation,
+	        .generation = w->from.generation,
 	        .sizes = {strlen(region) + 1, strlen(library) + 1, strlen(o->symbol) + 1, w->name_size,
 	                w->serving.base.size}};
 	int fd = memfd_create("covey-brief", MFD_CLOEXEC);
@@ -339,6 +339,7 @@ static int duty_begin(struct duty *d, struct report *report)
 	const struct covey_worker_options o = {.static_worker = d->brief->static_worker,
 	        .error_strategy = d->brief->error_strategy,
 	        .worker_timeout = d->brief->worker_timeout};
+	const struct covey_handover from = {.generation = d->brief->generation, .elsewhere = true};
 	const struct covey_device *device = covey_load_device(d->library, d->symbol);
 	int r;
 
@@ -351,7 +352,7 @@ static int duty_begin(struct duty *d, struct report *report)
 		return COVEY_EFOREIGN;
 	report->number = (uint32_t)covey_participant(d->c);
 	if (d->brief->accepts)
-		return covey_worker_await_handover(d->c, device, d->name, d->base, &o, d->brief->generation, &d->w);
+		return covey_worker_prepare(d->c, device, d->name, d->base, &o, &from, &d->w, &report->number);
 	return covey_start_worker(d->c, device, d->name.data, d->name.size, d->base, &o, &d->w);
 }
 

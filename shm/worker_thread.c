@@ -97,8 +97,8 @@ static int lead_group(struct covey_worker *w)
 		return r == COVEY_LEADER ? 0 : r;
 	}
 	covey_worker_enter(w, WORKER_READY);
-	if (w->elsewhere) {
-		r = covey_accept_from(s->c, w->name, w->name_size, w->generation, &s->lead);
+	if (w->from.elsewhere) {
+		r = covey_accept_from(s->c, w->name, w->name_size, w->from.generation, &s->lead);
 		return r == COVEY_LEADER ? 0 : r;
 	}
 	state_after(w, WORKER_READY, COVEY_FOREVER);
@@ -111,7 +111,11 @@ static int lead_group(struct covey_worker *w)
 
 int covey_worker_begin(struct covey_serving *s)
 {
-	return s->device.begin == NULL || s->device.begin(&s->device.self, s->base) == 0 ? 0 : COVEY_EDEVICE;
+	unsigned before = covey_memory_enter(s->memory);
+	bool begun = s->device.begin == NULL || s->device.begin(&s->device.self, s->base) == 0;
+
+	covey_memory_leave(before);
+	return begun ? 0 : COVEY_EDEVICE;
 }
 
 int covey_worker_work(struct covey_serving *s)
@@ -292,7 +296,8 @@ int covey_start_worker(covey *c, const struct covey_device *device, const void *
 }
 
 int covey_worker_prepare(covey *c, const struct covey_device *device, struct covey_bytes name, struct covey_bytes base,
-        const struct covey_worker_options *options, uint64_t generation, struct covey_worker **out, uint32_t *number)
+        const struct covey_worker_options *options, const struct covey_handover *from, struct covey_worker **out,
+        uint32_t *number)
 {
 	int r;
 
@@ -300,26 +305,8 @@ int covey_worker_prepare(covey *c, const struct covey_device *device, struct cov
 	if (*out == NULL)
 		return r;
 	(*out)->accepts = true;
-	(*out)->generation = generation;
+	(*out)->from = *from;
 	r = start(*out, number);
-	if (r != 0)
-		covey_worker_drop(*out);
-	return r;
-}
-
-int covey_worker_await_handover(covey *c, const struct covey_device *device, struct covey_bytes name,
-        struct covey_bytes base, const struct covey_worker_options *options, uint64_t generation,
-        struct covey_worker **out)
-{
-	int r;
-
-	*out = handle_new(c, device, name, base, options, &r);
-	if (*out == NULL)
-		return r;
-	(*out)->accepts = true;
-	(*out)->elsewhere = true;
-	(*out)->generation = generation;
-	r = start_here(*out);
 	if (r != 0)
 		covey_worker_drop(*out);
 	return r;

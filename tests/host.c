@@ -382,6 +382,12 @@ static int hoards(void **self, struct covey_bytes base)
 	return 0;
 }
 
+static int begins(void **self, struct covey_bytes base)
+{
+	(void)self, (void)base;
+	return 0;
+}
+
 /* Leaks something with each answer. */
 static int leaks(void *self, struct covey_bytes base, struct covey_bytes request, struct covey_answer *answer)
 {
@@ -406,6 +412,7 @@ static uint64_t allocated(void)
 static void memory_is_accounted_and_back(void **state)
 {
 	const struct covey_device hoarder = {.group = group, .compute = leaks, .begin = hoards};
+	const struct covey_device beginner = {.group = group, .compute = compute, .begin = begins};
 	struct covey_worker_options options;
 	struct covey_worker *worker[8];
 	struct covey_host_usage usage;
@@ -436,6 +443,9 @@ static void memory_is_accounted_and_back(void **state)
 		}
 	}
 	during = allocated();
+	options.own_memory = 0; /* who does not ask for an arena has none, also while it begins */
+	assert_int_equal(covey_start_worker(c, &device, "none", 4, bytes("none"), &options, NULL), 0);
+	assert_int_equal(covey_start_worker(c, &beginner, "plain", 5, bytes("plain"), &options, NULL), 0);
 	assert_int_equal(covey_host_usage_of(host, &usage), 0);
 	assert_int_equal(usage.arenas, 8);
 	assert_true(usage.bytes >= 8 * (HOARD + 100 * 1000));
