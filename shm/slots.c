@@ -146,8 +146,7 @@ static int slot_worker(void *self, covey *c, struct covey_lead *lead, struct cov
         const struct covey_worker_options *options)
 {
 	struct covey_slots *s = self;
-	int64_t timeout =
-	        options != NULL && options->worker_timeout != 0 ? options->worker_timeout : COVEY_WORKER_TIMEOUT;
+	int64_t timeout = covey_worker_timeout(options);
 	int r;
 
 	(void)base;
