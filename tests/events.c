@@ -100,6 +100,7 @@ static int bob_succeeds(void *context)
 	until(world_waiters(c, "report") == 1);
 	must(covey_unregister_notify(c, &lead, NULL, 0, &reply) == 1);
 	must(lead_of(c, "report", &lead) == COVEY_LEADER);
+	SET(6);
 	WAIT_FOR(2);
 	must(covey_forward_work(c, &lead, (uint32_t)atomic_load(&world->number[0])) == 0);
 	WAIT_FOR(5);
@@ -123,6 +124,7 @@ static int carol_accepts(void *context)
 	must(covey_await(c, &lead, NULL, 0, COVEY_FOREVER, 0, &result) == COVEY_OK);
 	covey_release(c, &result);
 	SET(2);
+	WAIT_FOR(6); /* a group that nobody leads is none to accept */
 	must(covey_accept_work(c, "report", 6, COVEY_FOREVER, &lead) == COVEY_LEADER);
 	SET(5);
 	WAIT_FOR(3);
