@@ -1,0 +1,240 @@
+/*
+ * figures.cc - the figures, their cases, subjects and bars, and the words around them: data only
+ *
+ * The notes stand here line by line as they stand in the page.
+ */
+#include <cstring>
+#include "figures.h"
+
+namespace bench
+{
+
+Unit unit_of(const std::string &metric)
+{
+	std::string last = metric.substr(metric.rfind('_') + 1);
+	if (last == "one" || last == "two")
+		return Unit::Rate;
+	if (last == "naps")
+		return Unit::Count;
+	return Unit::Time;
+}
+
+namespace
+{
+
+Case against_lfht(const std::string &title, const std::string &head)
+{
+	return {title, "covey", head + "covey", {{"cds_lfht", head + "lfht", Bar::AtMost, 1.0}}};
+}
+
+/* ------------------------------------------------------------------------------------------------ P1 */
+
+const char *const p1_note =
+        R"(`covey_find_or_register` and `covey_unregister_notify`, 24-byte names. CPU time of the calling thread. ck_ht and
+cds_lfht live in one process and survive no crash; cds_lfht retires its nodes in a thread of its own, whose time
+is not counted. With fresh names ck_ht is reset whenever half of it may be tombstones.)";
+
+const char *const p1_reason =
+        R"(a name never seen before needs a node. When all are in use, the idle one of another group is evicted first, which
+takes several atomic steps where ck_ht overwrites a slot.)";
+
+Case lead_and_leave(const std::string &title, const std::string &head)
+{
+	return {title, "covey", head + "covey",
+	        {{"ck_ht, spinlock", head + "ck_ht", Bar::AtMost, 1.0},
+	                {"cds_lfht, nodes recycled", head + "lfht", Bar::Faster, 3},
+	                {"cds_lfht, malloc and free", head + "lfht_malloc", Bar::Shown},
+	                {"Boost map, robust mutex", head + "boost", Bar::Faster, 10},
+	                {"Erlang, pg join and leave", head + "erlang", Bar::Shown, 0, "real_time"}}};
+}
+
+Figure p1()
+{
+	return {"P1: lead a group and give it up, nobody waits, no bytes", p1_note, p1_reason,
+	        {lead_and_leave("the same name", "P1/same/"), lead_and_leave("1024 names in turn", "P1/cycle/"),
+	                lead_and_leave("names never seen before", "P1/fresh/")}};
+}
+
+/* ------------------------------------------------------------------------------------------------ P2 */
+
+const char *const p2_note =
+        R"(Pinned to a core each, started together; until the slower one ends. The machine's own row shares nothing.)";
+
+const char *const p2_reason =
+        R"(processes that lead different groups still meet where two names share a chain or a line of the bucket array.
+Fresh names write to buckets and to other groups' idle nodes all the time.)";
+
+Case two_and_one(const std::string &title, const std::string &who, const std::string &name, Bar bar)
+{
+	return {title, who + ", two", name, {{who + ", one", name, bar, 1.8, "one"}}, "two"};
+}
+
+Figure p2()
+{
+	return {"P2: the same in two processes, each with groups of its own", p2_note, p2_reason,
+	        {two_and_one("the same name", "covey", "P2/same/covey", Bar::Throughput),
+	                two_and_one("1024 names in turn", "covey", "P2/cycle/covey", Bar::Throughput),
+	                two_and_one("names never seen before", "covey", "P2/fresh/covey", Bar::Throughput),
+	                two_and_one("1024 names in turn", "Boost map", "P2/cycle/boost", Bar::Shown),
+	                two_and_one("nothing shared", "machine", "P2/cycle/machine", Bar::Shown)}};
+}
+
+/* ------------------------------------------------------------------------------------------------ P4 */
+
+const char *const p4_note =
+        R"(`covey_find` and `cds_lfht_lookup`, each copying out generation, time, pid and number of waiters.)";
+
+const char *const p4_reason =
+        R"(covey_find also learns which process leads and whether it lives, through its seat and its participant, and takes
+every node as a snapshot that may change under it.)";
+
+Figure p4()
+{
+	return {"P4: who leads this group?", p4_note, p4_reason,
+	        {against_lfht("present, 1 group led", "P4/present/1/"),
+	                against_lfht("present, 1024 groups led", "P4/present/1024/"),
+	                against_lfht("absent, 1 group led", "P4/absent/1/"),
+	                against_lfht("absent, 1024 groups led", "P4/absent/1024/")}};
+}
+
+/* ------------------------------------------------------------------------------------------------ P5 */
+
+const char *const p5_note =
+        R"(A process that asks and one that answers, by `covey_await` and by `covey_receive` and `covey_respond`. Requests have
+16 bytes, and answers too where nothing else is said. Both running: means of many trips, back to back, on two cores.
+Both asleep: the median trip, each side having slept before the other went on. The floors: a cache line to the other
+process and back, with one copy of a larger answer; two processes that wake each other by futex. Quantiles are of
+trips timed one by one, with the clock in them. The 10,000 groups are picked pseudo-randomly; one thread of a host
+answers for all. Erlang: `pg` and selective receives in one process of the operating system, mostly on one core.)";
+
+const char *const p5_reason =
+        R"(where the floor moves one cache line, a trip of covey moves the lines of the waiter's seat, of the group and of the
+answer's block, some of them several times; the ticket and the bell lie on the line that the worker spins on. The block
+of the answer is the largest single cost, about a third. To receive, and to free the answer, each walk through all seats
+ever taken.)";
+
+/* A trip's quantiles, without a bar. */
+void add_quantiles(Case &c, const std::string &label, const std::string &who)
+{
+	for (const char *q : {"p50", "p99", "p999"})
+		if (c.metric != who + "_" + q && c.metric != "covey_" + std::string(q))
+			c.peers.push_back({label + ", " + (strcmp(q, "p999") == 0 ? "p99.9" : q), c.name, Bar::None, 0,
+			        who + "_" + q});
+}
+
+Case trip(const std::string &title, const std::string &name, const std::string &floor, Bar bar, double limit,
+        const std::string &quantile = "")
+{
+	Case c = {title, "covey", name, {{floor, name, bar, limit, "raw" + quantile}}, "covey" + quantile};
+	c.peers.push_back({"covey, sleeps a trip", name, Bar::None, 0, "covey_naps"});
+	c.peers.push_back({floor + ", sleeps a trip", name, Bar::None, 0, "raw_naps"});
+	return c;
+}
+
+Case trip_with_quantiles(const std::string &title, const std::string &name, const std::string &floor, double limit,
+        const std::string &quantile)
+{
+	Case c = trip(title, name, floor, Bar::AtMost, limit, quantile);
+	add_quantiles(c, "covey", "covey");
+	add_quantiles(c, floor, "raw");
+	return c;
+}
+
+Case against_erlang(const std::string &title, const std::string &name, const std::string &peer)
+{
+	return {title, "covey", name,
+	        {{"covey, p99", name, Bar::None, 0, "covey_p99"},
+	                {"covey, sleeps a trip", name, Bar::None, 0, "covey_naps"},
+	                {"Erlang", peer, Bar::Cost, 0, "erlang"}, {"Erlang, p99", peer, Bar::None, 0, "erlang_p99"}},
+	        "covey"};
+}
+
+Figure p5()
+{
+	Case seats = trip("both running, 64 other threads attached", "P5/running/seats", "cache line", Bar::Cost, 0);
+	seats.peers.push_back({"covey, no others attached", "P5/running/16", Bar::Cost, 0, "covey"});
+	return {"P5: from a request to a worker to its answer", p5_note, p5_reason,
+	        {trip_with_quantiles("both running", "P5/running/16", "cache line", 3, ""), seats,
+	                trip("both running, answer of 1 KiB", "P5/running/1024", "cache line, one copy", Bar::Cost, 0),
+	                trip("both running, answer of 64 KiB", "P5/running/65536", "cache line, one copy", Bar::Cost,
+	                        0),
+	                against_erlang("both running, looked up each time", "P5/running/lookup", "P5/lookup/erlang"),
+	                against_erlang("10,000 groups, served by one host", "P5/groups/covey", "P5/groups/erlang"),
+	                trip_with_quantiles("both asleep", "P5/asleep/two_cores", "futex", 1.15, "_p50"),
+	                trip("both on one core", "P5/asleep/one_core", "futex", Bar::Cost, 0, "_p50")}};
+}
+
+/* ------------------------------------------------------------------------------------------------ P6 */
+
+const char *const p6_note =
+        R"(N processes, all asleep in the kernel; 64 bytes. Against one FUTEX_WAKE of N processes that sleep on one word and
+read the same bytes. Medians (p50) of each repetition's rounds, and their p99.)";
+
+const char *const p6_reason =
+        R"(a waiter sleeps on several words at once (its answer, the group's bell, its leader's life), which costs the kernel
+more than one word does, and each waiter then takes its answer by itself.)";
+
+Case publish(const std::string &waiters)
+{
+	std::string name = "P6/" + waiters;
+	return {waiters + (waiters == "1" ? " waiter" : " waiters"), "covey", name,
+	        {{"FUTEX_WAKE", name, Bar::AtMost, 1.1, "futex_p50"}, {"covey, p99", name, Bar::None, 0, "covey_p99"},
+	                {"FUTEX_WAKE, p99", name, Bar::None, 0, "futex_p99"}},
+	        "covey_p50"};
+}
+
+Figure p6()
+{
+	return {"P6: from publish until all waiters have the bytes", p6_note, p6_reason,
+	        {publish("1"), publish("4"), publish("16"), publish("64"), publish("256")}};
+}
+
+/* ------------------------------------------------------------------------------------------------ P10 */
+
+const char *const p10_note = R"(The finds go through all of them in an order without locality.)";
+
+const char *const p10_reason =
+        R"(with a million groups each step to another node or bucket is a cache miss, and evicting an idle node for a fresh
+name touches both of another group.)";
+
+Figure p10()
+{
+	return {"P10: P1 and P4 with 1,000,000 groups led", p10_note, p10_reason,
+	        {against_lfht("lead and give up, the same name", "P10/same/"),
+	                against_lfht("lead and give up, 1024 names in turn", "P10/cycle/"),
+	                against_lfht("lead and give up, names never seen before", "P10/fresh/"),
+	                against_lfht("find, present", "P10/present/"), against_lfht("find, absent", "P10/absent/")}};
+}
+
+/* ------------------------------------------------------------------------------------------------ the machine */
+
+const char *const raw_note =
+        R"(A cache line to another process and back, both running; a compare-and-swap; the same round trip by futex, both asleep.)";
+
+Figure machine()
+{
+	return {"The machine itself", raw_note, "",
+	        {{"cache line", "round trip", "raw/line", {}, "trip_p50"}, {"compare-and-swap", "one", "raw/swap", {}},
+	                {"futex", "round trip", "raw/futex", {}, "trip_p50"}}};
+}
+
+} // namespace
+
+std::vector<Figure> figures()
+{
+	return {p1(), p2(), p4(), p5(), p6(), p10(), machine()};
+}
+
+const char *const method = R"(- Every subject gets the same names in the same order, and every answer is checked.
+- Repetitions of all benchmarks are shuffled among each other, so that a slow minute of the machine falls on all
+  alike. The tables give the median of the repetitions, and the least and the most of them.
+- What runs in one process is pinned to the first core and timed by the calling thread's CPU time; what runs in
+  several is forked and set up beforehand, pinned, and timed by one monotonic clock from the first begin to the
+  last end.
+- Peers are tuned as their users would tune them: XXH3 inlined, tables made in their full size, entries recycled.
+  What each of them does, and what it is spared, stands at the top of its file in `bench/`.
+- In P5 the kernel counts how often each side went to sleep; in P6 all waiters are seen asleep in `/proc` before
+  each publish.
+)";
+
+} // namespace bench
