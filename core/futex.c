@@ -2,7 +2,7 @@
  * futex.c - the kernel's side of parking
  *
  * Each answer of the kernel, and what it means to a loop that re-reads its words anyway:
- *   0 or an index   rung                                    look again
+ *   0 or an index   rung                                    look again; of several that were rung it is the last one
  *   EAGAIN          the word had changed before the sleep   look again
  *   EINTR           a signal was delivered                  look again: the caller's deadline is absolute
  *   ETIMEDOUT       the deadline passed
@@ -59,14 +59,16 @@ static enum cv_slept kernel_waitv(const struct cv_futex *list, unsigned count, i
 	static _Atomic int missing; /* sticky; relaxed: a late reader only asks the kernel once more */
 	struct timespec t = timespec_of(deadline);
 	struct waitv_entry entries[CV_FUTEX_MAX];
+	long woken;
 
 	if (count > CV_FUTEX_MAX || atomic_load_explicit(&missing, memory_order_relaxed))
 		return CV_UNSUPPORTED;
 	for (unsigned i = 0; i < count; i++)
 		entries[i] =
 		        (struct waitv_entry){list[i].expected, (uint64_t)(uintptr_t)list[i].word, WAITV_SIZE_U32, 0};
-	if (syscall(SYS_futex_waitv, entries, count, 0, deadline == INT64_MAX ? NULL : &t, CLOCK_MONOTONIC) >= 0)
-		return CV_WOKEN;
+	woken = syscall(SYS_futex_waitv, entries, count, 0, deadline == INT64_MAX ? NULL : &t, CLOCK_MONOTONIC);
+	if (woken >= 0)
+		return (unsigned)woken + 1 < count ? CV_WOKEN_EARLY : CV_WOKEN;
 	if (errno == ETIMEDOUT)
 		return CV_TIMED_OUT;
 	if (errno != ENOSYS && errno != EPERM && errno != EINVAL)

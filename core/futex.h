@@ -19,6 +19,7 @@ struct cv_futex {
 
 enum cv_slept {
 	CV_WOKEN,       /* something was rung, or a signal came, or a word had changed: look again */
+	CV_WOKEN_EARLY, /* the same, and no wake-up of the last word of several was spent on this sleeper */
 	CV_TIMED_OUT,   /* the deadline passed */
 	CV_UNSUPPORTED, /* several words at once cannot be waited for on this kernel */
 };

@@ -93,6 +93,6 @@ enum cv_parked cv_park(const struct cv_futex *list, unsigned count, int64_t dead
 		return CV_PARK_LOOK; /* the caller's next look at the clock ends it */
 	}
 	if (slept != CV_TIMED_OUT)
-		return CV_PARK_LOOK;
+		return slept == CV_WOKEN_EARLY ? CV_PARK_EARLY : CV_PARK_LOOK;
 	return deadline < backstop ? CV_PARK_EXPIRED : CV_PARK_BACKSTOP;
 }

@@ -26,6 +26,7 @@ struct cv_spinner {
 
 enum cv_parked {
 	CV_PARK_LOOK,     /* look at your words again */
+	CV_PARK_EARLY,    /* the same, and no wake-up of the last word was spent on you */
 	CV_PARK_BACKSTOP, /* nothing was rung for CV_BACKSTOP_NS: look, and count what you find overdue */
 	CV_PARK_EXPIRED,  /* the deadline passed */
 };

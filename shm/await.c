@@ -44,6 +44,7 @@ struct wait {
 	int64_t deadline;
 	int64_t began;  /* by the clock's tick */
 	int64_t asleep; /* when it first went to sleep; 0: it has not */
+	int64_t ended;
 	struct covey_result *out;
 	struct covey_life life; /* of the leader, as of the last look */
 	uint32_t bell;
@@ -294,8 +295,8 @@ static enum cv_parked park(struct wait *w)
 	return parked;
 }
 
-/* If the life that we slept on has ended, we may be the only one whom the kernel woke for it: tell the others before
- * anything else, also when our answer has come, or another leads by now; and finish what a dead publisher began. */
+/* If the life that we slept on has ended, we may be the only one whom the kernel woke for it, unless the kernel says
+ * that it woke us for another word and not for this last one: tell the others before anything else, also when our answer has come, or another leads by now; and finish what a dead publisher began. */
 static void pass_on_death(struct wait *w)
 {
 	uint64_t own;
@@ -364,21 +365,16 @@ static int wait_for_answer(struct wait *w)
 		if (cv_spin(&w->t->spinner, cv_seat_futex(w->seat), (uint32_t)w->word))
 			continue;
 		parked = park(w);
-		pass_on_death(w);
+		if (parked != CV_PARK_EARLY)
+			pass_on_death(w);
 		if (parked == CV_PARK_EXPIRED)
 			return expired(w);
 	}
 }
 
-/* Reading the clock exactly costs as much as a cache line's way to the leader and back, so only who sleeps does it. */
-static int64_t time_of(const struct wait *w)
+static void record(struct wait *w, int64_t time, enum covey_event_kind kind, uint64_t generation, pid_t peer)
 {
-	return w->asleep != 0 ? cv_kernel.now() : covey_coarse_now();
-}
-
-static void record(struct wait *w, enum covey_event_kind kind, uint64_t generation, pid_t peer)
-{
-	covey_event_write(&w->t->lane, time_of(w), kind, w->node, w->hash, generation, peer);
+	covey_event_write(&w->t->lane, time, kind, w->node, w->hash, generation, peer);
 }
 
 static void record_begin(struct wait *w)
@@ -387,17 +383,18 @@ static void record_begin(struct wait *w)
 
 	w->generation = cv_word_gen(w->armed);
 	w->peer = seat != 0 ? covey_pid_of_seat(w->c, seat) : w->out->pid;
-	record(w, COVEY_EVENT_WAITING, w->generation, w->peer);
+	record(w, w->began, COVEY_EVENT_WAITING, w->generation, w->peer);
 }
 
 static void record_end(struct wait *w, int outcome)
 {
 	if (outcome == COVEY_OK || outcome == COVEY_ERROR)
-		record(w, COVEY_EVENT_ANSWERED, w->out->generation, w->out->pid);
+		record(w, w->ended, COVEY_EVENT_ANSWERED, w->out->generation, w->out->pid);
 	else if (outcome == COVEY_DIED && w->out->part == COVEY_TOOK_OVER)
 		covey_event_succeeded(w->t, &w->out->lead, true);
 	else if (w->generation != 0)
-		record(w, outcome == COVEY_DIED ? COVEY_EVENT_DIED : COVEY_EVENT_UNANSWERED, w->generation, w->peer);
+		record(w, w->ended, outcome == COVEY_DIED ? COVEY_EVENT_DIED : COVEY_EVENT_UNANSWERED, w->generation,
+		        w->peer);
 }
 
 static int post_and_wait(struct wait *w)
@@ -425,7 +422,7 @@ static int finish_result(struct wait *w, int outcome)
 	struct covey_result *out = w->out;
 
 	out->outcome = outcome;
-	out->wait = time_of(w) - (w->asleep != 0 ? w->asleep : w->began);
+	out->wait = w->ended - (w->asleep != 0 ? w->asleep : w->began);
 	return outcome;
 }
 
@@ -438,6 +435,7 @@ int covey_await(covey *c, const struct covey_lead *lead, const void *request, si
 
 	if (out == NULL)
 		return COVEY_EINVAL;
+	w.ended = w.began;
 	memset(out, 0, sizeof(*out));
 	out->part = COVEY_JOINED;
 	if (t == NULL || lead == NULL || lead->node == 0 || lead->node > c->arena.node_count ||
@@ -453,6 +451,9 @@ int covey_await(covey *c, const struct covey_lead *lead, const void *request, si
 	r = covey_request_put(c, t, w.node, request, request_size);
 	if (r == 0) {
 		r = post_and_wait(&w);
+		/* Reading the clock exactly costs as much as a cache line's way to the leader and back, so only who
+		 * slept does it. */
+		w.ended = w.asleep != 0 ? cv_kernel.now() : covey_coarse_now();
 		record_end(&w, r);
 		covey_request_drop(c, t);
 	}
