@@ -2,7 +2,7 @@
  * figures.h - what the page shows: figures of cases, and of each case the first subject and its peers
  *
  * To add a table: write it as a Figure in figures.cc, and name it in figures() there.  A row whose benchmark is not in
- * the run is left out.
+ * the run is left out, and so is a figure without rows.
  */
 #ifndef BENCH_FIGURES_H
 #define BENCH_FIGURES_H
@@ -18,17 +18,24 @@ enum class Bar {
 	Shown,      /* shown with its ratio; no bar */
 	Cost,       /* the same, as a multiple of this one's time */
 	AtMost,     /* the first subject takes at most so many times as long as this one */
-	Faster,     /* it is at least so many times as fast */
+	Faster,     /* it is at least so many times as fast; of a rate, it does at least so many times as much */
 	Throughput, /* it does at least so many times as much in the same time */
 };
 
 enum class Unit {
 	Time, /* nanoseconds */
+	Milliseconds,
 	Rate, /* in one second; more is better */
 	Count,
+	Bytes,
+	Instructions,
 };
 
-/* The unit of a metric, told by the last word of its name: one and two are rates, naps are counts, others are times. */
+/*
+ * The unit of a metric, told by the last word of its name: one, two and rate are rates; naps, computed, calls,
+ * allocations, misses, copies and count are counts; bytes, instructions and ms are what they say; all others are
+ * nanoseconds.
+ */
 Unit unit_of(const std::string &metric);
 
 struct Peer {
@@ -38,10 +45,16 @@ struct Peer {
 	std::string metric = ""; /* when not the case's */
 };
 
+/*
+ * Of a metric X or X_p50 that comes with X_p99 and X_p999, the page shows these too.  A case may have a bar of its own,
+ * which is no ratio but an amount in the metric's unit: AtMost, or Faster, which it must stay below.
+ */
 struct Case {
 	std::string title, label, name; /* the first subject */
 	std::vector<Peer> peers;
 	std::string metric = "cpu_time";
+	Bar bar = Bar::None;
+	double limit = 0;
 };
 
 struct Figure {

@@ -257,6 +257,7 @@ void Samples::report(benchmark::State &state, const std::string &who)
 {
 	state.counters[who + "_p50"] = quantile(0.5);
 	state.counters[who + "_p99"] = quantile(0.99);
+	state.counters[who + "_p999"] = quantile(0.999);
 }
 
 void time_one_and_two(benchmark::State &state, const Setup &setup)

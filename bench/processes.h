@@ -112,7 +112,7 @@ class Samples
 		values_.push_back(static_cast<double>(nanoseconds));
 	}
 	double quantile(double q);                                    /* 0 when there are none */
-	void report(benchmark::State &state, const std::string &who); /* sets <who>_p50 and <who>_p99 */
+	void report(benchmark::State &state, const std::string &who); /* sets <who>_p50, _p99, _p999 */
 };
 
 /* ---- P2: so many processes, each leading and leaving groups of its own */

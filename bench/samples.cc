@@ -2,11 +2,13 @@
  * samples.cc - reads google-benchmark's JSON, and whatever else is written in its form
  *
  * That form has one "key": value to a line: first those of the "context", then, after the line "benchmarks": [, those of
- * one entry after the other, each ended by a line with a brace.  Only entries with "run_type": "iteration" are taken,
- * so google-benchmark's own means and medians are not mistaken for samples.  Each other key of an entry is a metric.
+ * one entry after the other, each ended by a line with a brace; at last the line with the closing bracket.  A file that
+ * was cut off lacks the bracket.  Only entries with "run_type": "iteration" are taken, so google-benchmark's own means
+ * and medians are not mistaken for samples.  Each other key of an entry is a metric.
  */
 #include <algorithm>
 #include <cstdlib>
+#include <stdexcept>
 #include "samples.h"
 
 namespace bench
@@ -30,51 +32,95 @@ bool split(const std::string &line, std::string &key, std::string &value)
 	return true;
 }
 
+/* Without what google-benchmark adds to a name about how it was run. */
 std::string plain_name(const std::string &name)
 {
-	return name.substr(0, std::min(name.find("/iterations:"), name.find("/repeats:")));
+	size_t end = name.size();
+	for (const char *added : {"/min_time:", "/iterations:", "/repeats:", "/manual_time", "/real_time"})
+		end = std::min(end, name.find(added));
+	return name.substr(0, end);
 }
 
-void add_entry(Run &run, std::map<std::string, std::string> &entry)
+class Reader
 {
-	if (entry["run_type"] == "iteration" && entry.count("name") != 0) {
-		std::string name = plain_name(entry["name"]);
-		if (entry.count("error_message") != 0)
-			run.errors[name] = entry["error_message"];
-		else
-			for (const auto &[key, value] : entry)
-				run.samples[name][key].push_back(atof(value.c_str()));
+	Run &run_;
+	std::map<std::string, std::string> entry_;
+	int pass_ = 1;
+	size_t entries_ = 0;
+	enum { Context, Entries, Ended } at_ = Context;
+
+	void add_entry()
+	{
+		if (entry_["run_type"] == "iteration" && entry_.count("name") != 0) {
+			entries_++;
+			std::string name = plain_name(entry_["name"]);
+			if (entry_.count("error_message") != 0)
+				run_.errors[name] = entry_["error_message"];
+			else
+				for (const auto &[key, value] : entry_)
+					run_.samples[name][key].push_back({atof(value.c_str()), pass_});
+		}
+		entry_.clear();
 	}
-	entry.clear();
-}
+	void add(const std::string &key, const std::string &value)
+	{
+		if (at_ == Entries)
+			entry_[key] = value;
+		else if (at_ == Context)
+			run_.context.emplace(key, value);
+		if (at_ == Context && key == "pass")
+			pass_ = atoi(value.c_str());
+	}
+
+      public:
+	explicit Reader(Run &run) : run_(run)
+	{
+	}
+	void line(const std::string &line)
+	{
+		std::string key, value;
+		if (at_ == Context && line.find("\"benchmarks\": [") != std::string::npos)
+			at_ = Entries;
+		else if (split(line, key, value))
+			add(key, value);
+		else if (at_ == Entries && line.find('}') != std::string::npos)
+			add_entry();
+		else if (at_ == Entries && line.find(']') != std::string::npos && entry_.empty())
+			at_ = Ended;
+	}
+	void end() const
+	{
+		if (at_ == Context)
+			throw std::runtime_error("is no list of benchmarks");
+		if (at_ == Entries)
+			throw std::runtime_error("was cut off");
+		if (entries_ == 0)
+			throw std::runtime_error("has no benchmark in it");
+	}
+};
 
 } // namespace
 
 void read_json(Run &run, std::istream &in)
 {
-	std::map<std::string, std::string> entry;
-	bool in_context = true;
-	for (std::string line, key, value; std::getline(in, line);) {
-		if (line.find("\"benchmarks\": [") != std::string::npos) {
-			in_context = false;
-		} else if (split(line, key, value)) {
-			if (in_context)
-				run.context.emplace(key, value);
-			else
-				entry[key] = value;
-		} else if (!in_context && line.find('}') != std::string::npos) {
-			add_entry(run, entry);
-		}
-	}
+	Reader reader(run);
+	for (std::string line; std::getline(in, line);)
+		reader.line(line);
+	reader.end();
 }
 
-Summary summary(const Run &run, const std::string &name, const std::string &metric)
+Summary summary(const Run &run, const std::string &name, const std::string &metric, int pass)
 {
 	Summary s;
 	auto benchmark = run.samples.find(name);
 	if (benchmark == run.samples.end() || benchmark->second.count(metric) == 0)
 		return s;
-	std::vector<double> v = benchmark->second.at(metric);
+	std::vector<double> v;
+	for (const Sample &sample : benchmark->second.at(metric))
+		if (pass == every_pass || sample.pass == pass)
+			v.push_back(sample.value);
+	if (v.empty())
+		return s;
 	std::sort(v.begin(), v.end());
 	s.median = v.size() % 2 != 0 ? v[v.size() / 2] : (v[v.size() / 2 - 1] + v[v.size() / 2]) / 2;
 	s.least = v.front();
@@ -83,11 +129,15 @@ Summary summary(const Run &run, const std::string &name, const std::string &metr
 	return s;
 }
 
-size_t repetitions(const Run &run)
+size_t repetitions(const Run &run, int pass)
 {
 	size_t most = 0;
-	for (const auto &[name, metrics] : run.samples)
-		most = std::max(most, metrics.begin()->second.size());
+	for (const auto &[name, metrics] : run.samples) {
+		const auto &samples = metrics.begin()->second;
+		auto count = std::count_if(
+		        samples.begin(), samples.end(), [pass](const Sample &s) { return s.pass == pass; });
+		most = std::max(most, static_cast<size_t>(count));
+	}
 	return most;
 }
 

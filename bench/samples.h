@@ -13,15 +13,25 @@
 namespace bench
 {
 
+constexpr int every_pass = 0;
+
+struct Sample {
+	double value;
+	int pass;
+};
+
 struct Run {
 	/* by benchmark and metric: one sample a repetition */
-	std::map<std::string, std::map<std::string, std::vector<double>>> samples;
+	std::map<std::string, std::map<std::string, std::vector<Sample>>> samples;
 	std::map<std::string, std::string> errors;
 	std::map<std::string, std::string> context;
 };
 
-/* Add one file to a run.  Repetitions of a benchmark that is in several files are all samples of it; of the context,
- * the first file's counts. */
+/*
+ * Add one file to a run.  The suite is run in passes, one after the other, and "pass" in a file's context says which of
+ * them it is a part of, 1 if it does not.  Repetitions of a benchmark that is in several files are all samples of it; of
+ * the context, the first file's counts.  Throws std::runtime_error when the file has no benchmarks or no end.
+ */
 void read_json(Run &run, std::istream &in);
 
 struct Summary {
@@ -29,10 +39,10 @@ struct Summary {
 	bool known = false;
 };
 
-Summary summary(const Run &run, const std::string &name, const std::string &metric);
+Summary summary(const Run &run, const std::string &name, const std::string &metric, int pass = every_pass);
 
-/* Of the benchmark that has the most. */
-size_t repetitions(const Run &run);
+/* Of the benchmark that has the most, in one pass. */
+size_t repetitions(const Run &run, int pass);
 
 } // namespace bench
 #endif

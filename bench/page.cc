@@ -1,0 +1,246 @@
+/*
+ * page.cc - see page.h
+ *
+ * Every number in the page comes from the run, and so do the verdicts and the lists of what was not met, where a peer is
+ * ahead, and on what the passes disagree.
+ */
+#include <algorithm>
+#include <fstream>
+#include <gnu/libc-version.h>
+#include <sstream>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+#include "figures.h"
+#include "judge.h"
+#include "page.h"
+#include "table.h"
+
+namespace bench
+{
+namespace
+{
+
+struct Page {
+	const Run &run;
+	std::ostringstream body = {}, missed = {}, behind = {}, unsure = {};
+	int bars = 0, met = 0, ratios = 0, unsteady = 0;
+};
+
+/* ------------------------------------------------------------------------------------------------ rows */
+
+/* "p50, p99, p99.9", where the benchmark tells them. */
+std::string quantiles(const Run &run, const std::string &name, const std::string &metric)
+{
+	size_t tail = metric.rfind("_p50");
+	std::string who = metric.substr(0, tail), text;
+	for (const char *q : {"_p50", "_p99", "_p999"})
+		if (Summary s = summary(run, name, who + q); s.known)
+			text += (text.empty() ? "" : ", ") + amount(s.median, metric);
+	return text;
+}
+
+std::vector<std::string> row(const Run &run, const std::string &title, const std::string &label,
+        const std::string &name, const std::string &metric)
+{
+	Summary s = summary(run, name, metric);
+	return {title, label, amount(s.median, metric), amount(s.least, metric) + " … " + amount(s.most, metric),
+	        quantiles(run, name, metric)};
+}
+
+/* How far apart the passes are: of two that agree, by how much; else each. */
+std::string agreement(const Verdict &v)
+{
+	if (v.each.size() < 2)
+		return "";
+	if (v.each.size() == 2)
+		return format("%.1f %%", (disagreement(v) - 1) * 100);
+	std::string text;
+	for (double ratio : v.each)
+		text += (text.empty() ? "" : ", ") + format("%.2f", ratio);
+	return text;
+}
+
+std::string short_title(const Figure &figure)
+{
+	return figure.title.substr(0, figure.title.find(':'));
+}
+
+/* Counts a verdict, and gives the cells that it fills. */
+std::vector<std::string> verdict_cells(Page &page, const Verdict &v)
+{
+	if (!v.known)
+		return {};
+	bool bar = !v.bar_text.empty();
+	page.bars += bar;
+	page.met += bar && v.met;
+	return {v.ratio_text, agreement(v), v.bar_text, bar ? v.met ? "yes" : "**no**" : ""};
+}
+
+/* What the verdict adds to the lists. */
+void list(Page &page, const Figure &figure, const Case &c, const Peer &peer, const Verdict &v)
+{
+	std::string what = "- " + short_title(figure) + ", " + c.title + ": " + v.ratio_text + " against " + peer.label;
+	if (!v.met)
+		page.missed << what << "; the bar is " << v.bar_text << ".\n";
+	bool a_floor = peer.name == c.name && v.bar_text.empty();
+	bool a_peer = c.label.rfind("covey", 0) == 0 && peer.label.rfind("covey", 0) != 0 && !a_floor;
+	if (v.met && v.slower && a_peer)
+		page.behind << what << (v.bar_text.empty() ? "" : ", within its bar of " + v.bar_text) << ".\n";
+	page.ratios += v.each.size() > 1;
+	if (disagreement(v) > steady) {
+		page.unsteady++;
+		page.unsure << what << "; by pass " << (v.each.size() == 2 ? format("%.2f, ", v.each[0]) : "")
+		            << (v.each.size() == 2 ? format("%.2f", v.each[1]) : agreement(v)) << ".\n";
+	}
+}
+
+void append(std::vector<std::string> &to, const std::vector<std::string> &more)
+{
+	to.insert(to.end(), more.begin(), more.end());
+}
+
+/* True when the first subject's own bar is met, or there is none. */
+bool first_row(Page &page, Table &table, const Figure &figure, const Case &c)
+{
+	Verdict v = judge_alone(page.run, c);
+	auto cells = row(page.run, c.title, c.label, c.name, c.metric);
+	append(cells, verdict_cells(page, v));
+	if (!v.met)
+		page.missed << "- " << short_title(figure) << ", " << c.title << ": "
+		            << amount(summary(page.run, c.name, c.metric).median, c.metric) << "; the bar is "
+		            << v.bar_text << ".\n";
+	table.add(cells);
+	return v.met;
+}
+
+bool peer_row(Page &page, Table &table, const Figure &figure, const Case &c, const Peer &peer)
+{
+	const std::string &metric = metric_of(c, peer);
+	auto error = page.run.errors.find(peer.name);
+	if (!summary(page.run, peer.name, metric).known) {
+		if (peer.bar != Bar::None && error != page.run.errors.end())
+			table.add({"", peer.label, "absent: " + error->second});
+		return true;
+	}
+	Verdict v = judge(page.run, c, peer);
+	auto cells = row(page.run, "", peer.label, peer.name, metric);
+	append(cells, verdict_cells(page, v));
+	table.add(cells);
+	if (v.known)
+		list(page, figure, c, peer, v);
+	return v.met;
+}
+
+/* ------------------------------------------------------------------------------------------------ figures */
+
+/* True when all its bars are met. */
+bool write_case(Page &page, Table &table, const Figure &figure, const Case &c)
+{
+	auto error = page.run.errors.find(c.name);
+	bool met = true;
+	if (summary(page.run, c.name, c.metric).known)
+		met = first_row(page, table, figure, c);
+	else if (error != page.run.errors.end())
+		table.add({c.title, c.label, "failed: " + error->second});
+	else
+		return true;
+	for (const Peer &peer : c.peers)
+		met &= peer_row(page, table, figure, c, peer);
+	return met;
+}
+
+void write_figure(Page &page, const Figure &figure)
+{
+	Table table({"case", "subject", "median", "least … most", "p50, p99, p99.9", "covey against it",
+	        "passes differ by", "bar", "met"});
+	bool met = true;
+	for (const Case &c : figure.cases)
+		met &= write_case(page, table, figure, c);
+	if (table.empty())
+		return;
+	page.body << "\n## " << figure.title << "\n\n" << figure.note << "\n\n";
+	table.write(page.body);
+	if (!met && !figure.reason.empty())
+		page.body << "\nWhere it falls short:\n" << figure.reason << "\n";
+}
+
+/* ------------------------------------------------------------------------------------------------ the head */
+
+std::string processor()
+{
+	std::ifstream in("/proc/cpuinfo");
+	for (std::string line; std::getline(in, line);)
+		if (line.compare(0, 10, "model name") == 0)
+			return line.substr(line.find(": ") + 2);
+	return "unknown processor";
+}
+
+#ifdef __clang__
+const char *const compiler = __VERSION__;
+#else
+const char *const compiler = "GCC " __VERSION__;
+#endif
+
+std::string passes(const Run &run)
+{
+	std::string text = std::to_string(repetitions(run, 1));
+	if (size_t second = repetitions(run, 2); second != 0)
+		text += " and, in a second pass, " + std::to_string(second);
+	text += " repetitions of every benchmark, in random order";
+	if (size_t third = repetitions(run, 3); third != 0)
+		text += "; " + std::to_string(third) + " more where the two passes disagreed";
+	return text;
+}
+
+void write_head(std::ostream &out, const Run &run, const std::string &versions)
+{
+	utsname system;
+	uname(&system);
+	struct sysinfo memory;
+	sysinfo(&memory);
+	auto context = [&run](const char *key) {
+		auto at = run.context.find(key);
+		return at == run.context.end() ? std::string("?") : at->second;
+	};
+	std::string release = system.release;
+	release = release.substr(0, release.find('-'));
+	out << "# Benchmarks\n\n"
+	    << "Written by `bench/run` from one run of the suite; do not edit. Each ratio is of medians taken in that "
+	       "one\n"
+	    << "run, on one machine, with the peer beside it.\n\n| | |\n|---|---|\n"
+	    << "| machine | " << processor() << ", " << context("num_cpus") << " cpus, "
+	    << (memory.totalram * memory.mem_unit + (1 << 29)) / (1 << 30) << " GiB |\n"
+	    << "| kernel | " << system.sysname << " " << release << " " << system.machine << " |\n"
+	    << "| built with | " << compiler << ", glibc " << gnu_get_libc_version() << " |\n"
+	    << "| peers | " << versions << " |\n"
+	    << "| run | " << context("date").substr(0, 10) << ", " << passes(run) << " |\n\n";
+}
+
+void write_lists(std::ostream &out, const Page &page)
+{
+	out << "**" << page.met << " of " << page.bars << " bars met.**" << (page.met == page.bars ? "" : " Not met:")
+	    << "\n\n";
+	if (page.met != page.bars)
+		out << page.missed.str() << "\n";
+	if (!page.behind.str().empty())
+		out << "Where a peer is ahead though no bar says that it must not be:\n\n" << page.behind.str() << "\n";
+	if (page.ratios == 0)
+		return;
+	out << page.ratios - page.unsteady << " of " << page.ratios
+	    << " ratios differ by at most a tenth between the passes."
+	    << (page.unsteady == 0 ? "\n\n" : " The others:\n\n" + page.unsure.str() + "\n");
+}
+
+} // namespace
+
+void write_page(std::ostream &out, const Run &run, const std::string &versions)
+{
+	Page page{run};
+	for (const Figure &figure : figures())
+		write_figure(page, figure);
+	write_head(out, run, versions);
+	write_lists(out, page);
+	out << "## Method\n\n" << method << page.body.str();
+}
+
+} // namespace bench

@@ -1,0 +1,18 @@
+/*
+ * page.h - the text of BENCHMARKS.md
+ */
+#ifndef BENCH_PAGE_H
+#define BENCH_PAGE_H
+
+#include <ostream>
+#include <string>
+#include "samples.h"
+
+namespace bench
+{
+
+/* versions: the page's words about the peers. */
+void write_page(std::ostream &out, const Run &run, const std::string &versions);
+
+} // namespace bench
+#endif
