@@ -26,6 +26,7 @@ int main(int argc, char **argv)
 	bench::register_boost();
 	bench::register_erlang();
 	bench::register_p2();
+	bench::register_p3();
 	bench::register_p4();
 	bench::register_p5();
 	bench::register_p5_host();

@@ -26,6 +26,7 @@ constexpr size_t large = 1000000;
 
 void register_p1();
 void register_p2();
+void register_p3();
 void register_p4();
 void register_p5();
 void register_p5_host();
