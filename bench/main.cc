@@ -31,6 +31,7 @@ int main(int argc, char **argv)
 	bench::register_p5();
 	bench::register_p5_host();
 	bench::register_p6();
+	bench::register_p7();
 	try {
 		benchmark::RunSpecifiedBenchmarks();
 	} catch (const std::exception &e) {

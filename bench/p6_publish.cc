@@ -58,23 +58,11 @@ bool take_from(covey *region, const Name &name)
 	return copy.round != 0;
 }
 
-/* Until all waiters sleep; the kernel is given a moment to let their cores idle. */
-template <class Condition> void settle(Crew &crew, Condition also)
-{
-	int64_t limit = now() + 10000000000;
-	while (!(also() && crew.all_asleep())) {
-		if (now() > limit)
-			throw std::runtime_error("the waiters did not all fall asleep");
-		usleep(100);
-	}
-	usleep(100);
-}
-
 /* One round of the floor.  Gives when the waking began. */
 int64_t wake_once(Floor &floor, Crew &crew)
 {
 	crew.start();
-	settle(crew, [] { return true; });
+	crew.settle();
 	floor.message.round = floor.word.load() + 1;
 	int64_t begin = now();
 	floor.word++;
@@ -90,7 +78,7 @@ int64_t publish_once(covey *region, const Name &name, Crew &crew, int waiters, M
 	if (covey_find_or_register(region, name.data(), name.size(), &lead) != COVEY_LEADER)
 		throw std::runtime_error("the publisher does not lead");
 	crew.start();
-	settle(crew, [&] {
+	crew.settle([&] {
 		covey_info info;
 		return covey_find(region, name.data(), name.size(), &info) == 0 &&
 		       info.waiters == static_cast<uint32_t>(waiters);

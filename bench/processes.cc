@@ -231,6 +231,18 @@ bool Crew::all_asleep()
 	return true;
 }
 
+/* The kernel is given a moment to let their cores idle. */
+void Crew::settle(const std::function<bool()> &also)
+{
+	int64_t limit = now() + 10000000000;
+	while (!((!also || also()) && all_asleep())) {
+		if (now() > limit)
+			throw std::runtime_error("the processes did not all fall asleep");
+		usleep(100);
+	}
+	usleep(100);
+}
+
 int64_t Crew::first_begin() const
 {
 	int64_t first = INT64_MAX;

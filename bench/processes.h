@@ -74,7 +74,8 @@ class Crew
 
 	void start();      /* begin a round */
 	bool all_asleep(); /* all have begun the round's work and sleep in the kernel in it */
-	void finish();     /* wait for the end of the round */
+	void settle(const std::function<bool()> &also = nullptr); /* until all sleep, and this holds too */
+	void finish();                                            /* wait for the end of the round */
 	int64_t first_begin() const;
 	int64_t last_end() const;
 	int64_t round() /* a whole round: nanoseconds from the first's begin to the last's end */
