@@ -93,6 +93,15 @@ __attribute__((noinline)) static bool long_name_use(struct cv_arena *a, uint32_t
 	return good;
 }
 
+bool __attribute__((noinline))
+cv_tail_equal(const struct cv_node *n, const unsigned char *name, uint32_t words, uint32_t rest)
+{
+	uint64_t tail = 0;
+
+	memcpy(&tail, name + (size_t)words * 8, rest);
+	return atomic_load_explicit(&n->name[words], memory_order_relaxed) == tail;
+}
+
 static bool name_equal(struct cv_arena *a, uint32_t seat, uint32_t node, const struct view *v, const struct cv_key *key)
 {
 	struct cv_node *n = &a->nodes[node];

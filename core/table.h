@@ -79,12 +79,14 @@ static inline bool cv_same_incarnation(const struct cv_node *n, uint64_t next)
 	return cv_next_incarnation(atomic_load_explicit(&n->next, memory_order_relaxed)) == cv_next_incarnation(next);
 }
 
+/* Not inlined: it would keep the words of the next in memory. */
+bool cv_tail_equal(const struct cv_node *n, const unsigned char *name, uint32_t words, uint32_t rest);
+
 /* Does the node hold this name, of at most CV_NAME_INLINE bytes?  relaxed loads: the bytes count only if the incarnation
  * is the same afterwards. */
-static inline bool cv_short_name_equal(const struct cv_node *n, const struct cv_key *key)
+static inline __attribute__((always_inline)) bool cv_short_name_equal(const struct cv_node *n, const struct cv_key *key)
 {
 	uint32_t words = key->size / 8, rest = key->size % 8;
-	uint64_t tail = 0;
 
 	for (uint32_t i = 0; i < words; i++) {
 		uint64_t w;
@@ -93,17 +95,15 @@ static inline bool cv_short_name_equal(const struct cv_node *n, const struct cv_
 		if (atomic_load_explicit(&n->name[i], memory_order_relaxed) != w)
 			return false;
 	}
-	if (rest == 0)
-		return true;
-	memcpy(&tail, key->name + (size_t)words * 8, rest);
-	return atomic_load_explicit(&n->name[words], memory_order_relaxed) == tail;
+	return rest == 0 || cv_tail_equal(n, key->name, words, rest);
 }
 
 /* The whole of the next, for any chain. */
 int cv_table_find_in_chain(struct cv_arena *a, uint32_t seat, const struct cv_key *key, struct cv_spot *spot);
 
 /* Is the first node of the chain the one?  Most often it is.  False: not, or not to be decided so simply. */
-static inline bool cv_table_find_first(struct cv_arena *a, const struct cv_key *key, struct cv_spot *spot)
+static inline __attribute__((always_inline)) bool cv_table_find_first(
+        struct cv_arena *a, const struct cv_key *key, struct cv_spot *spot)
 {
 	uint32_t node = (uint32_t)spot->head;
 	struct cv_node *n = &a->nodes[node];
@@ -124,6 +124,29 @@ static inline bool cv_table_find_first(struct cv_arena *a, const struct cv_key *
 		return false;
 	spot->node = node;
 	spot->incarnation = cv_next_incarnation(next);
+	spot->own = own;
+	return true;
+}
+
+/* Is it the first node of its chain, and led by nobody?  Then a swap of its ownership word from spot->own leads it, and only
+ * that swap proves it: a node that is idle is in the table, and a word that was read once does not come back, so all that was
+ * read after it was the group's.  False: not, or not to be decided so simply; spot->head is what proves an absent group. */
+static inline __attribute__((always_inline)) bool cv_table_find_idle(
+        struct cv_arena *a, const struct cv_key *key, struct cv_spot *spot)
+{
+	/* acquire: with the swap in cv_table_insert() */
+	uint64_t head = atomic_load_explicit(cv_table_bucket(a, key->hash), memory_order_acquire), own;
+	struct cv_node *n = &a->nodes[(uint32_t)head];
+
+	spot->head = head;
+	if ((uint32_t)head == 0 || cv_unlikely((uint32_t)head > a->node_count || key->size > CV_NAME_INLINE))
+		return false;
+	own = atomic_load_explicit(&n->own, memory_order_acquire); /* with the store that published its contents */
+	if (cv_word_state(own) != CV_IDLE || atomic_load_explicit(&n->hash, memory_order_relaxed) != key->hash ||
+	        atomic_load_explicit(&n->size, memory_order_relaxed) != key->size || !cv_short_name_equal(n, key))
+		return false;
+	spot->node = (uint32_t)head;
+	spot->incarnation = cv_next_incarnation(atomic_load_explicit(&n->next, memory_order_relaxed));
 	spot->own = own;
 	return true;
 }

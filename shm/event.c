@@ -160,8 +160,8 @@ static void lane_read(struct covey_line *lines, uint32_t number, uint64_t stamp,
 			to[k] = atomic_load_explicit(&entry[k], memory_order_relaxed);
 		check = to[3] & COVEY_EVENT_CHECK_MASK;
 		to[3] &= ~COVEY_EVENT_CHECK_MASK;
-		if (check == covey_event_check(to, place, stamp) && kind_of(to) != COVEY_EVENT_NONE &&
-		        kind_of(to) < COVEY_EVENTS)
+		if (check == covey_event_check(to[0], to[1], to[2], to[3], place ^ stamp) &&
+		        kind_of(to) != COVEY_EVENT_NONE && kind_of(to) < COVEY_EVENTS)
 			out->count++;
 	}
 	/* Of those recorded by the tick, the time is at least that of the event before. */

@@ -40,14 +40,13 @@
 #define COVEY_EVENT_PEER_MASK ((UINT64_C(1) << COVEY_EVENT_PEER_BITS) - 1)
 #define COVEY_EVENT_CHECK_MASK ((UINT64_C(1) << COVEY_EVENT_CHECK_BITS) - 1)
 
-/* The check of an entry whose last word lacks it: a sum of products, of which the top bits depend on every bit. */
-static inline uint64_t covey_event_check(const uint64_t words[COVEY_ENTRY_WORDS], uint64_t place, uint64_t stamp)
+/* The check of an entry, whose last word lacks it: a sum of products, of which the top bits depend on every bit.  salt:
+ * its place in the lane's history, and the owner of the ring. */
+static inline uint64_t covey_event_check(uint64_t time, uint64_t hash, uint64_t what, uint64_t who, uint64_t salt)
 {
-	uint64_t sum = (words[1] ^ place) * UINT64_C(0xc2b2ae3d27d4eb4f);
+	uint64_t sum = (hash ^ salt) * UINT64_C(0xc2b2ae3d27d4eb4f) + what * UINT64_C(0x165667b19e3779f9) +
+	               who * UINT64_C(0xd6e8feb86659fd93) + time * UINT64_C(0x9e3779b97f4a7c15);
 
-	sum += (words[2] ^ stamp) * UINT64_C(0x165667b19e3779f9);
-	sum += words[3] * UINT64_C(0xd6e8feb86659fd93);
-	sum += words[0] * UINT64_C(0x9e3779b97f4a7c15); /* the time, which is known last */
 	return sum >> (64 - COVEY_EVENT_CHECK_BITS);
 }
 
@@ -69,14 +68,15 @@ static inline uint64_t covey_event_hash(const covey *c, uint32_t node)
 	return atomic_load_explicit(&c->arena.nodes[node].hash, memory_order_relaxed); /* for people */
 }
 
-/* The one place that writes to a ring.  All relaxed: a reader believes the check, and no order. */
-static inline void covey_event_write(const struct covey_lane *lane, int64_t time, enum covey_event_kind kind,
-        uint32_t node, uint64_t hash, uint64_t generation, pid_t peer)
+/* The one place that writes to a ring.  All relaxed: a reader believes the check, and no order.  Inlined, and from
+ * registers: on the fastest path each store counts. */
+static inline __attribute__((always_inline)) void covey_event_write(const struct covey_lane *lane, int64_t time,
+        enum covey_event_kind kind, uint32_t node, uint64_t hash, uint64_t generation, pid_t peer)
 {
-	uint64_t words[COVEY_ENTRY_WORDS] = {(uint64_t)time, hash, generation << COVEY_EVENT_KIND_BITS | (uint64_t)kind,
-	        (uint64_t)node << COVEY_EVENT_NODE_SHIFT | ((uint64_t)peer & COVEY_EVENT_PEER_MASK)
-	                                                           << COVEY_EVENT_CHECK_BITS};
 	_Atomic uint64_t *entry, *head = lane->words;
+	uint64_t what = generation << COVEY_EVENT_KIND_BITS | (uint64_t)kind;
+	uint64_t who = (uint64_t)node << COVEY_EVENT_NODE_SHIFT | ((uint64_t)peer & COVEY_EVENT_PEER_MASK)
+	                                                                  << COVEY_EVENT_CHECK_BITS;
 	uint64_t place;
 
 	if (cv_unlikely(head == NULL))
@@ -87,10 +87,12 @@ static inline void covey_event_write(const struct covey_lane *lane, int64_t time
 	} else {
 		place = atomic_fetch_add_explicit(head, 1, memory_order_relaxed);
 	}
-	words[3] |= covey_event_check(words, place, lane->stamp);
 	entry = head + CV_LINE / 8 + (place & lane->mask) * COVEY_ENTRY_WORDS;
-	for (int i = 0; i < COVEY_ENTRY_WORDS; i++)
-		atomic_store_explicit(&entry[i], words[i], memory_order_relaxed);
+	atomic_store_explicit(&entry[0], (uint64_t)time, memory_order_relaxed);
+	atomic_store_explicit(&entry[1], hash, memory_order_relaxed);
+	atomic_store_explicit(&entry[2], what, memory_order_relaxed);
+	who |= covey_event_check((uint64_t)time, hash, what, who, place ^ lane->stamp);
+	atomic_store_explicit(&entry[3], who, memory_order_relaxed);
 }
 
 /* This thread did something to the group in node, now.  peer: the other process of the event, or 0. */

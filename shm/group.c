@@ -28,27 +28,30 @@ static bool key_of(const covey *c, const void *name, size_t size, struct cv_key 
 	return true;
 }
 
-/* Gives when it began. */
-static int64_t led(struct covey_thread *t, uint32_t node, uint32_t incarnation, uint64_t gen, struct covey_lead *out)
+/* Inlined, as the next, because every store before the swap that ends this execution holds that swap up. */
+static inline __attribute__((always_inline)) void led(
+        struct covey_thread *t, uint32_t node, uint32_t incarnation, uint64_t gen, int64_t now, struct covey_lead *out)
 {
 	covey *c = t->c;
-	int64_t now = covey_coarse_now();
 
 	/* for people only */
 	atomic_store_explicit(&c->arena.nodes[node].since, (uint64_t)now, memory_order_relaxed);
-	*out = (struct covey_lead){.generation = gen, .node = node, .incarnation = incarnation, .seat = t->seat};
+	out->generation = gen; /* each by itself: a whole struct would be cleared first */
 	out->pid = c->pid;
+	out->previous = 0;
+	out->node = node;
+	out->incarnation = incarnation;
+	out->seat = t->seat;
+	out->reserved = 0;
 	t->leading++;
 	cv_changed(&c->arena, node);
-	return now;
 }
 
-/* Inlined, as every store before the swap that ends this execution holds that swap up. */
+/* now: since before the swap that made it ours, for the clock is read while the lookup waits for memory. */
 static inline __attribute__((always_inline)) int registered(struct covey_thread *t, uint32_t node, uint32_t incarnation,
-        uint64_t gen, uint64_t hash, struct covey_lead *out)
+        uint64_t gen, uint64_t hash, int64_t now, struct covey_lead *out)
 {
-	int64_t now = led(t, node, incarnation, gen, out);
-
+	led(t, node, incarnation, gen, now, out);
 	cv_seat_stat(&t->c->arena, t->seat, COVEY_COUNT_LED);
 	covey_event_write(&t->lane, now, COVEY_EVENT_REGISTERED, node, hash, gen, 0);
 	return COVEY_LEADER;
@@ -72,7 +75,7 @@ int covey_depose(covey *c, struct covey_thread *t, uint32_t node, uint64_t own, 
 		return COVEY_EFENCED;
 	cv_seat_restamp(&c->arena, key);
 	cv_seat_stat(&c->arena, t->seat, COVEY_COUNT_TOOK_OVER);
-	led(t, node, (uint32_t)(key >> 32), gen, out);
+	led(t, node, (uint32_t)(key >> 32), gen, covey_coarse_now(), out);
 	out->previous = previous;
 	return COVEY_LEADER;
 }
@@ -91,8 +94,8 @@ static int wait_for(const covey *c, const struct cv_spot *spot, int role, struct
 	return role;
 }
 
-static int register_idle(
-        covey *c, struct covey_thread *t, const struct cv_key *key, const struct cv_spot *spot, struct covey_lead *out)
+static inline __attribute__((always_inline)) int register_idle(covey *c, struct covey_thread *t, uint64_t hash,
+        const struct cv_spot *spot, int64_t now, struct covey_lead *out)
 {
 	uint64_t own = spot->own, gen = cv_word_gen(own) + 1;
 
@@ -101,7 +104,7 @@ static int register_idle(
 	if (cv_unlikely(!atomic_compare_exchange_strong(
 	            &c->arena.nodes[spot->node].own, &own, cv_word(CV_LEADING, t->seat, gen))))
 		return AGAIN;
-	return registered(t, spot->node, spot->incarnation, gen, key->hash, out);
+	return registered(t, spot->node, spot->incarnation, gen, hash, now, out);
 }
 
 static int register_taken(covey *c, struct covey_thread *t, const struct cv_spot *spot, struct covey_lead *out)
@@ -123,12 +126,12 @@ static int register_taken(covey *c, struct covey_thread *t, const struct cv_spot
 	return r == COVEY_EFENCED ? AGAIN : r;
 }
 
-static int register_present(
-        covey *c, struct covey_thread *t, const struct cv_key *key, const struct cv_spot *spot, struct covey_lead *out)
+static int register_present(covey *c, struct covey_thread *t, const struct cv_key *key, const struct cv_spot *spot,
+        int64_t now, struct covey_lead *out)
 {
 	switch (cv_word_state(spot->own)) {
 	case CV_IDLE:
-		return register_idle(c, t, key, spot, out);
+		return register_idle(c, t, key->hash, spot, now, out);
 	case CV_LEADING:
 	case CV_HANDED:
 		return register_taken(c, t, spot, out);
@@ -159,7 +162,7 @@ static int node_ready(covey *c, struct covey_thread *t, const struct cv_key *key
 }
 
 static int register_absent(covey *c, struct covey_thread *t, const struct cv_key *key, const struct cv_spot *spot,
-        uint32_t *node, struct covey_lead *out)
+        uint32_t *node, int64_t now, struct covey_lead *out)
 {
 	int r = node_ready(c, t, key, node);
 	struct cv_node *n = &c->arena.nodes[*node];
@@ -171,12 +174,13 @@ static int register_absent(covey *c, struct covey_thread *t, const struct cv_key
 	if (!cv_table_insert(&c->arena, *node, key, spot))
 		return AGAIN;
 	r = registered(t, *node, cv_next_incarnation(atomic_load_explicit(&n->next, memory_order_relaxed)), gen,
-	        key->hash, out);
+	        key->hash, now, out);
 	*node = 0;
 	return r;
 }
 
-static int find_or_register(covey *c, struct covey_thread *t, const struct cv_key *key, struct covey_lead *out)
+static inline __attribute__((always_inline)) int find_or_register(
+        covey *c, struct covey_thread *t, const struct cv_key *key, int64_t now, struct covey_lead *out)
 {
 	struct cv_spot spot;
 	uint32_t node = 0;
@@ -185,32 +189,59 @@ static int find_or_register(covey *c, struct covey_thread *t, const struct cv_ke
 	do {
 		r = cv_table_find(&c->arena, t->seat, key, &spot);
 		if (cv_likely(r == 1))
-			r = register_present(c, t, key, &spot, out);
+			r = register_present(c, t, key, &spot, now, out);
 		else if (r == 0)
-			r = register_absent(c, t, key, &spot, &node, out);
+			r = register_absent(c, t, key, &spot, &node, now, out);
 	} while (cv_unlikely(r == AGAIN));
 	if (cv_unlikely(node != 0)) /* somebody else inserted the name first */
 		cv_pool_free(&c->arena, t->seat, node);
 	return r;
 }
 
-int covey_find_or_register(covey *c, const void *name, size_t size, struct covey_lead *out)
+/* Of any group. */
+static __attribute__((noinline)) int register_hashed(
+        struct covey_thread *t, const void *name, size_t size, uint64_t hash, int64_t now, struct covey_lead *out)
+{
+	struct cv_key key = {name, (uint32_t)size, hash};
+	int r;
+
+	do
+		r = find_or_register(t->c, t, &key, now, out);
+	while (cv_unlikely(r == COVEY_EFULL) && covey_reap_some(t->c) > 0); /* full, but of what the dead held */
+	return r;
+}
+
+/* The first call of a thread, and what is none of a group. */
+static __attribute__((noinline)) int register_anew(covey *c, const void *name, size_t size, struct covey_lead *out)
 {
 	int r = COVEY_EINVAL;
 	struct covey_thread *t = covey_enter(c, &r);
 	struct cv_key key;
 
-	if (cv_unlikely(t == NULL))
+	if (t == NULL)
 		return r;
-	if (cv_unlikely(out == NULL))
+	if (out == NULL)
 		return COVEY_EINVAL;
-	if (cv_unlikely(!key_of(c, name, size, &key)))
+	if (!key_of(c, name, size, &key))
 		return size == 0 ? COVEY_UNGROUPED : COVEY_EINVAL;
-	r = find_or_register(c, t, &key, out);
-	/* Full, but perhaps of what the dead hold. */
-	if (cv_unlikely(r == COVEY_EFULL) && covey_reap_some(c) > 0)
-		r = find_or_register(c, t, &key, out);
-	return r;
+	return register_hashed(t, name, size, key.hash, covey_coarse_now(), out);
+}
+
+/* Here is the usual case: a group with a short name that was led before, and whose node is the first of its chain. */
+int covey_find_or_register(covey *c, const void *name, size_t size, struct covey_lead *out)
+{
+	struct covey_thread *t = covey_thread_now(c);
+	struct cv_spot spot;
+	struct cv_key key;
+	int64_t now;
+
+	if (cv_unlikely(t == NULL || out == NULL) || cv_unlikely(!key_of(c, name, size, &key)))
+		return register_anew(c, name, size, out);
+	now = covey_coarse_now();
+	if (cv_likely(cv_table_find_idle(&c->arena, &key, &spot)) &&
+	        cv_likely(register_idle(c, t, key.hash, &spot, now, out) == COVEY_LEADER))
+		return COVEY_LEADER;
+	return register_hashed(t, name, size, key.hash, now, out);
 }
 
 /* ------------------------------------------------------------------------------------------------ find */

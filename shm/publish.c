@@ -183,19 +183,27 @@ int covey_finish(covey *c, uint32_t seat, uint32_t node, uint64_t own)
 
 /* ------------------------------------------------------------------------------------------------ the end */
 
+/* The rest of the next, once the swap has told that nobody waits.  Not inlined: what it needs of registers would be saved
+ * before that swap, and each store before it holds it up. */
+static __attribute__((noinline)) int ended_alone(
+        struct covey_thread *t, uint32_t seat, uint32_t node, uint64_t gen, uint64_t hash, enum covey_event_kind event)
+{
+	covey_thread_unled(t, seat);
+	cv_changed(&t->c->arena, node);
+	covey_event_write(&t->lane, covey_coarse_now(), event, node, hash, gen, 0);
+	return 0;
+}
+
 /* Inlined: with nobody waiting this is all there is to do. */
 static inline __attribute__((always_inline)) int end_alone(
         covey *c, struct covey_thread *t, const struct covey_lead *lead, uint64_t *own, enum covey_event_kind event)
 {
 	uint64_t hash = covey_event_hash(c, lead->node); /* while it is this group's */
 
-	if (!atomic_compare_exchange_strong(
-	            &c->arena.nodes[lead->node].own, own, cv_word(CV_IDLE, 0, lead->generation)))
+	if (cv_unlikely(!atomic_compare_exchange_strong(
+	            &c->arena.nodes[lead->node].own, own, cv_word(CV_IDLE, 0, lead->generation))))
 		return COVEY_EFENCED;
-	covey_thread_unled(t, lead->seat);
-	cv_changed(&c->arena, lead->node);
-	covey_event_write(&t->lane, covey_coarse_now(), event, lead->node, hash, lead->generation, 0);
-	return 0;
+	return ended_alone(t, lead->seat, lead->node, lead->generation, hash, event);
 }
 
 static int end_before_waiters(
@@ -336,7 +344,7 @@ static int block_for(covey *c, struct covey_thread *t, const struct covey_lead *
 	return *block != 0 ? 0 : COVEY_EFULL;
 }
 
-/* Slow path of the next: there are, or were, waiters, or there is a room to be accounted for. */
+/* There are, or were, waiters, or there is a room to be accounted for. */
 static int publish(covey *c, struct covey_thread *t, const struct covey_lead *lead, const void *request,
         size_t request_size, const struct covey_reply *reply)
 {
@@ -354,25 +362,34 @@ static int publish(covey *c, struct covey_thread *t, const struct covey_lead *le
 	return r < 0 || full == 0 ? r : full;
 }
 
+/* Each case but that of the next itself. */
+static __attribute__((noinline)) int publish_slowly(covey *c, const struct covey_lead *lead, const void *request,
+        size_t request_size, const struct covey_reply *reply)
+{
+	static const struct covey_reply empty;
+	int r = COVEY_EINVAL;
+	struct covey_thread *t = covey_enter(c, &r);
+
+	if (t == NULL)
+		return r;
+	r = covey_lead_check(c, t, lead);
+	return r != 0 ? r : publish(c, t, lead, request, request_size, reply != NULL ? reply : &empty);
+}
+
+/* The common case is that nobody waits: guess so, and let the swap tell. */
 int covey_unregister_notify(covey *c, const struct covey_lead *lead, const void *request, size_t request_size,
         const struct covey_reply *reply)
 {
-	static const struct covey_reply empty;
-	int error = COVEY_EINVAL;
-	struct covey_thread *t = covey_enter(c, &error);
+	struct covey_thread *t = covey_thread_now(c);
 	uint64_t own;
 
-	if (cv_unlikely(t == NULL))
-		return error;
-	error = covey_lead_check(c, t, lead);
-	if (cv_unlikely(error != 0))
-		return error;
-	own = cv_word(CV_LEADING, lead->seat, lead->generation);
-	/* The common case is that nobody waits: guess so, and let the swap tell. */
-	if (cv_likely(reply == NULL || reply->room == 0) &&
-	        cv_likely(end_alone(c, t, lead, &own, COVEY_EVENT_RESOLVED) == 0))
-		return 0;
-	return publish(c, t, lead, request, request_size, reply != NULL ? reply : &empty);
+	if (cv_likely(t != NULL) && cv_likely(covey_lead_check(c, t, lead) == 0) &&
+	        cv_likely(reply == NULL || reply->room == 0)) {
+		own = cv_word(CV_LEADING, lead->seat, lead->generation);
+		if (cv_likely(end_alone(c, t, lead, &own, COVEY_EVENT_RESOLVED) == 0))
+			return 0;
+	}
+	return publish_slowly(c, lead, request, request_size, reply);
 }
 
 /* ------------------------------------------------------------------------------------------------ answers on the way */

@@ -93,11 +93,19 @@ int covey_file_again(covey *c); /* the same in place of c->fd: file locks belong
 struct covey_thread *covey_thread_slow(covey *c, int *error);
 extern _Thread_local struct covey_thread *covey_thread_last __attribute__((tls_model("initial-exec")));
 
-static inline struct covey_thread *covey_enter(covey *c, int *error)
+/* The same, if the thread's last call was in this region too; else NULL. */
+static inline struct covey_thread *covey_thread_now(const covey *c)
 {
 	struct covey_thread *t = covey_thread_last;
 
-	return cv_likely(t != NULL && t->c == c && t->thread == &covey_thread_last) ? t : covey_thread_slow(c, error);
+	return cv_likely(t != NULL && t->c == c && t->thread == &covey_thread_last) ? t : NULL;
+}
+
+static inline struct covey_thread *covey_enter(covey *c, int *error)
+{
+	struct covey_thread *t = covey_thread_now(c);
+
+	return cv_likely(t != NULL) ? t : covey_thread_slow(c, error);
 }
 void covey_threads_forget(covey *c); /* at close: no thread has a seat in c any more */
 int covey_registry_join(covey *c);   /* take a slot and be known to the fork handlers, as one step; 0 or an error */
