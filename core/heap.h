@@ -51,11 +51,21 @@ struct cv_block {
 };
 static_assert(sizeof(struct cv_block) == 32, "payload stays aligned to 16");
 
+#define CV_POCKET 64u /* a power of two */
+
+/* A node that this thread linked for a new name, and the word that tells that nobody has led it again; see pool.h. */
+struct cv_kept {
+	uint64_t idle;
+	uint32_t node;
+};
+
 /* Where this thread searches next.  Private to the thread; any content is right. */
 struct cv_hint {
 	uint32_t chunk[CV_CLASSES];
 	uint32_t block[CV_CLASSES];
-	uint32_t fresh, fresh_end, hand; /* of the node pool */
+	uint32_t fresh, fresh_end, hand, taken; /* of the node pool, as is all below */
+	uint32_t pocket_first, pocket_end;      /* counted on for ever; the place is what is left modulo CV_POCKET */
+	struct cv_kept pocket[CV_POCKET];
 };
 
 /* A block for size bytes behind the header, PRIVATE to seat; 0 when there is no room.  size > 2^40 gives 0. */

@@ -11,6 +11,7 @@
 #include "watch.h"
 
 #define FRESH_BATCH 4 /* nodes whose first use a thread reserves at once; others still find them by the clock */
+#define BY_CLOCK 16   /* one in so many takes passes the pocket by, so that names which come back later may stay */
 
 uint32_t cv_pool_high(const struct cv_arena *a)
 {
@@ -139,10 +140,35 @@ static uint32_t take_by_clock(struct cv_arena *a, uint32_t seat, struct cv_hint 
 	return 0;
 }
 
+void cv_pool_keep(struct cv_hint *hint, uint32_t node, uint64_t gen)
+{
+	if (hint->pocket_end - hint->pocket_first == CV_POCKET)
+		hint->pocket_first++; /* the oldest stays in the table, for the clock to find */
+	hint->pocket[hint->pocket_end++ % CV_POCKET] = (struct cv_kept){cv_word(CV_IDLE, 0, gen), node};
+}
+
+/* The oldest of a full pocket that nobody has led again: a name is kept for so many new ones at least. */
+static uint32_t take_from_pocket(struct cv_arena *a, uint32_t seat, struct cv_hint *hint)
+{
+	if (hint->pocket_end - hint->pocket_first != CV_POCKET || hint->taken++ % BY_CLOCK == 0)
+		return 0;
+	while (hint->pocket_first != hint->pocket_end) {
+		const struct cv_kept *kept = &hint->pocket[hint->pocket_first++ % CV_POCKET];
+
+		/* relaxed: the swap that claims it compares once more */
+		if (atomic_load_explicit(&a->nodes[kept->node].own, memory_order_relaxed) == kept->idle &&
+		        claim_idle(a, seat, kept->node, kept->idle) == 1)
+			return kept->node;
+	}
+	return 0;
+}
+
 uint32_t cv_pool_take(struct cv_arena *a, uint32_t seat, struct cv_hint *hint)
 {
 	uint32_t node = take_fresh(a, seat, hint);
 
+	if (node == 0)
+		node = take_from_pocket(a, seat, hint);
 	return node != 0 ? node : take_by_clock(a, seat, hint);
 }
 

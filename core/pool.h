@@ -1,13 +1,25 @@
 /*
  * pool.h - nodes: where a new group gets its node from
  *
- * In this order: a node that was never used; a free one; the idle node of a group that nobody leads, which is evicted
- * from the table.  A clock hand private to the thread finds the latter two.  FULL is said only after a look at every
- * node, so a region made for 64 groups leads 64.
+ * In this order: a node that was never used; one out of the thread's pocket; a free one, or the idle node of a group that
+ * nobody leads, which is evicted from the table: a clock hand private to the thread finds either.  FULL is said only after
+ * a look at every node, so a region made for 64 groups leads 64.
+ *
+ * The pocket.  Most new names are used once.  A thread remembers the last CV_POCKET nodes that it linked for names that
+ * were not there, each with the word that its first execution leaves, IDLE g.  The oldest is taken when a new name needs a
+ * node, if it still has that word: then nobody has led it since, it is in this processor's cache, and so is its bucket.  A
+ * name that was led again keeps its node, and one in so many takes is by the clock all the same, whereupon the oldest in
+ * the pocket stays: so names that come back find their way into a full table.  (The idea of 2Q, with chance in place of
+ * its second queue: Johnson and Shasha, 1994.)
+ *      The pocket is private memory, and only says where to look: a node in it is idle in the table as any other, led by
+ * whoever asks for its group and evicted by whoever needs it.  What is taken is taken by the same swap as by the clock,
+ * from the very word that is remembered, which does not come back once it has changed.  So who dies with a pocket takes
+ * nothing along, and who forgets it loses only time.
  *
  * Generations go on across eviction: the evictor raises the region's floor to the evicted group's generation before
- * the node leaves the table, and every new node starts above the floor as it is after its name was found absent; so the fencing tokens of one name never
- * repeat.  The floor moves once in about as many evictions as there are nodes, so it is no meeting point.
+ * the node leaves the table, and every new node starts above the floor as it is after its name was found absent; so the
+ * fencing tokens of one name never repeat.  All that a pocket holds was started under about the same floor, so that moves
+ * once in about CV_POCKET evictions, by the clock once a round, and is no meeting point.
  *
  * Life of a node, and what a reaper makes of its owner's death in each state:
  *
@@ -41,6 +53,9 @@ int cv_pool_evict(struct cv_arena *a, uint32_t seat, uint32_t node);
 
 /* Make an orphaned group (LEADING by seat 0, as own says) idle if nobody waits for it any more.  True if it did. */
 bool cv_pool_settle(struct cv_arena *a, uint32_t node, uint64_t own);
+
+/* The thread has linked a node for a new name, LEADING with this generation: into the pocket with it. */
+void cv_pool_keep(struct cv_hint *hint, uint32_t node, uint64_t gen);
 
 /* How far scans of the nodes must go. */
 uint32_t cv_pool_high(const struct cv_arena *a);

@@ -173,6 +173,7 @@ static int register_absent(covey *c, struct covey_thread *t, const struct cv_key
 	gen = cv_pool_refresh(&c->arena, t->seat, *node);
 	if (!cv_table_insert(&c->arena, *node, key, spot))
 		return AGAIN;
+	cv_pool_keep(&t->hint, *node, gen);
 	r = registered(t, *node, cv_next_incarnation(atomic_load_explicit(&n->next, memory_order_relaxed)), gen,
 	        key->hash, now, out);
 	*node = 0;

@@ -31,9 +31,9 @@ static void release(void *context, uint32_t chunk, uint32_t count)
 	released += (int)count;
 }
 
-static struct cv_arena make_arena(uint32_t buckets)
+static struct cv_arena make_arena_of(uint32_t nodes, uint32_t buckets)
 {
-	struct cv_arena a = {.node_count = NODES,
+	struct cv_arena a = {.node_count = nodes,
 	        .bucket_mask = buckets - 1,
 	        .seat_count = SEATS,
 	        .keeper_count = 1,
@@ -41,7 +41,7 @@ static struct cv_arena make_arena(uint32_t buckets)
 	        .chunk_base = CHUNKS / 2,
 	        .key = 42};
 
-	a.nodes = aligned_alloc(CV_LINE, sizeof(struct cv_node) * (NODES + 1));
+	a.nodes = aligned_alloc(CV_LINE, sizeof(struct cv_node) * (nodes + 1));
 	a.seats = aligned_alloc(CV_LINE, sizeof(struct cv_seat) * (SEATS + 2));
 	a.globals = aligned_alloc(CV_LINE, sizeof(struct cv_globals));
 	a.watch = calloc(CV_WATCH_WORDS, sizeof(*a.watch));
@@ -49,12 +49,17 @@ static struct cv_arena make_arena(uint32_t buckets)
 	a.chunks = calloc(CHUNKS, 8);
 	a.blocks = calloc(CHUNKS * CV_CHUNK_BLOCKS, 8);
 	a.heap = aligned_alloc(CV_LINE, CHUNKS * CV_CHUNK_SIZE);
-	memset(a.nodes, 0, sizeof(struct cv_node) * (NODES + 1));
+	memset(a.nodes, 0, sizeof(struct cv_node) * (nodes + 1));
 	memset(a.seats, 0, sizeof(struct cv_seat) * (SEATS + 2));
 	memset(a.globals, 0, sizeof(struct cv_globals));
 	a.backing = (struct cv_backing){commit, release, NULL};
 	committed = released = commit_result = 0;
 	return a;
+}
+
+static struct cv_arena make_arena(uint32_t buckets)
+{
+	return make_arena_of(NODES, buckets);
 }
 
 static void free_arena(struct cv_arena *a)
@@ -225,14 +230,16 @@ static uint32_t insert(struct cv_arena *a, const char *name, struct cv_hint *hin
 	struct cv_key key = key_of(a, name);
 	struct cv_spot spot;
 	uint32_t node = cv_pool_take(a, 1, hint);
+	uint64_t gen;
 
 	if (node == 0)
 		return 0;
 	assert_int_equal(cv_pool_fill(a, 1, node, &key, hint), 0);
 	assert_int_equal(cv_table_find(a, 1, &key, &spot), 0);
-	cv_pool_refresh(a, 1, node);
+	gen = cv_pool_refresh(a, 1, node);
 	assert_int_equal(cv_table_linked(a, node), 0);
 	assert_true(cv_table_insert(a, node, &key, &spot));
+	cv_pool_keep(hint, node, gen);
 	assert_false(cv_table_insert(a, node, &key, &spot)); /* that head is gone */
 	assert_int_equal(cv_table_linked(a, node), 1);
 	assert_int_equal(cv_table_find(a, 1, &key, &spot), 1);
@@ -285,6 +292,115 @@ static void chains_and_eviction(void **state)
 		assert_int_equal(cv_table_find(&a, 1, &key, &spot), 1);
 		assert_int_equal(spot.node, node[i]);
 	}
+	free_arena(&a);
+}
+
+static bool present(struct cv_arena *a, const char *name, struct cv_spot *spot)
+{
+	struct cv_key key = key_of(a, name);
+
+	return cv_table_find(a, 1, &key, spot) == 1;
+}
+
+/* Led and given up: its generation. */
+static uint64_t use_once(struct cv_arena *a, const char *name, struct cv_hint *hint)
+{
+	uint32_t node = insert(a, name, hint);
+	uint64_t gen;
+
+	assert_true(node != 0);
+	gen = cv_word_gen(atomic_load(&a->nodes[node].own));
+	make_idle(a, node);
+	return gen;
+}
+
+static void use_names(struct cv_arena *a, const char *what, int count, struct cv_hint *hint, uint64_t *gens)
+{
+	char name[32];
+
+	for (int i = 0; i < count; i++) {
+		uint64_t gen;
+
+		snprintf(name, sizeof(name), "%s %d", what, i);
+		gen = use_once(a, name, hint);
+		if (gens != NULL)
+			gens[i] = gen;
+	}
+}
+
+static int count_present(struct cv_arena *a, const char *what, int count)
+{
+	struct cv_spot spot;
+	char name[32];
+	int found = 0;
+
+	for (int i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "%s %d", what, i);
+		found += present(a, name, &spot);
+	}
+	return found;
+}
+
+/* Names used once take each other's places; those of others, and those that came back, stay.  Chains of four. */
+static void names_used_once_take_each_others_places(void **state)
+{
+	enum { MANY = 256, OTHERS = 100, SOME = 20, ROUNDS = 400 };
+	struct cv_arena a = make_arena_of(MANY, MANY / 4);
+	struct cv_hint hint = {0}, of_another = {0};
+	uint64_t gens[ROUNDS];
+	struct cv_spot spot;
+	char name[32];
+
+	(void)state;
+	use_names(&a, "other", OTHERS, &of_another, NULL);
+	use_names(&a, "filler", MANY - OTHERS, &hint, NULL); /* now all nodes are in the table */
+	use_names(&a, "once", SOME, &hint, gens);
+	use_names(&a, "again", SOME, &hint, NULL);
+	for (int i = 0; i < SOME; i++) { /* as an execution leaves it */
+		snprintf(name, sizeof(name), "again %d", i);
+		assert_true(present(&a, name, &spot));
+		atomic_store(&a.nodes[spot.node].own, cv_word(CV_IDLE, 0, cv_word_gen(spot.own) + 1));
+	}
+	use_names(&a, "flood", 4 * (int)CV_POCKET, &hint, NULL);
+	assert_true(count_present(&a, "once", SOME) <= SOME / 4);
+	assert_true(count_present(&a, "again", SOME) >= SOME * 3 / 4);
+	assert_true(count_present(&a, "other", OTHERS) >= OTHERS / 2);
+	for (int i = 0; i < SOME; i++) { /* tokens grow also where the node was another's meanwhile */
+		snprintf(name, sizeof(name), "once %d", i);
+		if (!present(&a, name, &spot))
+			assert_true(use_once(&a, name, &hint) > gens[i]);
+	}
+	/* Names that go round, more than the pocket holds, come to stay in a table that is full of others. */
+	for (int round = 0; round < ROUNDS && count_present(&a, "round", 2 * (int)CV_POCKET) < (int)CV_POCKET; round++)
+		for (int i = 0; i < 2 * (int)CV_POCKET; i++) {
+			snprintf(name, sizeof(name), "round %d", i);
+			if (!present(&a, name, &spot))
+				use_once(&a, name, &hint);
+		}
+	assert_true(count_present(&a, "round", 2 * (int)CV_POCKET) >= (int)CV_POCKET);
+	free_arena(&a);
+}
+
+/* What a pocket says of a node does not count once the node has changed. */
+static void a_pocket_gives_only_what_is_idle(void **state)
+{
+	struct cv_arena a = make_arena(2);
+	struct cv_hint hint = {0};
+	uint32_t node[NODES];
+
+	(void)state;
+	for (int round = 0; round < 2 * (int)CV_POCKET; round++) { /* so it is full, most of it out of date */
+		char name[32];
+
+		snprintf(name, sizeof(name), "old %d", round);
+		make_idle(&a, node[round % NODES] = insert(&a, name, &hint));
+	}
+	for (uint32_t i = 1; i <= NODES; i++) /* another leads them all again */
+		atomic_store(&a.nodes[i].own, cv_word(CV_LEADING, 2, cv_word_gen(atomic_load(&a.nodes[i].own)) + 1));
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(cv_pool_take(&a, 1, &hint), 0);
+	make_idle(&a, 5);
+	assert_int_equal(cv_pool_take(&a, 1, &hint), 5);
 	free_arena(&a);
 }
 
@@ -428,6 +544,8 @@ int main(void)
 	        cmocka_unit_test(a_pinned_block_is_not_reused),
 	        cmocka_unit_test(seats_run_out_and_come_back),
 	        cmocka_unit_test(chains_and_eviction),
+	        cmocka_unit_test(names_used_once_take_each_others_places),
+	        cmocka_unit_test(a_pocket_gives_only_what_is_idle),
 	        cmocka_unit_test(damaged_chains_are_said_to_be),
 	        cmocka_unit_test(parking_under_another_kernel),
 	        cmocka_unit_test(watchers_are_rung_once),

@@ -206,6 +206,18 @@ static void forget_groups(covey *c)
 	}
 }
 
+/* New names, more than the region holds, so that the thread has a full pocket, and "g" is not among them. */
+static void fill_pocket(covey *c, struct covey_lead *lead)
+{
+	char group[16];
+
+	for (int i = 0; i < 300; i++) {
+		snprintf(group, sizeof(group), "once%d", i);
+		must(lead_of(c, group, lead) == COVEY_LEADER);
+		must(covey_unregister(c, lead) == 0);
+	}
+}
+
 static void lead_g(covey *c)
 {
 	must(lead_of(c, "g", &led_by_survivor) == COVEY_LEADER);
@@ -365,9 +377,12 @@ static int call_reap(covey *c, struct covey_lead *lead)
 
 static const struct covey_options eight = {.groups = 12, .participants = 6, .heap = 1 << 20, .heap_max = 2 << 20};
 
+static const struct covey_options many = {.groups = 128, .participants = 6, .heap = 1 << 20, .heap_max = 2 << 20};
+
 static const struct scenario scenarios[] = {
         {"register, cached", &eight, NULL, NULL, call_register, false, NULL},
         {"register, evicting", &eight, forget_groups, NULL, call_register, false, NULL},
+        {"register, out of the pocket", &many, NULL, fill_pocket, call_register, false, NULL},
         {"register a long name", &eight, forget_groups, NULL, call_register_long, false, NULL},
         {"find", &eight, NULL, NULL, call_find, false, NULL},
         {"unregister", &eight, NULL, setup_lead, call_unregister, false, NULL},
