@@ -43,6 +43,15 @@ void pin_to(int cpu)
 	sched_setaffinity(0, sizeof set, &set);
 }
 
+void unpin()
+{
+	cpu_set_t set;
+	CPU_ZERO(&set);
+	for (int i = 0; i < cpus(); i++)
+		CPU_SET(i, &set);
+	sched_setaffinity(0, sizeof set, &set);
+}
+
 bool futex_wait(Word &word, uint32_t while_value, int64_t milliseconds)
 {
 	timespec limit = {milliseconds / 1000, milliseconds % 1000 * 1000000};
@@ -272,7 +281,13 @@ void Samples::report(benchmark::State &state, const std::string &who)
 	state.counters[who + "_p999"] = quantile(0.999);
 }
 
-void time_one_and_two(benchmark::State &state, const Setup &setup)
+void report_one_and_two(benchmark::State &state, Samples &one, Samples &two, int operations)
+{
+	state.counters["one"] = operations / one.quantile(0.5) * 1e9;
+	state.counters["two"] = 2 * operations / two.quantile(0.5) * 1e9;
+}
+
+void time_one_and_two(benchmark::State &state, const Setup &setup, int operations)
 {
 	Samples one, two;
 	try {
@@ -290,8 +305,7 @@ void time_one_and_two(benchmark::State &state, const Setup &setup)
 		state.SkipWithError(e.what());
 		return;
 	}
-	state.counters["one"] = operations_a_round / one.quantile(0.5) * 1e9;
-	state.counters["two"] = 2 * operations_a_round / two.quantile(0.5) * 1e9;
+	report_one_and_two(state, one, two, operations);
 }
 
 } // namespace bench

@@ -23,6 +23,7 @@ namespace bench
 
 int64_t now();        /* nanoseconds, CLOCK_MONOTONIC */
 void pin_to(int cpu); /* this thread, to cpu modulo the cpus of the machine */
+void unpin();         /* this thread may run on any of them */
 int cpus();
 
 using Word = std::atomic<uint32_t>;
@@ -120,12 +121,13 @@ class Samples
 
 constexpr int operations_a_round = 100000;
 
-template <class Names, class Subject> Work leading_and_leaving(Subject &table, int index)
+template <class Names, class Subject>
+Work leading_and_leaving(Subject &table, int index, int operations = operations_a_round)
 {
 	auto names = std::make_shared<Names>(static_cast<uint64_t>(index) + 1);
-	return [&table, names] {
+	return [&table, names, operations] {
 		bool ok = true;
-		for (int i = 0; i < operations_a_round; i++)
+		for (int i = 0; i < operations; i++)
 			ok &= table.lead_and_leave(names->next());
 		return ok;
 	};
@@ -133,7 +135,8 @@ template <class Names, class Subject> Work leading_and_leaving(Subject &table, i
 
 /* Rounds of one process and of two, in turn, so that both meet the same machine.  Sets the counters one and two: how
  * often a second, in the middle round. */
-void time_one_and_two(benchmark::State &state, const Setup &setup);
+void time_one_and_two(benchmark::State &state, const Setup &setup, int operations = operations_a_round);
+void report_one_and_two(benchmark::State &state, Samples &one, Samples &two, int operations);
 
 } // namespace bench
 #endif

@@ -27,12 +27,9 @@ int64_t let_the_other_sleep()
 
 void on_any_core(const std::function<void()> &what)
 {
-	cpu_set_t own, any;
+	cpu_set_t own;
 	sched_getaffinity(0, sizeof own, &own);
-	CPU_ZERO(&any);
-	for (int i = 0; i < cpus(); i++)
-		CPU_SET(i, &any);
-	sched_setaffinity(0, sizeof any, &any);
+	unpin();
 	what();
 	sched_setaffinity(0, sizeof own, &own);
 }
