@@ -36,6 +36,7 @@ void register_raw();
 void register_ck_ht();
 void register_lfht();
 void register_boost();
+void register_flock();
 void register_erlang();
 
 /* The subject with so many names held.  Made once a run: a million registrations are not repeated for each sample. */
@@ -63,20 +64,25 @@ template <class Subject> Subject *subject_for(benchmark::State &state, size_t na
 	}
 }
 
-/* P1 and P10: one name in, and out again, with so many others held.  Warmed by twice the table's capacity. */
+/* One name in, and out again; so many of them before that are not timed. */
+template <class Names, class Subject> void lead_and_leave(benchmark::State &state, Subject &subject, size_t warming)
+{
+	Names names;
+	bool ok = true;
+	for (size_t i = 0; i < warming; i++)
+		ok &= subject.lead_and_leave(names.next());
+	for (auto _ : state)
+		ok &= subject.lead_and_leave(names.next());
+	if (!ok)
+		state.SkipWithError("a name was refused");
+}
+
+/* P1 and P10: with so many others held.  Warmed by twice the table's capacity. */
 template <class Subject, class Names> void time_lead_and_leave(benchmark::State &state, size_t names_held)
 {
 	Subject *table = subject_for<Subject>(state, names_held);
-	if (table == nullptr)
-		return;
-	Names names;
-	bool ok = true;
-	for (size_t i = 0; i < 2 * capacity; i++)
-		ok &= table->lead_and_leave(names.next());
-	for (auto _ : state)
-		ok &= table->lead_and_leave(names.next());
-	if (!ok)
-		state.SkipWithError("a name was refused");
+	if (table != nullptr)
+		lead_and_leave<Names>(state, *table, 2 * capacity);
 }
 
 /* P4 and P10: find names that are all held, or none of them, with so many held. */
