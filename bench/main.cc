@@ -25,6 +25,7 @@ int main(int argc, char **argv)
 	bench::register_lfht();
 	bench::register_boost();
 	bench::register_flock();
+	bench::register_redis();
 	bench::register_erlang();
 	bench::register_p2();
 	bench::register_p3();
