@@ -38,6 +38,7 @@ void register_lfht();
 void register_boost();
 void register_flock();
 void register_redis();
+void register_go();
 void register_erlang();
 
 /* The subject with so many names held.  Made once a run: a million registrations are not repeated for each sample. */
