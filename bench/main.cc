@@ -35,6 +35,7 @@ int main(int argc, char **argv)
 	bench::register_p5_host();
 	bench::register_p6();
 	bench::register_p7();
+	bench::register_stampede();
 	try {
 		benchmark::RunSpecifiedBenchmarks();
 	} catch (const std::exception &e) {

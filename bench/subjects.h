@@ -40,6 +40,7 @@ void register_flock();
 void register_redis();
 void register_go();
 void register_erlang();
+void register_stampede();
 
 /* The subject with so many names held.  Made once a run: a million registrations are not repeated for each sample. */
 template <class Subject> Subject &subject(size_t names_held)
