@@ -43,7 +43,9 @@ Case against_lfht(const std::string &title, const std::string &head)
 const char *const p1_note =
         R"(`covey_find_or_register` and `covey_unregister_notify`, 24-byte names. CPU time of the calling thread. ck_ht and
 cds_lfht live in one process and survive no crash; cds_lfht retires its nodes in a thread of its own, whose time
-is not counted. With fresh names ck_ht is reset whenever half of it may be tombstones.)";
+is not counted. With fresh names ck_ht is reset whenever half of it may be tombstones. Redis, APCu, Go and Erlang: real
+time. Redis has its server either where the kernel puts it or on the client's core, and two round trips. APCu holds its
+whole cache meanwhile; singleflight is for goroutines of one process.)";
 
 const char *const p1_reason =
         R"(a name never seen before needs a node. When all are in use, the idle one of another group is evicted first, which
@@ -56,6 +58,14 @@ Case lead_and_leave(const std::string &title, const std::string &head)
 	                {"cds_lfht, nodes recycled", head + "lfht", Bar::Faster, 3},
 	                {"cds_lfht, malloc and free", head + "lfht_malloc", Bar::Shown},
 	                {"Boost map, robust mutex", head + "boost", Bar::Faster, 10},
+	                {"flock, open and close", head + "flock", Bar::Shown},
+	                {"flock, a descriptor kept open", head + "flock_open", Bar::Shown},
+	                {"flock, file removed", head + "flock_removed", Bar::Shown},
+	                {"Redis, SET NX PX and DEL", head + "redis", Bar::Shown, 0, "real_time"},
+	                {"Redis, on the client's core", head + "redis_one_core", Bar::Shown, 0, "real_time"},
+	                {"APCu, apcu_entry and delete", head + "apcu_entry", Bar::Shown, 0, "real_time"},
+	                {"APCu, apcu_add and delete", head + "apcu_add", Bar::Shown, 0, "real_time"},
+	                {"Go singleflight", head + "go", Bar::Shown, 0, "real_time"},
 	                {"Erlang, pg join and leave", head + "erlang", Bar::Shown, 0, "real_time"}}};
 }
 
@@ -87,6 +97,10 @@ Figure p2()
 	                two_and_one("1024 names in turn", "covey", "P2/cycle/covey", Bar::Throughput),
 	                two_and_one("names never seen before", "covey", "P2/fresh/covey", Bar::Throughput),
 	                two_and_one("1024 names in turn", "Boost map", "P2/cycle/boost", Bar::Shown),
+	                two_and_one("1024 names in turn", "flock", "P2/cycle/flock", Bar::Shown),
+	                two_and_one("1024 names in turn", "Redis", "P2/cycle/redis", Bar::Shown),
+	                two_and_one("1024 names in turn", "APCu", "P2/cycle/apcu_entry", Bar::Shown),
+	                two_and_one("1024 names in turn", "Go, goroutines", "P2/cycle/go", Bar::Shown),
 	                two_and_one("nothing shared", "machine", "P2/cycle/machine", Bar::Shown)}};
 }
 
@@ -178,6 +192,40 @@ Figure p6()
 	        {publish("1"), publish("4"), publish("16"), publish("64"), publish("256")}};
 }
 
+/* ------------------------------------------------------------------------------------------------ a stampede */
+
+const char *const stampede_note =
+        R"(Many processes start together, and each asks for one of a few hot groups, of which none has an answer yet. The answer
+has 1 KiB; to compute it is to sleep, as if a database were asked, or to burn a core's time. Computations are of one
+round, the others would have been for nothing; answers a second are those of the median round; a wait is what passes in
+one process from its question to its bytes. Alone, flock and covey keep answers in files in memory, Redis and APCu in
+themselves. Redis polls every millisecond; the other Redis publishes answers to those who wait. APCu: `apcu_entry`, in
+PHP. covey is compared by the median wait. With a slow group, one process is computing it already when 15 others ask for the 8 hot ones; the waits are theirs.
+What burns a core for a millisecond coalesces almost by itself: the second to run on that core finds the answer.)";
+
+Case stampede_of(const std::string &title, const std::string &scenario)
+{
+	Case c = {title, "covey", "stampede/" + scenario + "/covey", {}, "wait_p50"};
+	for (auto [label, who] : {std::pair{"alone, no coalescing", "alone"}, {"flock", "flock"},
+	             {"Redis, polling", "redis"}, {"Redis, publishing", "redis_publish"}, {"APCu", "apcu"}})
+		c.peers.push_back({label, "stampede/" + scenario + "/" + who, Bar::Cost});
+	return c;
+}
+
+Figure stampede()
+{
+	return {"A stampede: many processes, few answers, none there yet", stampede_note, "",
+	        {stampede_of("16 processes, 1 group, 1 ms of sleep", "16x1"),
+	                stampede_of("16 processes, 8 groups, 1 ms of sleep", "16x8"),
+	                stampede_of("64 processes, 1 group, 1 ms of sleep", "64x1"),
+	                stampede_of("64 processes, 8 groups, 1 ms of sleep", "64x8"),
+	                stampede_of("64 processes, 1 group, 1 ms of a core", "64x1_burning"),
+	                stampede_of("16 processes, 1 group, 10 ms of a core", "16x1_burning_10"),
+	                stampede_of("one slow group of 100 ms, 8 groups, 1 ms of sleep", "slow")},
+	        {{"computations", "computed"}, {"answers a second", "rate"}, {"wait, p50", "wait_p50"},
+	                {"wait, p99", "wait_p99"}}};
+}
+
 /* ------------------------------------------------------------------------------------------------ P10 */
 
 const char *const p10_note = R"(The finds go through all of them in an order without locality.)";
@@ -211,7 +259,7 @@ Figure machine()
 
 std::vector<Figure> figures()
 {
-	return {p1(), p2(), p4(), p5(), p6(), p10(), machine()};
+	return {p1(), p2(), p4(), p5(), p6(), stampede(), p10(), machine()};
 }
 
 const char *const method = R"(- Every subject gets the same names in the same order, and every answer is checked.

@@ -57,10 +57,16 @@ struct Case {
 	double limit = 0;
 };
 
+struct Column {
+	std::string title, metric;
+};
+
 struct Figure {
 	std::string title, note;
 	std::string reason; /* where time goes; printed only when a bar is not met */
 	std::vector<Case> cases;
+	std::vector<Column> columns =
+	        {}; /* if any: a row has the medians of these, and the verdict on the case's metric */
 };
 
 /* All, in the order of the page. */

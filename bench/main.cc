@@ -26,6 +26,7 @@ int main(int argc, char **argv)
 	bench::register_boost();
 	bench::register_flock();
 	bench::register_redis();
+	bench::register_apcu();
 	bench::register_go();
 	bench::register_erlang();
 	bench::register_p2();

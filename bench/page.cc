@@ -149,13 +149,57 @@ bool write_case(Page &page, Table &table, const Figure &figure, const Case &c)
 	return met;
 }
 
-void write_figure(Page &page, const Figure &figure)
+void add_columns(Page &page, Table &table, const Figure &figure, const std::string &title, const std::string &label,
+        const std::string &name, const Verdict &v)
+{
+	auto error = page.run.errors.find(name);
+	std::vector<std::string> cells = {title, label};
+	bool any = false;
+	for (const Column &column : figure.columns) {
+		Summary s = summary(page.run, name, column.metric);
+		any |= s.known;
+		cells.push_back(s.known ? amount(s.median, column.metric) : "");
+	}
+	append(cells, verdict_cells(page, v));
+	if (!any && error != page.run.errors.end())
+		cells[2] = "absent: " + error->second;
+	if (any || error != page.run.errors.end())
+		table.add(cells);
+}
+
+Table table_with_columns(Page &page, const Figure &figure)
+{
+	std::vector<std::string> head = {"case", "subject"};
+	for (const Column &column : figure.columns)
+		head.push_back(column.title);
+	append(head, {"covey against it", "passes differ by"});
+	Table table(head);
+	for (const Case &c : figure.cases) {
+		add_columns(page, table, figure, c.title, c.label, c.name, {});
+		for (const Peer &peer : c.peers) {
+			Verdict v = judge(page.run, c, peer);
+			add_columns(page, table, figure, "", peer.label, peer.name, v);
+			if (v.known)
+				list(page, figure, c, peer, v);
+		}
+	}
+	return table;
+}
+
+Table table_with_quantiles(Page &page, const Figure &figure, bool &met)
 {
 	Table table({"case", "subject", "median", "least … most", "p50, p99, p99.9", "covey against it",
 	        "passes differ by", "bar", "met"});
-	bool met = true;
 	for (const Case &c : figure.cases)
 		met &= write_case(page, table, figure, c);
+	return table;
+}
+
+void write_figure(Page &page, const Figure &figure)
+{
+	bool met = true;
+	Table table =
+	        figure.columns.empty() ? table_with_quantiles(page, figure, met) : table_with_columns(page, figure);
 	if (table.empty())
 		return;
 	page.body << "\n## " << figure.title << "\n\n" << figure.note << "\n\n";

@@ -26,12 +26,12 @@ namespace bench
 const std::vector<Scenario> &scenarios()
 {
 	static const std::vector<Scenario> all = {
-	        {"16x1", 16, 1, 1, false, 0, 20},
-	        {"16x8", 16, 8, 1, false, 0, 20},
-	        {"64x1", 64, 1, 1, false, 0, 20},
-	        {"64x8", 64, 8, 1, false, 0, 20},
-	        {"64x1_burning", 64, 1, 1, true, 0, 20},
-	        {"16x1_burning_10", 16, 1, 10, true, 0, 5},
+	        {"16x1", 16, 1, 1, false, 0, 12},
+	        {"16x8", 16, 8, 1, false, 0, 12},
+	        {"64x1", 64, 1, 1, false, 0, 12},
+	        {"64x8", 64, 8, 1, false, 0, 12},
+	        {"64x1_burning", 64, 1, 1, true, 0, 12},
+	        {"16x1_burning_10", 16, 1, 10, true, 0, 3},
 	        {"slow", 16, 8, 1, false, 100, 1},
 	};
 	return all;

@@ -38,6 +38,7 @@ void register_lfht();
 void register_boost();
 void register_flock();
 void register_redis();
+void register_apcu();
 void register_go();
 void register_erlang();
 void register_stampede();
