@@ -79,7 +79,8 @@ Figure p1()
 /* ------------------------------------------------------------------------------------------------ P2 */
 
 const char *const p2_note =
-        R"(Pinned to a core each, started together; until the slower one ends. The machine's own row shares nothing.)";
+        R"(Pinned to a core each, started together; until the slower one ends. The machine's own row shares nothing.
+APCu's two processes and Go's two goroutines are not pinned, and Redis's server is where the kernel puts it.)";
 
 const char *const p2_reason =
         R"(processes that lead different groups still meet where two names share a chain or a line of the bucket array.
@@ -196,12 +197,12 @@ Figure p6()
 
 const char *const stampede_note =
         R"(Many processes start together, and each asks for one of a few hot groups, of which none has an answer yet. The answer
-has 1 KiB; to compute it is to sleep, as if a database were asked, or to burn a core's time. Computations are of one
-round, the others would have been for nothing; answers a second are those of the median round; a wait is what passes in
-one process from its question to its bytes. Alone, flock and covey keep answers in files in memory, Redis and APCu in
-themselves. Redis polls every millisecond; the other Redis publishes answers to those who wait. APCu: `apcu_entry`, in
-PHP. covey is compared by the median wait. With a slow group, one process is computing it already when 15 others ask for the 8 hot ones; the waits are theirs.
-What burns a core for a millisecond coalesces almost by itself: the second to run on that core finds the answer.)";
+has 1 KiB; to compute it is to sleep, as if a database were asked, or to burn a core's time. Computations and answers a
+second are those of a round; a wait is what passes from the first question of a round until one process has its bytes.
+Alone, flock and covey keep answers in files in memory, Redis and APCu in themselves. Redis polls every millisecond; the
+other Redis publishes answers to those who wait. APCu: `apcu_entry`, in PHP. covey is compared by the median wait. With a
+slow group, one process is computing it already when 15 others ask for the 8 hot ones; the waits are theirs. What burns a
+core for a millisecond coalesces almost by itself on two cores: who runs next finds the answer.)";
 
 Case stampede_of(const std::string &title, const std::string &scenario)
 {

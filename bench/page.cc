@@ -141,7 +141,8 @@ bool write_case(Page &page, Table &table, const Figure &figure, const Case &c)
 	if (summary(page.run, c.name, c.metric).known)
 		met = first_row(page, table, figure, c);
 	else if (error != page.run.errors.end())
-		table.add({c.title, c.label, "failed: " + error->second});
+		table.add(
+		        {c.title, c.label, (c.label.rfind("covey", 0) == 0 ? "failed: " : "absent: ") + error->second});
 	else
 		return true;
 	for (const Peer &peer : c.peers)

@@ -195,8 +195,8 @@ function answer_of_stampede(array $words, $line): string
 	return $answer === answer_to($group, $version) ? "$begin $end $computed" : 'wrong';
 }
 
-/* One round: its time, how often it was computed, and each wait.  With a slow group, process 0 asks for that first, and is
- * not among the waits. */
+/* One round: its time, how often it was computed, and each wait.  With a slow group, process 0 asks for that first, and
+ * only how often it computed counts. */
 function stampede(int $processes, int $groups, string $how, int $ms, int $slow_ms): array
 {
 	static $crews = [], $version = 0;
@@ -211,18 +211,18 @@ function stampede(int $processes, int $groups, string $how, int $ms, int $slow_m
 	}
 	for ($i = $first; $i < $processes; $i++)
 		$crew->tell($i, $i % $groups . " $version $how $ms");
-	$begins = $ends = $waits = [];
+	$begins = $ends = [];
 	$computed = 0;
 	for ($i = 0; $i < $processes; $i++) {
 		$words = explode(' ', $crew->hear($i));
 		if (count($words) !== 3)
 			exit(1);
-		[$begins[], $ends[], $times] = array_map('intval', $words);
-		$computed += $times;
+		$computed += (int)$words[2];
 		if ($i >= $first)
-			$waits[] = end($ends) - end($begins);
+			[$begins[], $ends[]] = array_map('intval', $words);
 	}
-	return [max($ends) - min($begins), $computed, ...$waits];
+	$begin = min($begins);
+	return [max($ends) - $begin, $computed, ...array_map(fn($end) => $end - $begin, $ends)];
 }
 
 /* ---- questions */

@@ -4,9 +4,10 @@
  * The processes are forked at the first benchmark that needs so many of them, and stay: each can ask in every way, and is
  * told before a round which.  So all ways meet the same processes.  They are not pinned, and free to run on every core.
  *
- * To compute takes some milliseconds: of sleep, as if a database were asked, or of a core's time.  A wait is what passes
- * in the process that asks, from its question until it has the bytes.  Nobody waits for the others' questions: whoever
- * asks after the answer is there finds it kept, in all ways, also without coalescing.
+ * To compute takes some milliseconds: of sleep, as if a database were asked, or of a core's time.  A wait is what
+ * passes from the first question of the round until a process has its bytes: all want them at the same instant, and who has
+ * no core yet waits too.  Nobody waits for the others' questions: whoever asks after the answer is there finds it kept, in
+ * all ways, also without coalescing.
  */
 #include "stampede.h"
 #include <algorithm>
@@ -157,15 +158,16 @@ Herd::Herd(int processes)
 Round Herd::score() const
 {
 	Round round;
-	round.computed = board_->computed;
+	int hot = board_->slow_ms > 0 ? 1 : 0; /* from this one on */
 	int64_t first = INT64_MAX, last = 0;
-	for (int i = 0; i < processes_; i++) {
+	for (int i = hot; i < processes_; i++) {
 		first = std::min(first, board_->of[i].begin);
 		last = std::max(last, board_->of[i].end);
-		if (i > 0 || board_->slow_ms == 0)
-			round.waits.push_back(board_->of[i].end - board_->of[i].begin);
 	}
+	for (int i = hot; i < processes_; i++)
+		round.waits.push_back(board_->of[i].end - first);
 	round.time = last - first;
+	round.computed = board_->computed;
 	return round;
 }
 

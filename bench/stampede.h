@@ -62,9 +62,9 @@ const std::vector<Scenario> &scenarios();
 
 /* What one round brought. */
 struct Round {
-	int64_t time = 0; /* from the first question to the last answer */
+	int64_t time = 0; /* from the first question to the last answer, of those who asked for a hot group */
 	int computed = 0;
-	std::vector<int64_t> waits; /* from question to answer; of those who asked for a hot group */
+	std::vector<int64_t> waits; /* of each of those, from the first question to its answer */
 };
 
 using PlayRound = std::function<Round()>;
