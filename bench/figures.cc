@@ -106,6 +106,35 @@ Figure p2()
 	                two_and_one("nothing shared", "machine", "P2/cycle/machine", Bar::Shown)}};
 }
 
+/* ------------------------------------------------------------------------------------------------ P3 */
+
+const char *const p3_note =
+        R"(Finished operations of two processes that both want the same eight bytes, all the time. Under the mutex each computes
+in turn; with covey each leads and computes, or joins whoever leads and takes its bytes. Computed: the share of
+operations that had to compute.)";
+
+const char *const p3_reason =
+        R"(a mutex lets one process pass many times in a row while the other sleeps, so that its line stays in one cache. covey
+lets nobody pass: each operation moves the group's line to the other core, and each join moves the waiter's line
+there and back. That costs more than computing does, as long as computing takes less than about half a microsecond.)";
+
+Case one_group(const std::string &section, const std::string &nanoseconds)
+{
+	std::string name = "P3/" + nanoseconds;
+	return {section, "covey", name,
+	        {{"robust mutex", name, Bar::Faster, 1, "mutex_rate"},
+	                {"covey, computed", name, Bar::None, 0, "covey_computed"},
+	                {"robust mutex, computed", name, Bar::None, 0, "mutex_computed"}},
+	        "covey_rate"};
+}
+
+Figure p3()
+{
+	return {"P3: two processes on one group", p3_note, p3_reason,
+	        {one_group("an empty section", "0"), one_group("100 ns", "100"), one_group("1 µs", "1000"),
+	                one_group("10 µs", "10000"), one_group("100 µs", "100000")}};
+}
+
 /* ------------------------------------------------------------------------------------------------ P4 */
 
 const char *const p4_note =
@@ -194,6 +223,86 @@ Figure p6()
 	        {publish("1"), publish("4"), publish("16"), publish("64"), publish("256")}};
 }
 
+/* ------------------------------------------------------------------------------------------------ P7 */
+
+const char *const p7_note =
+        R"(From just before kill() until one of N processes that sleep for the victim runs with what it held. The mutex's victim
+has the same memory maps and threads as covey's; a bare one has neither.)";
+
+const char *const p7_reason =
+        R"(the kernel wakes three processes for a dead participant, two waiters and a keeper, where a mutex has it wake one. Each
+wake-up of an idle core holds up the dying process, and the successor, on the same core, waits for its end.)";
+
+Case death(const std::string &waiters)
+{
+	std::string name = "P7/" + waiters;
+	return {waiters + (waiters == "1" ? " waiter" : " waiters"), "covey", name,
+	        {{"robust mutex, same maps", name, Bar::AtMost, 1.2, "mutex_p50"},
+	                {"robust mutex, bare victim", name, Bar::Cost, 0, "bare_p50"}},
+	        "covey_p50"};
+}
+
+Figure p7()
+{
+	return {"P7: from SIGKILL of the leader until its successor runs", p7_note, p7_reason,
+	        {death("1"), death("16")}};
+}
+
+/* ------------------------------------------------------------------------------------------------ P8 */
+
+const char *const p8_note =
+        R"(16 processes, all asleep in the kernel; each reads the first and the last line in place. Copied in: what the heap holds
+more than before, while all have the result, by its size. Copied out: waiters whose bytes lie outside the region.)";
+
+const char *const p8_reason = R"(what it takes more than one copy is what it takes to wake sixteen: see P6.)";
+
+Figure p8()
+{
+	return {"P8: a result of 1 MiB, from publish until all 16 waiters have it", p8_note, p8_reason,
+	        {{"1 MiB", "covey", "P8/16",
+	                 {{"memcpy and FUTEX_WAKE", "P8/16", Bar::AtMost, 1.1, "floor_p50"},
+	                         {"memcpy, plus P6 of 16", "P8/16", Bar::AtMost, 1.1, "sum_p50"},
+	                         {"memcpy alone", "P8/16", Bar::None, 0, "copy_p50"},
+	                         {"covey, 64 bytes", "P8/16", Bar::None, 0, "small_p50"}},
+	                 "covey_p50"},
+	                {"copied in", "covey", "P8/16", {}, "in_copies", Bar::AtMost, 1},
+	                {"copied out", "covey", "P8/16", {}, "out_copies", Bar::AtMost, 0}}};
+}
+
+/* ------------------------------------------------------------------------------------------------ P9 */
+
+const char *const p9_note =
+        R"(Attaching, by a process forked for it: its first time, and its second. Beside it shm_open, fstat and mmap of the same
+file. Memory is the difference between two regions made for different numbers and in full use, divided by the difference of
+the numbers: in the file's size, and in what it occupies. Names have 64 bytes. Buckets are a power of two, 8 to 16 a group.)";
+
+Case attach(const std::string &title, const std::string &name)
+{
+	return {title, "covey", name,
+	        {{"covey, the second time", name, Bar::None, 0, "second_p50"},
+	                {"shm_open and mmap", name, Bar::Cost, 0, "map_p50"},
+	                {"the region", name, Bar::None, 0, "region_bytes"}},
+	        "first_p50", Bar::Faster, 1e6};
+}
+
+Case takes(const std::string &title, const std::string &name, const std::string &metric, double limit)
+{
+	return {title + (metric == "size_bytes" ? ", size" : ", resident"), "covey", name, {}, metric, Bar::AtMost,
+	        limit};
+}
+
+Figure p9()
+{
+	return {"P9: attaching to 1 GiB, and memory", p9_note, "",
+	        {attach("attach, room for the heap", "P9/attach/heap"), attach("attach, groups", "P9/attach/groups"),
+	                takes("a group, 8 buckets", "P9/group/least", "size_bytes", 256),
+	                takes("a group, 8 buckets", "P9/group/least", "resident_bytes", 256),
+	                takes("a group, 16 buckets", "P9/group/most", "size_bytes", 256),
+	                takes("a group, 16 buckets", "P9/group/most", "resident_bytes", 256),
+	                takes("a participant", "P9/participant", "size_bytes", 4096),
+	                takes("a participant", "P9/participant", "resident_bytes", 4096)}};
+}
+
 /* ------------------------------------------------------------------------------------------------ a stampede */
 
 const char *const stampede_note =
@@ -248,20 +357,33 @@ Figure p10()
 /* ------------------------------------------------------------------------------------------------ the machine */
 
 const char *const raw_note =
-        R"(A cache line to another process and back, both running; a compare-and-swap; the same round trip by futex, both asleep.)";
+        R"(A cache line to another process and back, both running; a compare-and-swap; the same round trip by futex, both asleep;
+one FUTEX_WAKE of 16 processes; a killed owner's robust mutex; copies within the caches. Beside each, what
+`bench/limits.c` says, a plain program that shares no code with the suite.)";
+
+Case limit(const std::string &title, const std::string &name, const std::string &again, const std::string &metric)
+{
+	return {title, "the suite", name, {{"limits.c", "limits/" + again, Bar::Cost, 0, "median"}}, metric};
+}
 
 Figure machine()
 {
 	return {"The machine itself", raw_note, "",
-	        {{"cache line", "round trip", "raw/line", {}, "trip_p50"}, {"compare-and-swap", "one", "raw/swap", {}},
-	                {"futex", "round trip", "raw/futex", {}, "trip_p50"}}};
+	        {limit("cache line, round trip", "raw/line", "line", "trip_p50"),
+	                limit("compare-and-swap", "raw/swap", "swap", "cpu_time"),
+	                limit("futex, round trip", "raw/futex", "futex", "trip_p50"),
+	                limit("FUTEX_WAKE of 16", "P6/16", "wake_16", "futex_p50"),
+	                limit("hand-over, 1 waiter", "P7/1", "hand_over", "bare_p50"),
+	                limit("copy of 64 bytes", "raw/copy/64", "copy_64", "cpu_time"),
+	                limit("copy of 4 KiB", "raw/copy/4096", "copy_4096", "cpu_time"),
+	                limit("copy of 1 MiB", "raw/copy/1048576", "copy_1048576", "cpu_time")}};
 }
 
 } // namespace
 
 std::vector<Figure> figures()
 {
-	return {p1(), p2(), p4(), p5(), p6(), stampede(), p10(), machine()};
+	return {p1(), p2(), p3(), p4(), p5(), p6(), p7(), p8(), p9(), stampede(), p10(), machine()};
 }
 
 const char *const method = R"(- Every subject gets the same names in the same order, and every answer is checked.
@@ -277,8 +399,8 @@ const char *const method = R"(- Every subject gets the same names in the same or
   last end.
 - Peers are tuned as their users would tune them: XXH3 inlined, tables made in their full size, entries recycled.
   What each of them does, and what it is spared, stands at the top of its file in `bench/`.
-- In P5 the kernel counts how often each side went to sleep; in P6 all waiters are seen asleep in `/proc` before
-  each publish.
+- In P5 the kernel counts how often each side went to sleep; in P6, P7 and P8 all waiters are seen asleep in `/proc`
+  before each publish, or kill.
 )";
 
 } // namespace bench

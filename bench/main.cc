@@ -37,6 +37,7 @@ int main(int argc, char **argv)
 	bench::register_p6();
 	bench::register_p7();
 	bench::register_p8();
+	bench::register_p9();
 	bench::register_stampede();
 	try {
 		benchmark::RunSpecifiedBenchmarks();

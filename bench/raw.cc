@@ -3,11 +3,13 @@
  *
  * A cache line that goes from one process to another and back, both running on their own cores; an uncontended
  * compare-and-swap; the same round trip through the kernel, each side asleep on a futex until the other wakes it.
- * (FUTEX_WAKE of N parked processes is in p6_publish.cc, beside covey's.)
+ * A copy of so many bytes into shared memory, from page to page, both in the caches.
+ * (FUTEX_WAKE of N parked processes is in p6_publish.cc, and a robust mutex's hand-over in p7_death.cc, beside covey's.)
  */
 #include <atomic>
-#include "processes.h"
+#include <cstring>
 #include "subjects.h"
+#include "trips.h"
 
 namespace bench
 {
@@ -31,8 +33,12 @@ bool rally(Word &ball, uint32_t side, int trips)
 	return true;
 }
 
+/* Two that run would pass it on without ever falling asleep, so side 0 lets side 1 do so first: a small part of the round,
+ * after which each is woken while the other falls asleep. */
 bool rally_asleep(Word &ball, uint32_t side, int trips)
 {
+	if (side == 0)
+		let_the_other_sleep();
 	for (int i = 0; i < trips; i++) {
 		uint32_t mine = static_cast<uint32_t>(i) * 2 + side;
 		for (uint32_t seen; (seen = ball.load(std::memory_order_acquire)) != mine;)
@@ -77,12 +83,29 @@ void time_swap(benchmark::State &state)
 	}
 }
 
+void time_copy(benchmark::State &state, size_t size)
+{
+	void *from = map_shared(size), *to = map_shared(size);
+	memset(from, 1, size);
+	for (auto _ : state) {
+		memcpy(to, from, size);
+		benchmark::ClobberMemory();
+	}
+	if (memcmp(to, from, size) != 0)
+		state.SkipWithError("the copy differs");
+	unmap_shared(from, size);
+	unmap_shared(to, size);
+}
+
 } // namespace
 
 void register_raw()
 {
+	for (size_t size : {size_t{64}, size_t{4096}, size_t{1} << 20})
+		benchmark::RegisterBenchmark(("raw/copy/" + std::to_string(size)).c_str(), time_copy, size);
+
 	benchmark::RegisterBenchmark("raw/line", time_rally, rally, 50000)->Iterations(11)->UseManualTime();
-	benchmark::RegisterBenchmark("raw/futex", time_rally, rally_asleep, 200)->Iterations(11)->UseManualTime();
+	benchmark::RegisterBenchmark("raw/futex", time_rally, rally_asleep, 1000)->Iterations(5)->UseManualTime();
 	benchmark::RegisterBenchmark("raw/swap", time_swap);
 }
 
