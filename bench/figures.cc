@@ -379,11 +379,55 @@ Figure machine()
 	                limit("copy of 1 MiB", "raw/copy/1048576", "copy_1048576", "cpu_time")}};
 }
 
+/* ------------------------------------------------------------------------------------------------ call paths */
+
+const char *const path_note =
+        R"(What one operation takes, by strace, callgrind and a counting allocator: the difference between a run of many and one of
+none. Misses are of a simulated cache of this machine's sizes. One trip is a request and its answer, each by a process of
+its own; on one core each side sleeps, on two both run. What spins has no number of instructions. The finds are of 1024
+groups.)";
+
+Case path(const std::string &title, const std::string &head, const std::vector<Peer> &peers)
+{
+	std::string name = "path/" + head + "/covey";
+	Case c = {title, "covey", name, {}, "instructions"};
+	for (const Peer &peer : peers)
+		c.peers.push_back({peer.label, "path/" + head + "/" + peer.name, Bar::Cost, 0, "instructions"});
+	c.peers.push_back({"covey, system calls", name, Bar::None, 0, "all_calls"});
+	c.peers.push_back({"covey, allocations", name, Bar::None, 0, "allocations"});
+	c.peers.push_back({"covey, first-level misses", name, Bar::None, 0, "l1_misses"});
+	c.peers.push_back({"covey, last-level misses", name, Bar::None, 0, "ll_misses"});
+	return c;
+}
+
+Figure call_paths()
+{
+	std::vector<Peer> tables = {{"ck_ht", "ck_ht"}, {"cds_lfht, nodes recycled", "lfht"}};
+	std::string asleep = "path/trip_asleep/covey", running = "path/trip_running/covey";
+	return {"Instructions, system calls and allocations", path_note, "",
+	        {path("lead and give up, the same name", "same", tables),
+	                path("lead and give up, 1024 names in turn", "cycle", tables),
+	                path("lead and give up, names never seen before", "fresh", tables),
+	                path("find, present", "present", {{"cds_lfht", "lfht"}}),
+	                path("find, absent", "absent", {{"cds_lfht", "lfht"}}),
+	                path("resolve, nobody waits", "resolve", {}),
+	                {"trip, one core", "covey, who asks", asleep,
+	                        {{"covey, who answers", asleep, Bar::None, 0, "answers_instructions"},
+	                                {"covey, who asks, system calls", asleep, Bar::None, 0, "asks_calls"},
+	                                {"covey, who answers, system calls", asleep, Bar::None, 0, "answers_calls"},
+	                                {"covey, both, allocations", asleep, Bar::None, 0, "allocations"}},
+	                        "instructions"},
+	                {"trip, two cores", "covey, who asks, system calls", running,
+	                        {{"covey, who answers, system calls", running, Bar::None, 0, "answers_calls"},
+	                                {"covey, both, allocations", running, Bar::None, 0, "allocations"}},
+	                        "asks_calls"}}};
+}
+
 } // namespace
 
 std::vector<Figure> figures()
 {
-	return {p1(), p2(), p3(), p4(), p5(), p6(), p7(), p8(), p9(), stampede(), p10(), machine()};
+	return {p1(), p2(), p3(), p4(), p5(), p6(), p7(), p8(), p9(), stampede(), p10(), machine(), call_paths()};
 }
 
 const char *const method = R"(- Every subject gets the same names in the same order, and every answer is checked.

@@ -112,6 +112,9 @@ void register_ck_ht()
 	benchmark::RegisterBenchmark("P1/same/ck_ht", time_lead_and_leave<CkHt, SameName>, 0);
 	benchmark::RegisterBenchmark("P1/cycle/ck_ht", time_lead_and_leave<CkHt, CycledNames>, 0);
 	benchmark::RegisterBenchmark("P1/fresh/ck_ht", time_lead_and_leave<CkHtReset, FreshNames>, 0);
+	paths()["same/ck_ht"] = leading_path<CkHt, SameName>(capacity);
+	paths()["cycle/ck_ht"] = leading_path<CkHt, CycledNames>(capacity);
+	paths()["fresh/ck_ht"] = leading_path<CkHtReset, FreshNames>(capacity);
 }
 
 } // namespace bench

@@ -16,6 +16,7 @@
 #include <stdexcept>
 #include <string>
 #include "names.h"
+#include "path.h"
 
 namespace bench
 {
@@ -111,6 +112,9 @@ template <class Subject> void register_lead_and_leave(const std::string &who)
 	benchmark::RegisterBenchmark(("P1/same/" + who).c_str(), time_lead_and_leave<Subject, SameName>, 0);
 	benchmark::RegisterBenchmark(("P1/cycle/" + who).c_str(), time_lead_and_leave<Subject, CycledNames>, 0);
 	benchmark::RegisterBenchmark(("P1/fresh/" + who).c_str(), time_lead_and_leave<Subject, FreshNames>, 0);
+	paths()["same/" + who] = leading_path<Subject, SameName>(capacity);
+	paths()["cycle/" + who] = leading_path<Subject, CycledNames>(capacity);
+	paths()["fresh/" + who] = leading_path<Subject, FreshNames>(capacity);
 }
 
 template <class Subject> void register_find(const std::string &who)
@@ -120,6 +124,8 @@ template <class Subject> void register_find(const std::string &who)
 		benchmark::RegisterBenchmark(("P4/present/" + tail).c_str(), time_find<Subject>, count, true);
 		benchmark::RegisterBenchmark(("P4/absent/" + tail).c_str(), time_find<Subject>, count, false);
 	}
+	paths()["present/" + who] = finding_path<Subject>(capacity, true);
+	paths()["absent/" + who] = finding_path<Subject>(capacity, false);
 }
 
 template <class Subject> void register_large(const std::string &who)
