@@ -122,8 +122,11 @@ Crew::~Crew()
 	end_all();
 }
 
+/* Once: after a failure the destructor comes too. */
 void Crew::end_all()
 {
+	if (control_ == nullptr)
+		return;
 	control_->round = over;
 	futex_wake(control_->round, INT_MAX);
 	int64_t limit = now() + 2000000000;
@@ -139,6 +142,7 @@ void Crew::end_all()
 	pids_.clear();
 	stats_.clear();
 	unmap_shared(control_, control_size_);
+	control_ = nullptr;
 }
 
 void Crew::fail(const std::string &why)
