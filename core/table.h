@@ -101,6 +101,13 @@ static inline __attribute__((always_inline)) bool cv_short_name_equal(const stru
 /* The whole of the next, for any chain. */
 int cv_table_find_in_chain(struct cv_arena *a, uint32_t seat, const struct cv_key *key, struct cv_spot *spot);
 
+/* Where the chain of this name begins; the node is 0 when the bucket is empty, and so the name absent. */
+static inline uint64_t cv_table_head(const struct cv_arena *a, const struct cv_key *key)
+{
+	return atomic_load_explicit(
+	        cv_table_bucket(a, key->hash), memory_order_acquire); /* with the swap in cv_table_insert() */
+}
+
 /* Is the first node of the chain the one?  Most often it is.  False: not, or not to be decided so simply. */
 static inline __attribute__((always_inline)) bool cv_table_find_first(
         struct cv_arena *a, const struct cv_key *key, struct cv_spot *spot)
@@ -134,8 +141,7 @@ static inline __attribute__((always_inline)) bool cv_table_find_first(
 static inline __attribute__((always_inline)) bool cv_table_find_idle(
         struct cv_arena *a, const struct cv_key *key, struct cv_spot *spot)
 {
-	/* acquire: with the swap in cv_table_insert() */
-	uint64_t head = atomic_load_explicit(cv_table_bucket(a, key->hash), memory_order_acquire), own;
+	uint64_t head = cv_table_head(a, key), own;
 	struct cv_node *n = &a->nodes[(uint32_t)head];
 
 	spot->head = head;
@@ -155,8 +161,7 @@ static inline __attribute__((always_inline)) bool cv_table_find_idle(
  * for a reader without a seat, who may then read bytes that are being reused, and compares them in vain. */
 static inline int cv_table_find(struct cv_arena *a, uint32_t seat, const struct cv_key *key, struct cv_spot *spot)
 {
-	/* acquire: with the swap in cv_table_insert() */
-	spot->head = atomic_load_explicit(cv_table_bucket(a, key->hash), memory_order_acquire);
+	spot->head = cv_table_head(a, key);
 	if ((uint32_t)spot->head == 0)
 		return 0;
 	if (cv_likely(cv_table_find_first(a, key, spot)))

@@ -270,24 +270,53 @@ __attribute__((noinline)) static int seat_to_look(covey *c, uint32_t *seat)
 	return t != NULL || (c != NULL && c->inspect) ? 0 : r;
 }
 
-int covey_find(covey *c, const void *name, size_t size, struct covey_info *out)
+static __attribute__((noinline)) uint32_t waiting(covey *c, const struct cv_spot *spot)
+{
+	return cv_seat_count_waiting(&c->arena, cv_key_of(spot->node, spot->incarnation));
+}
+
+static inline __attribute__((always_inline)) int tell(covey *c, const struct cv_spot *spot, struct covey_info *out)
+{
+	if (!covey_is_led(spot->own))
+		return COVEY_ENOENT;
+	if (out == NULL)
+		return 0;
+	out->generation = cv_word_gen(spot->own);
+	out->since = (int64_t)atomic_load_explicit(&c->arena.nodes[spot->node].since, memory_order_relaxed);
+	out->pid = covey_living_pid_of_seat(c, cv_word_owner(spot->own));
+	out->waiters = 0;
+	if (cv_unlikely(cv_word_waiters(spot->own)))
+		out->waiters = waiting(c, spot);
+	return 0;
+}
+
+/* Each case but those of the next. */
+static __attribute__((noinline)) int find_slowly(covey *c, const void *name, size_t size, struct covey_info *out)
 {
 	struct cv_spot spot;
 	uint32_t seat = 0;
 	int r;
 
-	if (cv_unlikely(c == NULL || size > CV_NAME_INLINE) && (r = seat_to_look(c, &seat)) != 0)
+	if ((c == NULL || size > CV_NAME_INLINE) && (r = seat_to_look(c, &seat)) != 0)
 		return r;
 	r = find(c, seat, name, size, &spot);
-	if (r != 0 || out == NULL)
-		return r;
-	out->generation = cv_word_gen(spot.own);
-	out->since = (int64_t)atomic_load_explicit(&c->arena.nodes[spot.node].since, memory_order_relaxed);
-	out->pid = covey_living_pid_of_seat(c, cv_word_owner(spot.own));
-	out->waiters = 0;
-	if (cv_unlikely(cv_word_waiters(spot.own)))
-		out->waiters = cv_seat_count_waiting(&c->arena, cv_key_of(spot.node, spot.incarnation));
-	return 0;
+	return r != 0 ? r : tell(c, &spot, out);
+}
+
+/* Here are the usual cases: nobody leads any group of this bucket, or this group's node is the first of its chain. */
+int covey_find(covey *c, const void *name, size_t size, struct covey_info *out)
+{
+	struct cv_spot spot;
+	struct cv_key key;
+
+	if (cv_unlikely(c == NULL || size > CV_NAME_INLINE) || cv_unlikely(!key_of(c, name, size, &key)))
+		return find_slowly(c, name, size, out);
+	spot.head = cv_table_head(&c->arena, &key);
+	if ((uint32_t)spot.head == 0)
+		return COVEY_ENOENT;
+	if (cv_unlikely(!cv_table_find_first(&c->arena, &key, &spot)))
+		return find_slowly(c, name, size, out);
+	return tell(c, &spot, out);
 }
 
 int covey_join(covey *c, const void *name, size_t size, struct covey_lead *out)
