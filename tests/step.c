@@ -120,11 +120,22 @@ static void use_group(covey *c, const char *group)
 	must(covey_find(c, group, strlen(group), &info) == COVEY_ENOENT);
 }
 
+/* A name that no other child has used. */
+static const char *new_name(void)
+{
+	static char name[32];
+
+	snprintf(name, sizeof(name), "new %d", (int)atomic_load(&world->number[1]));
+	return name;
+}
+
 static void end_led(covey *c);
 
 static void survive(covey *c)
 {
 	use_group(c, "g");
+	if (atomic_load(&world->number[1]) != 0)
+		use_group(c, new_name());
 	use_group(c, long_name);
 	use_group(c, "another");
 	end_led(c);
@@ -206,10 +217,12 @@ static void forget_groups(covey *c)
 	}
 }
 
-/* New names, more than the region holds, so that the thread has a full pocket, and "g" is not among them. */
+/* More names than the region holds, so that the thread has a full pocket. */
 static void fill_pocket(covey *c, struct covey_lead *lead)
 {
 	char group[16];
+
+	atomic_store(&world->number[1], (int)getpid());
 
 	for (int i = 0; i < 300; i++) {
 		snprintf(group, sizeof(group), "once%d", i);
@@ -227,6 +240,11 @@ static void lead_g(covey *c)
 static int call_register(covey *c, struct covey_lead *lead)
 {
 	return lead_of(c, "g", lead);
+}
+
+static int call_register_new(covey *c, struct covey_lead *lead)
+{
+	return lead_of(c, new_name(), lead);
 }
 
 static int call_register_long(covey *c, struct covey_lead *lead)
@@ -382,7 +400,7 @@ static const struct covey_options many = {.groups = 128, .participants = 6, .hea
 static const struct scenario scenarios[] = {
         {"register, cached", &eight, NULL, NULL, call_register, false, NULL},
         {"register, evicting", &eight, forget_groups, NULL, call_register, false, NULL},
-        {"register, out of the pocket", &many, NULL, fill_pocket, call_register, false, NULL},
+        {"register, out of the pocket", &many, NULL, fill_pocket, call_register_new, false, NULL},
         {"register a long name", &eight, forget_groups, NULL, call_register_long, false, NULL},
         {"find", &eight, NULL, NULL, call_find, false, NULL},
         {"unregister", &eight, NULL, setup_lead, call_unregister, false, NULL},
