@@ -260,6 +260,7 @@ static void they_move_and_are_fenced(void **state)
 	struct covey_lead lead;
 	struct covey_info info;
 	covey *c;
+	int r;
 
 	(void)state;
 	world_begin(NULL);
@@ -279,7 +280,8 @@ static void they_move_and_are_fenced(void **state)
 	}
 	assert_int_equal(covey_find(c, "y", 1, &info), 0);
 	assert_int_equal(covey_take_over(c, "y", 1, info.generation, &lead), COVEY_LEADER);
-	assert_int_equal(covey_stop_worker(worker), COVEY_ESTOPPED);
+	r = covey_stop_worker(worker);
+	assert_true(r == COVEY_ESTOPPED || r == COVEY_EFENCED); /* the host may have seen the take-over before the stop */
 	assert_int_equal(covey_leading(c, &lead), 1);
 	assert_int_equal(covey_unregister(c, &lead), 0);
 	covey_host_close(host);
