@@ -13,7 +13,7 @@
  *      an answer                 our word
  *      the end of the execution  the bell (after the answers)
  *      a new leader, by hand     the bell
- *      the leader's death        its life words; the kernel wakes one sleeper on each, and that one the rest
+ *      the leader's death        its life words; the kernel wakes one sleeper on each, and these the rest
  *
  * When the leader has died, the first waiter whose swap succeeds leads with the next generation and withdraws; all
  * others find a living leader again, and sleep.  If an answer came to the winner at the same moment, it passes the
@@ -47,6 +47,7 @@ struct wait {
 	int64_t ended;
 	struct covey_result *out;
 	struct covey_life life; /* of the leader, as of the last look */
+	uint32_t owed;          /* slot + 1 of a life that has ended: whoever still sleeps on it is to be woken */
 	uint32_t bell;
 	uint64_t word;
 	unsigned looks; /* at a publication in progress */
@@ -204,7 +205,6 @@ static int take_over(struct wait *w, uint64_t own)
 
 	if (r != COVEY_LEADER)
 		return r == COVEY_EFENCED ? ASLEEP : leave(w, r);
-	covey_keeper_reap(w->c);
 	if (!withdraw(w)) {
 		pass_on(w);
 		return take_answer(w, atomic_load(&w->seat->word));
@@ -217,14 +217,34 @@ static int take_over(struct wait *w, uint64_t own)
 	return COVEY_DIED;
 }
 
+/* Before all else, as we may be the only one whom the kernel woke; but only a few, as waking all takes longer than taking
+ * over does, and the group is without a leader until then. */
+static void pass_death(struct wait *w)
+{
+	if (w->owed == w->life.slot + 1)
+		return;
+	w->owed = w->life.slot + 1;
+	covey_life_pass(w->c, w->life.slot);
+}
+
+/* The look that came after that has ended.  All are woken: by the keeper, if the caller is now to lead. */
+static void pay_death(struct wait *w, int outcome)
+{
+	if (cv_likely(w->owed == 0))
+		return;
+	if (outcome != COVEY_DIED)
+		covey_life_relay(w->c, w->owed - 1);
+	covey_keeper_reap(w->c);
+	w->owed = 0;
+}
+
 static int leader_died(struct wait *w, uint64_t own)
 {
 	int r;
 
-	covey_life_relay(w->c, w->life.slot); /* before all else: we may be the only one whom the kernel woke */
+	pass_death(w);
 	if ((w->flags & COVEY_NO_TAKEOVER) == 0)
 		return take_over(w, own);
-	covey_keeper_reap(w->c);
 	r = leave(w, COVEY_DIED);
 	cv_pool_settle(&w->c->arena, w->node, own); /* the last who waited for an orphan? */
 	return r;
@@ -306,8 +326,7 @@ static void pass_on_death(struct wait *w)
 		ended = ended || atomic_load(w->life.words[i].word) != w->life.words[i].expected;
 	if (!ended)
 		return;
-	covey_life_relay(w->c, w->life.slot);
-	covey_keeper_reap(w->c);
+	pass_death(w);
 	own = atomic_load(&w->n->own);
 	if (cv_word_state(own) == CV_PUBLISHED && same_group(w))
 		covey_finish(w->c, w->t->seat, w->node, own);
@@ -317,6 +336,7 @@ static int expired(struct wait *w)
 {
 	int r = leave(w, COVEY_TIMED_OUT);
 
+	pay_death(w, r);
 	if (r == COVEY_TIMED_OUT)
 		cv_seat_stat(&w->c->arena, w->t->seat, COVEY_COUNT_TIMED_OUT);
 	return r;
@@ -357,6 +377,8 @@ static int wait_for_answer(struct wait *w)
 		if (parked == CV_PARK_BACKSTOP && overdue(w))
 			cv_seat_stat(&w->c->arena, w->t->seat, COVEY_COUNT_RESCUED);
 		r = look(w);
+		if (r != ASLEEP || w->life.alive)
+			pay_death(w, r);
 		parked = CV_PARK_LOOK;
 		if (r != ASLEEP)
 			return r;

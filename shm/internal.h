@@ -36,6 +36,8 @@ void covey_life_of_slot(const covey *c, uint32_t slot, struct covey_life *out);
 void covey_life_of_seat(const covey *c, uint32_t seat, struct covey_life *out);
 /* Wake everybody who sleeps on a life: the kernel woke one.  Called by whoever finds it ended, before all else. */
 void covey_life_relay(const covey *c, uint32_t slot);
+/* The same for one sleeper on each of the waiters' two words.  Whoever does this owes the others the above. */
+void covey_life_pass(const covey *c, uint32_t slot);
 /* Have the keeper free what dead participants hold, soon. */
 void covey_keeper_reap(covey *c);
 /* Have the keeper tell a forwarded group's waiters when its new leader's participant dies.  False: no place left. */

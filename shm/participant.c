@@ -20,11 +20,13 @@
  *               |         |              ^          ^
  *               +---------+-- offset ----+----------+
  *
-  * Only one sleeper is woken on a word, and it might be killed before it tells the others.  The waiters of a group sleep
+ * Only one sleeper is woken on a word, and it might be killed before it tells the others.  The waiters of a group sleep
  * on the first two words in turn, so two different ones are woken (on one word, or with all on both, the longest sleeper
- * would be the one woken, twice); whoever finds a life ended wakes everybody on all words before anything else.  For all
- * to sleep on, both must be killed within the microseconds between their wake-up and that call; for that there is the
- * backstop, and it is counted.
+ * would be the one woken, twice).  Whoever finds a life ended wakes everybody on all words before anything else; but a
+ * waiter, that there be a leader again the sooner, first wakes one more on each of its two words, takes over or finds
+ * that another did, and then wakes everybody: the successor through its keeper, all others by themselves.  For some to
+ * sleep on, all who are awake must be killed within the microseconds between their wake-up and that call, and the
+ * neighbouring keeper too; for that there is the backstop, and it is counted.
  *
  * Keepers sleep on the third word of the next living participant, so in this ring each one's death is noticed by a
  * keeper, which frees what the dead one held, also if it led nothing that anybody waits for.
@@ -75,6 +77,12 @@ void covey_life_relay(const covey *c, uint32_t slot)
 {
 	for (int i = 0; i < COVEY_LIFE_WORDS && slot < c->counts.participants; i++)
 		cv_kernel.wake(&c->slots[slot].life[i * COVEY_LIFE_STRIDE], INT_MAX);
+}
+
+void covey_life_pass(const covey *c, uint32_t slot)
+{
+	for (int i = 0; i < COVEY_LIFE_OF_KEEPERS && slot < c->counts.participants; i++)
+		cv_kernel.wake(&c->slots[slot].life[i * COVEY_LIFE_STRIDE], 1);
 }
 
 pid_t covey_pid_of_seat(const covey *c, uint32_t seat)
