@@ -6,19 +6,26 @@
  * before it is used; the counts are the view's own copies, taken and checked once at attach, so that no later scribble
  * in the segment can move them.
  *
- *      node (128 bytes)                                seat (256 bytes)
+ *      node (128 bytes)                                seat (320 bytes)
  *     +------+------+------+-------+ 0                +------+-----+--------+------+ 0
  *     | own  | next | hash | since |                  | word | key | ticket | size |
- *     +------+------+------+-------+ 32               +------+-----+-----+---------+
- *     | size, long | name 0..23    |                  | request, mode, loans, owner, since
- *     +------------+---------------+ 64               +----------------------------+ 64
- *     | name 24..63                |                  | statistics of this seat    |
+ *     +------+------+------+-------+ 32               +------+-----+--------+------+
+ *     | size, long | name 0..23    |                  | mode, block | request 0..31|
+ *     +------------+---------------+ 64               +-------------+--------------+ 64
+ *     | name 24..63                |                  | request 32..87, taken      |
  *     +---------+------+-----------+ 104              +----------------------------+ 128
- *     | outcome | bell | receive.. |                  | a short request, since     |
- *     +---------+------+-----------+ 128              +----------------------------+ 256
+ *     | outcome | bell | receive.. |                  | given, owner, pins, loans  |
+ *     +---------+------+-----------+ 128              +----------------------------+ 192
+ *                                                     | statistics of this seat    |
+ *                                                     +----------------------------+ 256
+ *                                                     | outbox: an answer to one   |
+ *                                                     +----------------------------+ 320
  *
  * A 24-byte name, the common digest prefix or cache key, is compared within the line that holds the ownership word.
  * What waiters write (bell, tickets) is in the node's second line.
+ *
+ * What a waiter and its leader say to each other, if it is short, moves two lines: the seat's first, with the word and
+ * the request, and the first of the leader's outbox.  What only one of the two writes lies on other lines.
  */
 #ifndef CV_ARENA_H
 #define CV_ARENA_H
@@ -35,7 +42,8 @@
 #define CV_EFULL (-2)
 
 #define CV_NAME_INLINE 64
-#define CV_REQUEST_INLINE 112
+#define CV_REQUEST_INLINE 88
+#define CV_OUTBOX_BYTES 48
 #define CV_LOANS 4
 #define CV_PINS 2
 #define CV_STATS 8
@@ -59,24 +67,37 @@ struct cv_node {
 static_assert(sizeof(struct cv_node) == 2 * CV_LINE, "a node is two lines");
 static_assert(offsetof(struct cv_node, name) == 40, "24 bytes of name lie in the first line");
 
+/* A short answer on its way from the seat of whoever gives it to one waiter; see seat.h. */
+struct cv_outbox {
+	_Atomic uint64_t generation;
+	_Atomic uint32_t code;
+	_Atomic uint32_t tag; /* as a block's */
+	_Atomic uint64_t bytes[CV_OUTBOX_BYTES / 8];
+};
+static_assert(sizeof(struct cv_outbox) == CV_LINE, "an outbox is one line");
+
 struct cv_seat {
 	_Atomic uint64_t word; /* see seat.h; its low half is the futex that its thread sleeps on */
 	_Atomic uint64_t key;  /* the group awaited: cv_key_of() its node */
 	_Atomic uint32_t ticket;
 	_Atomic uint32_t request_size;
-	_Atomic uint32_t request_block;   /* the request's bytes when over CV_REQUEST_INLINE */
-	_Atomic uint32_t mode;            /* enum cv_park_mode of the thread */
+	_Atomic uint32_t mode;          /* enum cv_park_mode of the thread */
+	_Atomic uint32_t request_block; /* the request's bytes when over CV_REQUEST_INLINE */
+	_Atomic uint64_t request[CV_REQUEST_INLINE / 8];
+	_Atomic uint64_t taken;           /* the last OUTBOX word whose answer this seat's thread has copied */
+	_Atomic uint64_t given;           /* the word of the wait whose request its leader was given already */
+	_Atomic uint64_t since;           /* when the wait began; for people */
+	_Atomic uint32_t owner;           /* 0 free, else participant slot + 1 */
 	_Atomic uint32_t pins[CV_PINS];   /* hazards: blocks that this thread reads without owning them */
 	_Atomic uint32_t loans[CV_LOANS]; /* blocks lent to callers */
-	_Atomic uint32_t owner;           /* 0 free, else participant slot + 1 */
-	_Atomic uint32_t unused;
+	_Atomic uint32_t unused[5];
 	_Atomic uint64_t stats[CV_STATS]; /* written by this seat's thread only */
-	_Atomic uint64_t request[CV_REQUEST_INLINE / 8];
-	_Atomic uint64_t given; /* the word of the wait whose request its leader was given already */
-	_Atomic uint64_t since; /* when the wait began; for people */
+	struct cv_outbox outbox;          /* the same */
 };
-static_assert(sizeof(struct cv_seat) == 4 * CV_LINE, "a seat is four lines");
-static_assert(offsetof(struct cv_seat, stats) == CV_LINE, "what others read of a seat lies in its first line");
+static_assert(sizeof(struct cv_seat) == 5 * CV_LINE, "a seat is five lines");
+static_assert(offsetof(struct cv_seat, request) == 32, "32 bytes of request lie on the line of the word");
+static_assert(offsetof(struct cv_seat, given) == 2 * CV_LINE, "what the leader notes lies on a line of its own");
+static_assert(offsetof(struct cv_seat, outbox) == 4 * CV_LINE, "an outbox is one line");
 
 /* Shared hints and the one global that correctness needs (gen_floor); each on a line of its own. */
 struct cv_globals {

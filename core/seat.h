@@ -14,7 +14,8 @@
  *
  * changes by compare-and-swap, and its sequence grows with every wait.  Delivery is one such swap, from WAITING to the
  * answer: it cannot hit a later wait of the same thread, save one exactly 2^33 waits later.  The block in a DONE word
- * is pinned by it.
+ * is pinned by it; in an OUTBOX word another seat, and a size, are in its place (outbox.h), and the word stays until
+ * the next wait.
  *
  * Pins.  A block is kept from reuse by any of: a DONE word, a loan, a pin.  cv_seat_pinned() looks for them in the
  * order in which they hand over to each other: all pins first, then for each seat the word before its loans.
@@ -37,6 +38,7 @@ enum cv_seat_state {
 	CV_SEAT_GAVE_UP = 3, /* told that the leader ended without an answer for it */
 	CV_SEAT_CYCLE = 4,   /* told that its wait closes a circle */
 	CV_SEAT_FULL = 5,    /* told that there is no room for its answer; this takes none */
+	CV_SEAT_OUTBOX = 6,  /* answered: another seat's outbox has the outcome */
 };
 
 enum cv_park_mode {

@@ -15,6 +15,10 @@
  *      a new leader, by hand     the bell
  *      the leader's death        its life words; the kernel wakes one sleeper on each, and these the rest
  *
+ * A result is borrowed in place, or if it came by an outbox (outbox.h) copied to memory of this process: the leader is to
+ * have its outbox back at once, the caller may keep the result.  One such piece of memory is kept for each thread, so a
+ * worker's clients allocate nothing.
+ *
  * When the leader has died, the first waiter whose swap succeeds leads with the next generation and withdraws; all
  * others find a living leader again, and sleep.  If an answer came to the winner at the same moment, it passes the
  * leadership on (to nobody: the next waiter takes it) and takes the answer.
@@ -24,12 +28,14 @@
 
 #include "event.h"
 #include "internal.h"
+#include "memory.h"
 #include "pool.h"
 #include "race.h"
 #include "spin.h"
 #include "watch.h"
 
-#define ASLEEP (-100) /* inside this file: no answer yet */
+#define ASLEEP (-100)     /* inside this file: no answer yet */
+#define COPIED UINT32_MAX /* the loan's seat of a result that was copied from an outbox */
 #define GRACE_NS 50000000
 #define HELP_AFTER 64 /* looks at a publication in progress before lending a hand */
 
@@ -110,6 +116,11 @@ static int copy_out(struct covey_result *out)
 	return 0;
 }
 
+static int outcome_of(uint32_t tag)
+{
+	return tag & COVEY_TAG_ERROR ? COVEY_ERROR : COVEY_OK;
+}
+
 /* The word says DONE: borrow the block, or copy it if this thread has borrowed as many as it can. */
 static int take_block(struct wait *w, uint32_t ref)
 {
@@ -127,13 +138,60 @@ static int take_block(struct wait *w, uint32_t ref)
 	out->code = b->code;
 	out->generation = b->generation;
 	out->pid = (pid_t)(b->tag >> COVEY_TAG_PID_SHIFT); /* perhaps a successor of the one we began to wait for */
-	r = b->tag & COVEY_TAG_ERROR ? COVEY_ERROR : COVEY_OK;
+	r = outcome_of(b->tag);
 	loan = cv_seat_lend(a, w->t->seat, ref);
 	if (loan < 0)
 		return copy_out(out) == 0 ? r : COVEY_ESYSTEM;
 	out->loan = ref;
 	out->loan_seat = w->t->seat * CV_LOANS + (uint32_t)loan;
 	return r;
+}
+
+/* Memory for a short answer, outside of what a worker's callback allocates from: it is used again after that. */
+static unsigned char *copy_begin(struct covey_thread *t)
+{
+	unsigned char *copy = t->spare;
+	unsigned arena;
+
+	t->spare = NULL;
+	if (cv_likely(copy != NULL))
+		return copy;
+	arena = covey_memory_outside();
+	copy = malloc(CV_OUTBOX_BYTES);
+	covey_memory_leave(arena);
+	return copy;
+}
+
+/* Kept for the next one, if this thread has a seat and none kept yet.  Which region's does not matter. */
+static void copy_end(void *copy)
+{
+	struct covey_thread *t = covey_thread_last;
+
+	if (t != NULL && t->thread == &covey_thread_last && t->spare == NULL)
+		t->spare = copy;
+	else
+		free(copy);
+}
+
+/* The word says OUTBOX: copy what it names.  The bytes are the caller's own, so they stay until they are released. */
+static int take_outbox(struct wait *w, uint64_t word)
+{
+	struct covey_result *out = w->out;
+	unsigned char *copy = copy_begin(w->t);
+	struct cv_note note;
+
+	if (copy == NULL)
+		return COVEY_ESYSTEM;
+	out->owned = copy;
+	out->loan_seat = COPIED;
+	if (!cv_outbox_take(&w->c->arena, word, &note, copy))
+		return COVEY_ECORRUPT;
+	out->data = copy;
+	out->size = note.size;
+	out->code = note.code;
+	out->generation = note.generation;
+	out->pid = (pid_t)(note.tag >> COVEY_TAG_PID_SHIFT);
+	return outcome_of(note.tag);
 }
 
 static int take_answer(struct wait *w, uint64_t word)
@@ -147,6 +205,11 @@ static int take_answer(struct wait *w, uint64_t word)
 		cv_seat_settle(&w->c->arena, w->t->seat);
 		if (w->out->loan == 0)
 			cv_heap_try_free(&w->c->arena, w->t->seat, ref);
+		cv_seat_stat(&w->c->arena, w->t->seat, COVEY_COUNT_ANSWERED);
+		return r;
+	case CV_SEAT_OUTBOX:
+		r = take_outbox(w, word);
+		cv_outbox_taken(&w->c->arena, w->t->seat, word);
 		cv_seat_stat(&w->c->arena, w->t->seat, COVEY_COUNT_ANSWERED);
 		return r;
 	case CV_SEAT_GAVE_UP:
@@ -477,7 +540,8 @@ int covey_await(covey *c, const struct covey_lead *lead, const void *request, si
 		 * slept does it. */
 		w.ended = w.asleep != 0 ? cv_kernel.now() : covey_coarse_now();
 		record_end(&w, r);
-		covey_request_drop(c, t);
+		if (request_size > CV_REQUEST_INLINE)
+			covey_request_drop(c, t);
 	}
 	return finish_result(&w, r);
 }
@@ -508,11 +572,14 @@ void covey_release(covey *c, struct covey_result *result)
 
 	if (result == NULL)
 		return;
-	free(result->owned);
+	if (result->loan_seat == COPIED)
+		copy_end(result->owned);
+	else
+		free(result->owned);
 	if (c != NULL && result->loan != 0 && (t = covey_enter(c, &error)) != NULL)
 		loan_end(c, t, result);
 	result->owned = NULL;
 	result->data = NULL;
 	result->size = 0;
-	result->loan = 0;
+	result->loan = result->loan_seat = 0;
 }

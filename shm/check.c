@@ -5,7 +5,7 @@
  *  - a node is linked exactly once if it is LEADING, HANDED, PUBLISHED, IDLE or EVICTING, and not if FREE or PRIVATE
  *  - what is owned is owned by a seat of a participant that lives; a group without a leader has waiters
  *  - a held block is the long name of the node it names; a retired one is pinned; none is private to the dead
- *  - whoever waits, waits for a group that is led
+ *  - whoever waits, waits for a group that is led; no outbox holds an answer to two
  *  - nobody who lives has two histories
  *  - nobody's ringing of the watchers is left unfinished
  */
@@ -127,6 +127,30 @@ static void check_seat(struct check *k, uint32_t seat)
 		broken(k, "seat %u: waits for node %u, which is in state %d", seat, key, cv_word_state(own));
 }
 
+/* told: which seats' outboxes somebody has yet to read. */
+static void check_outbox(struct check *k, uint32_t seat, uint8_t *told)
+{
+	const struct cv_seat *s = &k->c->arena.seats[seat];
+	uint64_t w = atomic_load(&s->word);
+	uint32_t from = cv_outbox_seat(w);
+
+	if (cv_seat_state(w) != CV_SEAT_OUTBOX || atomic_load(&s->taken) == w)
+		return;
+	if (from == 0 || from > k->c->arena.seat_count || cv_outbox_size(w) > CV_OUTBOX_BYTES)
+		broken(k, "seat %u: answered by the outbox of seat %u, %u bytes", seat, from, cv_outbox_size(w));
+	else if (told[from]++ != 0)
+		broken(k, "seat %u: its outbox is named by two", from);
+}
+
+static void check_outboxes(struct check *k)
+{
+	uint8_t *told = calloc((size_t)k->c->arena.seat_count + 1, 1);
+
+	for (uint32_t i = 1; told != NULL && i <= k->c->arena.seat_count && !k->bad; i++)
+		check_outbox(k, i, told);
+	free(told);
+}
+
 static void check_block(struct check *k, uint32_t ref)
 {
 	struct cv_arena *a = &k->c->arena;
@@ -201,6 +225,8 @@ int covey_check(covey *c, char *why, size_t size)
 		check_node(&k, i, seen[i] != 0);
 	for (uint32_t i = 1; i <= c->arena.seat_count && !k.bad; i++)
 		check_seat(&k, i);
+	if (!k.bad)
+		check_outboxes(&k);
 	if (!k.bad)
 		check_blocks(&k);
 	if (!k.bad)

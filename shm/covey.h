@@ -332,7 +332,8 @@ enum covey_await_flags {
  * request   tells apart what is asked of one leader; may be empty (NULL, 0); copied into the region
  * deadline  absolute; COVEY_NOW, COVEY_FOREVER or covey_in_ms()
  * gives     a value of enum covey_outcome, also in out->outcome; out is always to be released
- *           COVEY_OK, COVEY_ERROR: out has the bytes, borrowed in place without a copy
+ *           COVEY_OK, COVEY_ERROR: out has the bytes, borrowed in place without a copy; or copied, if they are few
+ *           and the leader answered while it goes on leading
  *           COVEY_DIED with out->part == COVEY_TOOK_OVER: exactly one waiter gets this, and leads by out->lead now;
  *           the others go on sleeping for it.  COVEY_DIED with COVEY_JOINED: with COVEY_NO_TAKEOVER only
  * errors    COVEY_EFULL (no room for the request, or a worker had none for its answer), COVEY_EINVAL, COVEY_ECORRUPT;

@@ -61,6 +61,8 @@ uint32_t covey_fingerprint(void)
 	        sizeof(struct cv_seat),
 	        offsetof(struct cv_seat, loans),
 	        offsetof(struct cv_seat, request),
+	        offsetof(struct cv_seat, given),
+	        offsetof(struct cv_seat, outbox),
 	        sizeof(struct cv_node),
 	        offsetof(struct cv_node, name),
 	        offsetof(struct cv_node, bell),

@@ -11,7 +11,7 @@
  *               +--------------------------------------------+
  *               | rings             2 KiB a participant      |  what happened: see event.h
  *               +--------------------------------------------+
- *               | seats           256 B each                 |  threads' first, then the keepers'
+ *               | seats           320 B each                 |  threads' first, then the keepers'
  *               +--------------------------------------------+
  *               | nodes           128 B each                 |  the groups
  *               +--------------------------------------------+
@@ -37,7 +37,7 @@
 #include "heap.h"
 
 #define COVEY_MAGIC UINT64_C(0x7965766f63008aff) /* bytes that no text begins with, then "covey" */
-#define COVEY_ABI 2u
+#define COVEY_ABI 3u
 #define COVEY_PAGE 4096u
 #define COVEY_PARTICIPANTS_LIMIT 4096u
 #define COVEY_GROUPS_LIMIT (1u << 27)

@@ -18,6 +18,9 @@
  * PUBLISHED the block is not retired, and a later retirement sees the pin.  Only the block's owner, or its reaper,
  * retires it.
  *
+ * Answers on the way, while the leader goes on leading, go to the seats one by one.  One that is short and for the only
+ * waiter goes by the leader's outbox (outbox.h), any other by a block that is retired at once and freed by its last reader.
+ *
  * No waiter is missed: it posts (seat word WAITING), then looks at the ownership word; the publisher swaps the
  * ownership word, then looks at the seats.  Both are sequentially consistent, so one of them sees the other.
  */
@@ -394,12 +397,81 @@ int covey_unregister_notify(covey *c, const struct covey_lead *lead, const void 
 
 /* ------------------------------------------------------------------------------------------------ answers on the way */
 
-/* Answer those whom pick chooses while still leading; consumes the block.  Without one they are told that there was no
- * room for it. */
-static int notify_picked(covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block,
-        struct seats among, bool (*pick)(covey *, struct covey_thread *, uint32_t seat, uint64_t word, void *),
-        void *context)
+/* Whom a call of the next answers. */
+struct choice {
+	struct seats among;
+	bool (*pick)(covey *, struct covey_thread *, uint32_t seat, uint64_t word, void *);
+	void *context;
+	bool say_full; /* if there is no room for the answer, they are told so; else it is the caller who is */
+};
+
+#define SEVERAL UINT32_MAX /* inside this file */
+
+/* The only seat that waits for the group, 0 if none does, or SEVERAL. */
+static uint32_t sole_waiter(covey *c, const struct covey_lead *lead, struct seats among, uint64_t *word)
 {
+	uint64_t key = cv_key_of(lead->node, lead->incarnation), w;
+	uint32_t sole = 0;
+
+	*word = 0;
+	for (uint32_t i = among.first; i <= among.last; i++) {
+		if (!cv_seat_waits(&c->arena, i, key, &w))
+			continue;
+		if (sole != 0)
+			return SEVERAL;
+		sole = i;
+		*word = w;
+	}
+	return sole;
+}
+
+static void outbox_fill(
+        covey *c, struct covey_thread *t, const struct covey_lead *lead, const struct covey_reply *reply)
+{
+	struct cv_note note = {.generation = lead->generation,
+	        .code = reply->code,
+	        .tag = (uint32_t)c->pid << COVEY_TAG_PID_SHIFT | (reply->error != 0 ? COVEY_TAG_ERROR : 0),
+	        .size = (uint32_t)reply->size};
+
+	cv_outbox_fill(&c->arena, t->seat, &note, reply->data);
+}
+
+/* If only one waits and the answer is short, it goes by this thread's outbox.  Who posts after this look at the seats is as
+ * one who asked after the call.  *answered: how many were, or COVEY_EFENCED.  False: nothing was done, it takes a block. */
+static bool notify_sole(covey *c, struct covey_thread *t, const struct covey_lead *lead,
+        const struct covey_reply *reply, const struct choice *choice, int *answered)
+{
+	uint32_t seat;
+	uint64_t word;
+	bool picked;
+
+	if (reply->room != 0 || reply->size > CV_OUTBOX_BYTES)
+		return false;
+	do {
+		seat = sole_waiter(c, lead, choice->among, &word);
+		if (seat == SEVERAL || (seat != 0 && !cv_outbox_free(&c->arena, t->seat, &t->sent)))
+			return false;
+		picked = seat != 0 && (choice->pick == NULL || choice->pick(c, t, seat, word, choice->context));
+		if (picked)
+			outbox_fill(c, t, lead, reply);
+		/* After the word was read: a new leader re-stamps the waits before it begins, so the swap fails. */
+		*answered = covey_leads(c, lead) ? 0 : COVEY_EFENCED;
+		if (!picked || *answered != 0)
+			return true;
+		/* Re-stamped, or gone: look again. */
+	} while (!cv_outbox_send(&c->arena, t->seat, (uint32_t)reply->size, seat, word, &t->sent));
+	covey_wake_seat(c, seat);
+	cv_changed(&c->arena, lead->node);
+	*answered = 1;
+	return true;
+}
+
+/* Answer those whom the choice picks while still leading; consumes the block.  Without one they are told that there was no
+ * room for it. */
+static int notify_picked(
+        covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block, const struct choice *choice)
+{
+	struct seats among = choice->among;
 	uint64_t key = cv_key_of(lead->node, lead->incarnation), word;
 	uint32_t newest = atomic_load(&c->arena.nodes[lead->node].tickets);
 	int answered = 0;
@@ -408,7 +480,7 @@ static int notify_picked(covey *c, struct covey_thread *t, const struct covey_le
 		/* Who asks from here on could have seen this answer at another, and is not to be given it. */
 		while (cv_seat_waits(&c->arena, i, key, &word) &&
 		        (int32_t)(atomic_load(&c->arena.seats[i].ticket) - newest) <= 0 &&
-		        (pick == NULL || pick(c, t, i, word, context))) {
+		        (choice->pick == NULL || choice->pick(c, t, i, word, choice->context))) {
 			/* After the word was read: a new leader re-stamps the waits before it begins, so the swap fails. */
 			if (!covey_leads(c, lead))
 				break;
@@ -439,19 +511,12 @@ static bool pick_equal(covey *c, struct covey_thread *t, uint32_t seat, uint64_t
 	return covey_request_equal(c, t->seat, seat, word, w->request, w->size);
 }
 
-/* Whom a call of the next answers. */
-struct choice {
-	struct seats among;
-	bool (*pick)(covey *, struct covey_thread *, uint32_t seat, uint64_t word, void *);
-	void *context;
-	bool say_full; /* if there is no room for the answer, they are told so; else it is the caller who is */
-};
-
 static int notify(covey *c, const struct covey_lead *lead, const struct covey_reply *reply, const struct choice *choice)
 {
 	int error = COVEY_EINVAL;
 	struct covey_thread *t = covey_enter(c, &error);
 	uint32_t block;
+	int answered;
 
 	if (t == NULL)
 		return error;
@@ -462,10 +527,12 @@ static int notify(covey *c, const struct covey_lead *lead, const struct covey_re
 		covey_room_free(c, reply->room);
 		return COVEY_EFENCED;
 	}
+	if (notify_sole(c, t, lead, reply, choice, &answered))
+		return answered;
 	error = block_for(c, t, lead, NULL, 0, reply, choice->among, &block);
 	if (error == COVEY_EFULL ? !choice->say_full : error != 0 || block == 0)
 		return error;
-	return notify_picked(c, t, lead, block, choice->among, choice->pick, choice->context);
+	return notify_picked(c, t, lead, block, choice);
 }
 
 static int notify_equal(covey *c, const struct covey_lead *lead, const void *request, size_t request_size,

@@ -9,6 +9,7 @@
 
 #include "covey.h"
 #include "layout.h"
+#include "outbox.h"
 #include "parking.h"
 
 /* Where a thread records what it does; see event.h.  Lanes 0 and 1 have one writer each, the last has any number. */
@@ -31,6 +32,8 @@ struct covey_thread {
 	uint32_t rooms;   /* rooms made and not yet published or given back, or more */
 	struct cv_hint hint;
 	struct cv_spinner spinner;
+	struct cv_sent sent;    /* whom the seat's outbox was last sent to */
+	unsigned char *spare;   /* CV_OUTBOX_BYTES for a copied answer, to be used again; or NULL */
 	unsigned char *request; /* the bytes of the last received request */
 	size_t request_room;
 	struct covey_stop *stop; /* of the worker whose thread this is; else NULL */

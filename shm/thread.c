@@ -131,6 +131,13 @@ static bool lends(const covey *c, uint32_t seat)
 	return false;
 }
 
+static void thread_forget(struct covey_thread *t)
+{
+	free(t->request);
+	free(t->spare);
+	*t = (struct covey_thread){0};
+}
+
 static void thread_leave(struct membership *m)
 {
 	struct covey_thread *t = m->thread;
@@ -144,8 +151,7 @@ static void thread_leave(struct membership *m)
 		cv_seat_give(&m->c->arena, t->seat);
 	}
 	covey_lane_give(m->c, &t->lane);
-	free(t->request);
-	*t = (struct covey_thread){0};
+	thread_forget(t);
 }
 
 static void thread_exit(void *list)
@@ -229,10 +235,8 @@ void covey_threads_forget(covey *c)
 	pthread_mutex_lock(&registry);
 	for (struct slab *s = slabs; s != NULL; s = s->next)
 		for (int i = 0; i < SLAB_THREADS; i++)
-			if (s->threads[i].c == c) {
-				free(s->threads[i].request);
-				s->threads[i] = (struct covey_thread){0};
-			}
+			if (s->threads[i].c == c)
+				thread_forget(&s->threads[i]);
 	pthread_mutex_unlock(&registry);
 }
 

@@ -5,6 +5,7 @@
 
 #include "hash.h"
 #include "heap.h"
+#include "outbox.h"
 #include "parking.h"
 #include "pool.h"
 #include "seat.h"
@@ -204,6 +205,69 @@ static void a_pinned_block_is_not_reused(void **state)
 	cv_heap_try_free(&a, seat, ref);
 	assert_int_equal(cv_heap_count(&a, &blocks, &bytes), 0);
 	assert_int_equal(blocks, 0);
+	free_arena(&a);
+}
+
+static void an_outbox_is_one_addressees(void **state)
+{
+	struct cv_arena a = make_arena(4);
+	uint32_t leader = cv_seat_take(&a, 0), waiter = cv_seat_take(&a, 1);
+	struct cv_note note = {.generation = 7, .code = -3, .tag = 9, .size = 5}, got;
+	struct cv_sent sent = {0}, next_owner = {0}, third = {0};
+	unsigned char copy[CV_OUTBOX_BYTES];
+	uint64_t word, old;
+
+	(void)state;
+	word = cv_seat_post(&a, waiter, cv_key_of(3, 7));
+	assert_true(cv_outbox_free(&a, leader, &sent));
+	cv_outbox_fill(&a, leader, &note, "short");
+	cv_seat_restamp(&a, cv_key_of(3, 7)); /* deposed meanwhile */
+	assert_false(cv_outbox_send(&a, leader, note.size, waiter, word, &sent));
+	assert_true(cv_outbox_free(&a, leader, &sent));
+	assert_true(cv_seat_waits(&a, waiter, cv_key_of(3, 7), &word));
+	assert_true(cv_outbox_send(&a, leader, note.size, waiter, word, &sent));
+	assert_false(cv_seat_withdraw(&a, waiter));
+	assert_false(cv_outbox_free(&a, leader, &sent));
+	assert_false(cv_outbox_free(&a, leader, &next_owner)); /* also for whoever gets this seat */
+	word = atomic_load(&a.seats[waiter].word);
+	assert_int_equal(cv_seat_state(word), CV_SEAT_OUTBOX);
+	assert_int_equal(cv_outbox_seat(word), leader);
+	assert_true(cv_outbox_take(&a, word, &got, copy));
+	assert_int_equal(got.generation, 7);
+	assert_int_equal(got.code, -3);
+	assert_int_equal(got.tag, 9);
+	assert_int_equal(got.size, 5);
+	assert_memory_equal(copy, "short", 5);
+	assert_false(cv_outbox_free(&a, leader, &sent)); /* copied, but not said so */
+	cv_outbox_taken(&a, waiter, word);
+	assert_true(cv_outbox_free(&a, leader, &sent));
+	assert_true(cv_outbox_free(&a, leader, &next_owner));
+	old = word;
+	word = cv_seat_post(&a, waiter, cv_key_of(3, 7));
+	assert_true(cv_outbox_send(&a, leader, 0, waiter, word, &sent));
+	assert_true(atomic_load(&a.seats[waiter].word) != old); /* so what was noted of that is not true of this */
+	assert_false(cv_outbox_free(&a, leader, &sent));
+	assert_false(cv_outbox_free(&a, leader, &third));
+	cv_seat_clear(&a, waiter); /* died, and was reaped */
+	assert_true(cv_outbox_free(&a, leader, &sent));
+	assert_true(cv_outbox_free(&a, leader, &third));
+	free_arena(&a);
+}
+
+static void damaged_outbox_words_are_refused(void **state)
+{
+	struct cv_arena a = make_arena(4);
+	unsigned char copy[CV_OUTBOX_BYTES];
+	struct cv_note got;
+
+	(void)state;
+	assert_false(cv_outbox_take(&a, cv_seat_word(CV_SEAT_OUTBOX, 1, 0), &got, copy));
+	assert_false(cv_outbox_take(&a, cv_seat_word(CV_SEAT_OUTBOX, 1, SEATS + 1), &got, copy)); /* a keeper's */
+	assert_false(cv_outbox_take(&a, cv_seat_word(CV_SEAT_OUTBOX, 1, CV_BLOCK_MASK), &got, copy));
+	assert_false(cv_outbox_take(
+	        &a, cv_seat_word(CV_SEAT_OUTBOX, 1, (CV_OUTBOX_BYTES + 1) << CV_OWNER_BITS | 1), &got, copy));
+	assert_true(
+	        cv_outbox_take(&a, cv_seat_word(CV_SEAT_OUTBOX, 1, CV_OUTBOX_BYTES << CV_OWNER_BITS | 1), &got, copy));
 	free_arena(&a);
 }
 
@@ -542,6 +606,8 @@ int main(void)
 	        cmocka_unit_test(blocks_of_every_size),
 	        cmocka_unit_test(memory_is_committed_and_given_back),
 	        cmocka_unit_test(a_pinned_block_is_not_reused),
+	        cmocka_unit_test(an_outbox_is_one_addressees),
+	        cmocka_unit_test(damaged_outbox_words_are_refused),
 	        cmocka_unit_test(seats_run_out_and_come_back),
 	        cmocka_unit_test(chains_and_eviction),
 	        cmocka_unit_test(names_used_once_take_each_others_places),

@@ -241,7 +241,8 @@ static void scribble(unsigned char *at, size_t used)
 {
 	/* what a word of the protocol might hold: states, small indexes, flags, seats, all ones */
 	static const uint64_t tempting[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0x13, 0x1b, UINT64_MAX, UINT64_C(1) << 31,
-	        UINT64_C(1) << 32, UINT64_C(0x100000001), UINT64_C(0xffffffff), UINT64_C(3) << 18, UINT64_C(0x40003)};
+	        UINT64_C(1) << 32, UINT64_C(0x100000001), UINT64_C(0xffffffff), UINT64_C(3) << 18, UINT64_C(0x40003),
+	        UINT64_C(0xc00100000016), UINT64_C(0x0fffffff0000000e)};
 	size_t offset = 4096 + draw((unsigned)(used - 4096 - 8));
 
 	switch (draw(4)) {

@@ -344,6 +344,7 @@ static int waits_for_stepped(void *context)
 		r = covey_await(c, &lead, NULL, 0, COVEY_FOREVER, 0, &result);
 	else
 		must(covey_unregister(c, &lead) == 0);
+	must(r != COVEY_OK || says(&result, "stepped") || says(&result, "survivor"));
 	if (r == COVEY_DIED)
 		must(covey_unregister(c, &result.lead) == 0 || true);
 	covey_close(c);
@@ -357,6 +358,65 @@ static void setup_lead_with_waiters(covey *c, struct covey_lead *lead)
 	setup_lead(c, lead);
 	atomic_store(&world->flag[0], 1);
 	until(world_waiters(c, "g") == 2);
+}
+
+/* As a worker does: each is answered by itself, and shortly. */
+static int call_serve(covey *c, struct covey_lead *lead)
+{
+	struct covey_request request;
+	struct covey_reply reply = text("stepped");
+	int r = 0;
+
+	for (int i = 0; i < 2 && r >= 0; i++) {
+		r = covey_receive(c, lead, COVEY_FOREVER, &request);
+		if (r == 0)
+			r = covey_respond(c, lead, &request, &reply);
+	}
+	must(r >= 0 || r == COVEY_EFENCED);
+	return r;
+}
+
+/* A thread of the survivor answers. */
+static int repeat(void *self, struct covey_bytes base, struct covey_bytes request, struct covey_answer *answer)
+{
+	(void)self, (void)base;
+	return covey_answer_copy(answer, request.data, request.size);
+}
+
+static int group_of_repeater(void *self, struct covey_bytes base, struct covey_bytes request, struct covey_name *name)
+{
+	(void)self, (void)request;
+	name->size = base.size;
+	memcpy(name->data, base.data, base.size);
+	return 0;
+}
+
+static struct covey_worker *repeater;
+
+static void start_repeater(covey *c)
+{
+	static const struct covey_worker_options fixed = {.static_worker = 1, .worker_timeout = COVEY_FOREVER};
+	static const struct covey_device device = {.group = group_of_repeater, .compute = repeat};
+
+	if (repeater == NULL)
+		must(covey_start_worker(c, &device, NULL, 0, (struct covey_bytes){"w", 1}, &fixed, &repeater) == 0);
+}
+
+static void setup_ask(covey *c, struct covey_lead *lead)
+{
+	must(covey_join(c, "w", 1, lead) == COVEY_WAIT);
+}
+
+static int call_ask(covey *c, struct covey_lead *lead)
+{
+	struct covey_result result[2];
+
+	for (int i = 0; i < 2; i++)
+		must(covey_await(c, lead, i == 0 ? "one" : "two", 3, COVEY_FOREVER, 0, &result[i]) == COVEY_OK);
+	must(says(&result[0], "one") && says(&result[1], "two"));
+	covey_release(c, &result[0]);
+	covey_release(c, &result[1]);
+	return 0;
 }
 
 static int leads_and_dies(void *context)
@@ -413,6 +473,8 @@ static const struct scenario scenarios[] = {
         {"take over from the dead", &eight, NULL, leave_a_corpse, call_register, false, NULL},
         {"reap", &eight, NULL, leave_a_corpse, call_reap, false, NULL},
         {"publish to two", &eight, NULL, setup_lead_with_waiters, call_publish, false, NULL},
+        {"receive and respond", &eight, NULL, setup_lead_with_waiters, call_serve, false, NULL},
+        {"ask a worker", &eight, start_repeater, setup_ask, call_ask, false, NULL},
 };
 
 static bool has_waiters(const struct scenario *s)
@@ -468,6 +530,9 @@ static void every_point(const struct scenario *s, bool killing)
 	 * do, leaves them to the backstop: that is what it is for.  Everybody else must not need it. */
 	if (!has_waiters(s))
 		assert_int_equal(covey_counter(c, COVEY_COUNT_RESCUED), 0);
+	if (repeater != NULL)
+		assert_int_equal(covey_stop_worker(repeater), COVEY_ESTOPPED);
+	repeater = NULL;
 	covey_close(c);
 }
 
