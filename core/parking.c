@@ -78,6 +78,18 @@ int cv_spin(struct cv_spinner *spinner, _Atomic uint32_t *word, uint32_t expecte
 	return 0;
 }
 
+uint32_t cv_look_on(const _Atomic uint64_t *word, uint64_t expected, uint32_t rounds)
+{
+	if (processors() == 1)
+		return 0;
+	/* acquire: the caller goes on with what it was changed for */
+	while (rounds != 0 && atomic_load_explicit(word, memory_order_acquire) == expected) {
+		cv_pause();
+		rounds--;
+	}
+	return rounds;
+}
+
 enum cv_parked cv_park(const struct cv_futex *list, unsigned count, int64_t deadline, int *bounded)
 {
 	int64_t now = cv_kernel.now(), backstop = now + CV_BACKSTOP_NS;

@@ -40,6 +40,10 @@ void cv_ring_receiver(struct cv_node *n);
 /* Spin while word holds expected.  1: it changed. */
 int cv_spin(struct cv_spinner *spinner, _Atomic uint32_t *word, uint32_t expected);
 
+/* Look at a word that has just been seen to hold expected, for so many rounds.  How many were left when it changed; 0: it
+ * did not, or there is no other processor that could change it. */
+uint32_t cv_look_on(const _Atomic uint64_t *word, uint64_t expected, uint32_t rounds);
+
 /* Sleep until a word no longer holds what is expected, somebody rings it, or the deadline passes.
  * *bounded is set to 1 if only list[0] could be waited for. */
 enum cv_parked cv_park(const struct cv_futex *list, unsigned count, int64_t deadline, int *bounded);

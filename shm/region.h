@@ -34,6 +34,8 @@ struct covey_thread {
 	struct cv_spinner spinner;
 	struct cv_sent sent;    /* whom the seat's outbox was last sent to */
 	unsigned char *spare;   /* CV_OUTBOX_BYTES for a copied answer, to be used again; or NULL */
+	uint32_t asker;         /* whose request was received last; 0: nobody's */
+	bool asked_twice;       /* so was the one before */
 	unsigned char *request; /* the bytes of the last received request */
 	size_t request_room;
 	struct covey_stop *stop; /* of the worker whose thread this is; else NULL */

@@ -5,6 +5,11 @@
  * waiter may leave at any time, so each reading is bracketed by the seat's word: it counts only if the word is the same
  * afterwards, and a block is pinned before that second look.
  *
+ * Who asks again and again at once, and a receiver that is fast enough, never sleep.  Then the way of the cache lines is
+ * all that counts, so the receiver looks at the word of that one seat for a moment, and does not touch the line on which
+ * askers draw tickets and ring the bell.  It reads the bell only after that, before the last looks that may end in sleep;
+ * and a request of anybody else waits for that moment at the most.
+ *
  * Requests are received in the order of their tickets.  Receiving changes nothing in the segment: what was received and
  * not answered is still asked, and the next leader is given it again.
  */
@@ -16,11 +21,13 @@
 #include "memory.h"
 #include "watch.h"
 
+#define ASKER_ROUNDS 32 /* some hundred nanoseconds: as long as an asker takes to come back */
+
 int covey_request_put(covey *c, struct covey_thread *t, uint32_t node, const void *request, size_t size)
 {
 	struct cv_seat *s = &c->arena.seats[t->seat];
 	uint64_t words[CV_REQUEST_INLINE / 8] = {0};
-	uint32_t ref = 0;
+	uint32_t ref = 0, ticket;
 
 	if (size > UINT32_MAX - 64)
 		return COVEY_EINVAL;
@@ -32,12 +39,13 @@ int covey_request_put(covey *c, struct covey_thread *t, uint32_t node, const voi
 	} else if (size != 0) {
 		memcpy(words, request, size);
 	}
-	/* relaxed: all of it is published by the post */
+	ticket = atomic_fetch_add(&c->arena.nodes[node].tickets, 1) + 1;
+	/* relaxed: all of it is published by the post.  In one go with that, as the leader may be looking at this line. */
 	for (unsigned i = 0; i < (size <= CV_REQUEST_INLINE ? (size + 7) / 8 : 0); i++)
 		atomic_store_explicit(&s->request[i], words[i], memory_order_relaxed);
 	atomic_store_explicit(&s->request_block, ref, memory_order_relaxed);
 	atomic_store_explicit(&s->request_size, (uint32_t)size, memory_order_relaxed);
-	atomic_store_explicit(&s->ticket, atomic_fetch_add(&c->arena.nodes[node].tickets, 1) + 1, memory_order_relaxed);
+	atomic_store_explicit(&s->ticket, ticket, memory_order_relaxed);
 	return 0;
 }
 
@@ -115,10 +123,10 @@ bool covey_request_equal(covey *c, uint32_t reader, uint32_t seat, uint64_t word
 static uint32_t oldest(covey *c, const struct covey_lead *lead, uint64_t *word, uint32_t *ticket)
 {
 	struct cv_arena *a = &c->arena;
-	/* Tickets wrap; those in use lie within 2^31 of the newest.  A ticket is drawn before its request is posted, so a
-	  * request may come after one with a later ticket: each seat tells for itself whether it was given.  It does so by
+	/* Tickets wrap; those in use lie within 2^31 of each other.  A ticket is drawn before its request is posted, so a
+	 * request may come after one with a later ticket: each seat tells for itself whether it was given.  It does so by
 	 * the word of that wait, which is another one with each wait and with each new leader. */
-	uint32_t newest = atomic_load(&a->nodes[lead->node].tickets), age = 0, high = cv_seat_high(a), found = 0;
+	uint32_t high = cv_seat_high(a), found = 0;
 	uint64_t w;
 
 	for (uint32_t i = 1; i <= high; i++) {
@@ -128,9 +136,8 @@ static uint32_t oldest(covey *c, const struct covey_lead *lead, uint64_t *word, 
 			continue;
 		drawn = atomic_load_explicit(&a->seats[i].ticket, memory_order_relaxed);
 		if (atomic_load_explicit(&a->seats[i].given, memory_order_relaxed) == w ||
-		        (found != 0 && newest - drawn <= age))
+		        (found != 0 && (int32_t)(drawn - *ticket) >= 0))
 			continue;
-		age = newest - drawn;
 		found = i;
 		*word = w;
 		*ticket = drawn;
@@ -210,6 +217,8 @@ static int receive_one(covey *c, struct covey_thread *t, const struct covey_lead
 		/* A store that comes too late, after the wait, marks none that is to come. */
 		atomic_store(&s->given, word); /* seq_cst: then look who watches */
 		cv_changed(&c->arena, lead->node);
+		t->asked_twice = t->asker == seat;
+		t->asker = seat;
 		*out = (struct covey_request){t->request, kept.size, covey_pid_of_seat(c, seat), seat, ticket};
 		return 1;
 	}
@@ -226,6 +235,33 @@ static bool arm_receiver(covey *c, const struct covey_lead *lead)
 	       cv_word_is(own, CV_LEADING, lead->seat, lead->generation);
 }
 
+/* 1 received, 0 none there, or an error. */
+static int look(covey *c, struct covey_thread *t, const struct covey_lead *lead, struct covey_request *out)
+{
+	if (!covey_leads(c, lead))
+		return COVEY_EFENCED;
+	if (covey_told_to_stop(t, lead->node))
+		return COVEY_ESTOPPED;
+	return receive_one(c, t, lead, out);
+}
+
+/* As look(), and if nothing is there: who asked last, and the time before, may just be about to ask again.  So for some
+ * hundred nanoseconds look at that one's word only, and at no line that it writes before it posts.  Who else asks is
+ * seen after that. */
+static int look_at_asker(covey *c, struct covey_thread *t, const struct covey_lead *lead, struct covey_request *out)
+{
+	const _Atomic uint64_t *word = &c->arena.seats[t->asker].word;
+	uint64_t seen = atomic_load_explicit(word, memory_order_relaxed); /* before the look: a hint */
+	int r = look(c, t, lead, out);
+
+	for (uint32_t rounds = ASKER_ROUNDS; r == 0 && (rounds = cv_look_on(word, seen, rounds)) != 0;) {
+		seen = atomic_load_explicit(word, memory_order_relaxed);
+		if (cv_seat_state(seen) == CV_SEAT_WAITING)
+			r = look(c, t, lead, out);
+	}
+	return r;
+}
+
 int covey_receive(covey *c, struct covey_lead *lead, int64_t deadline, struct covey_request *out)
 {
 	int r = COVEY_EINVAL;
@@ -237,14 +273,12 @@ int covey_receive(covey *c, struct covey_lead *lead, int64_t deadline, struct co
 	if (t == NULL || (r = covey_lead_check(c, t, lead)) != 0 || out == NULL)
 		return r != 0 ? r : COVEY_EINVAL;
 	n = &c->arena.nodes[lead->node];
+	if (t->asked_twice && deadline != COVEY_NOW && (r = look_at_asker(c, t, lead, out)) != 0)
+		return r > 0 ? 0 : r;
 	for (;;) {
 		struct cv_futex bell = {&n->request_bell, atomic_load(&n->request_bell)}; /* before the look */
 
-		if (!covey_leads(c, lead))
-			return COVEY_EFENCED;
-		if (covey_told_to_stop(t, lead->node))
-			return COVEY_ESTOPPED;
-		r = receive_one(c, t, lead, out);
+		r = look(c, t, lead, out);
 		if (r != 0)
 			return r > 0 ? 0 : r;
 		if (parked == CV_PARK_EXPIRED || deadline == COVEY_NOW)
