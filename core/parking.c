@@ -61,7 +61,7 @@ static void spin_paid(struct cv_spinner *spinner, uint32_t rounds)
 	spinner->vain = 0;
 }
 
-int cv_spin(struct cv_spinner *spinner, _Atomic uint32_t *word, uint32_t expected)
+int cv_spin_for(struct cv_spinner *spinner, _Atomic uint32_t *word, uint32_t expected, const void *then)
 {
 	if (spinner->budget == 0)
 		spinner->budget = SPIN_START;
@@ -71,11 +71,17 @@ int cv_spin(struct cv_spinner *spinner, _Atomic uint32_t *word, uint32_t expecte
 			spin_paid(spinner, i);
 			return 1;
 		}
+		cv_fetch(then);
 		cv_pause();
 	}
 	spinner->budget = spinner->budget > SPIN_MIN ? spinner->budget / 2 : SPIN_MIN;
 	spinner->vain++;
 	return 0;
+}
+
+int cv_spin(struct cv_spinner *spinner, _Atomic uint32_t *word, uint32_t expected)
+{
+	return cv_spin_for(spinner, word, expected, (const void *)word);
 }
 
 uint32_t cv_look_on(const _Atomic uint64_t *word, uint64_t expected, uint32_t rounds)

@@ -430,6 +430,14 @@ static bool overdue(struct wait *w)
 	return ((atomic_load(&w->n->own) ^ own) & ~CV_WAITERS) == 0 && anything_new(w, own);
 }
 
+/* Where the answer will be if it is short. */
+static const void *outbox_of_leader(const struct wait *w)
+{
+	uint32_t seat = cv_word_owner(w->armed);
+
+	return &w->c->arena.seats[seat <= w->c->arena.seat_count ? seat : 0].outbox;
+}
+
 static int wait_for_answer(struct wait *w)
 {
 	enum cv_parked parked = CV_PARK_LOOK;
@@ -447,7 +455,7 @@ static int wait_for_answer(struct wait *w)
 			return r;
 		if (!w->life.alive)
 			continue;
-		if (cv_spin(&w->t->spinner, cv_seat_futex(w->seat), (uint32_t)w->word))
+		if (cv_spin_for(&w->t->spinner, cv_seat_futex(w->seat), (uint32_t)w->word, outbox_of_leader(w)))
 			continue;
 		parked = park(w);
 		if (parked != CV_PARK_EARLY)
@@ -520,6 +528,8 @@ int covey_await(covey *c, const struct covey_lead *lead, const void *request, si
 
 	if (out == NULL)
 		return COVEY_EINVAL;
+	if (t != NULL)
+		cv_fetch_to_write(&c->arena.seats[t->seat]); /* the leader may be looking at its first line */
 	w.ended = w.began;
 	memset(out, 0, sizeof(*out));
 	out->part = COVEY_JOINED;
