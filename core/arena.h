@@ -67,7 +67,7 @@ struct cv_node {
 static_assert(sizeof(struct cv_node) == 2 * CV_LINE, "a node is two lines");
 static_assert(offsetof(struct cv_node, name) == 40, "24 bytes of name lie in the first line");
 
-/* A short answer on its way from the seat of whoever gives it to one waiter; see seat.h. */
+/* A short answer on its way from the seat of whoever gives it to one waiter; see outbox.h. */
 struct cv_outbox {
 	_Atomic uint64_t generation;
 	_Atomic uint32_t code;

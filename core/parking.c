@@ -93,7 +93,7 @@ uint32_t cv_look_on(const _Atomic uint64_t *word, uint64_t expected, uint32_t ro
 		cv_pause();
 		rounds--;
 	}
-	return rounds;
+	return rounds != 0 ? rounds - 1 : 0;
 }
 
 enum cv_parked cv_park(const struct cv_futex *list, unsigned count, int64_t deadline, int *bounded)

@@ -43,8 +43,8 @@ int cv_spin(struct cv_spinner *spinner, _Atomic uint32_t *word, uint32_t expecte
 /* The same, and have the line `then` near when it does: what is to be read next. */
 int cv_spin_for(struct cv_spinner *spinner, _Atomic uint32_t *word, uint32_t expected, const void *then);
 
-/* Look at a word that has just been seen to hold expected, for so many rounds.  How many were left when it changed; 0: it
- * did not, or there is no other processor that could change it. */
+/* Look at a word that has just been seen to hold expected, for so many rounds.  How many were left when it changed, one
+ * fewer at least; 0: it did not, or there is no other processor that could change it. */
 uint32_t cv_look_on(const _Atomic uint64_t *word, uint64_t expected, uint32_t rounds);
 
 /* Sleep until a word no longer holds what is expected, somebody rings it, or the deadline passes.

@@ -126,8 +126,11 @@ void cv_seat_unpin(struct cv_arena *a, uint32_t seat, enum cv_pin which)
 void cv_seat_clear(struct cv_arena *a, uint32_t seat)
 {
 	struct cv_seat *s = &a->seats[seat];
+	uint64_t w = atomic_load(&s->word);
 
-	atomic_store(&s->word, cv_seat_word(CV_SEAT_QUIET, cv_seat_seq(atomic_load(&s->word)) + 1, 0));
+	/* By a swap: a new leader may re-stamp the wait meanwhile, and its sequence must not come again. */
+	while (!atomic_compare_exchange_weak(&s->word, &w, cv_seat_word(CV_SEAT_QUIET, cv_seat_seq(w) + 1, 0))) {
+	}
 	for (int i = 0; i < CV_LOANS; i++)
 		atomic_store(&s->loans[i], 0);
 	for (int i = 0; i < CV_PINS; i++)

@@ -162,12 +162,12 @@ static unsigned char *copy_begin(struct covey_thread *t)
 	return copy;
 }
 
-/* Kept for the next one, if this thread has a seat and none kept yet.  Which region's does not matter. */
-static void copy_end(void *copy)
+/* Kept for the next one, if this thread's last call was in the same region and none is kept yet.  c may be closed. */
+static void copy_end(const covey *c, void *copy)
 {
-	struct covey_thread *t = covey_thread_last;
+	struct covey_thread *t = covey_thread_now(c);
 
-	if (t != NULL && t->thread == &covey_thread_last && t->spare == NULL)
+	if (t != NULL && t->spare == NULL)
 		t->spare = copy;
 	else
 		free(copy);
@@ -583,7 +583,7 @@ void covey_release(covey *c, struct covey_result *result)
 	if (result == NULL)
 		return;
 	if (result->loan_seat == COPIED)
-		copy_end(result->owned);
+		copy_end(c, result->owned);
 	else
 		free(result->owned);
 	if (c != NULL && result->loan != 0 && (t = covey_enter(c, &error)) != NULL)

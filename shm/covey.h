@@ -314,7 +314,7 @@ COVEY_API int covey_room(covey *c, const struct covey_lead *lead, const void *re
 COVEY_API void covey_room_free(covey *c, uint32_t room);
 
 /* covey_release - end a result: the region may reuse the bytes once nobody holds them.  Any thread of the process may
- * release; twice is harmless; NULL is allowed. */
+ * release; the same struct twice is harmless, a copy of it must not be; NULL is allowed. */
 COVEY_API void covey_release(covey *c, struct covey_result *result);
 
 /* ------------------------------------------------------------------------------------------------ await

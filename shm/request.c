@@ -206,7 +206,11 @@ static int receive_one(covey *c, struct covey_thread *t, const struct covey_lead
 
 	while ((seat = oldest(c, lead, &word, &ticket)) != 0) {
 		struct cv_seat *s = &c->arena.seats[seat];
-		int r = covey_request_matches(c, t->seat, seat, word, keep, &kept);
+		int r;
+
+		cv_fetch_to_write(&c->arena.seats[t->seat].outbox);
+		r = covey_request_matches(c, t->seat, seat, word, keep, &kept);
+		cv_fetch_to_write(s);
 
 		if (r == 0 && atomic_load(&s->word) == word)
 			return COVEY_ECORRUPT; /* it still waits, but what it asks cannot be read */

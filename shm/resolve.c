@@ -64,6 +64,7 @@ static int compute(struct resolving *r, struct covey_answer *answer)
 
 static void keep_memory(struct resolving *r, struct covey_answer *answer)
 {
+	covey_release(r->c, r->out); /* what a device's await took and did not want */
 	r->out->data = answer->data;
 	r->out->size = answer->size;
 	r->out->code = answer->code;

@@ -281,7 +281,8 @@ static void they_move_and_are_fenced(void **state)
 	assert_int_equal(covey_find(c, "y", 1, &info), 0);
 	assert_int_equal(covey_take_over(c, "y", 1, info.generation, &lead), COVEY_LEADER);
 	r = covey_stop_worker(worker);
-	assert_true(r == COVEY_ESTOPPED || r == COVEY_EFENCED); /* the host may have seen the take-over before the stop */
+	assert_true(
+	        r == COVEY_ESTOPPED || r == COVEY_EFENCED); /* the host may have seen the take-over before the stop */
 	assert_int_equal(covey_leading(c, &lead), 1);
 	assert_int_equal(covey_unregister(c, &lead), 0);
 	covey_host_close(host);

@@ -6,6 +6,7 @@
  */
 #include "world.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -327,6 +328,71 @@ static void results_outlive_the_outbox(void **state)
 	end();
 }
 
+/* ------------------------------------------------------------------------------------------------ not wanted */
+
+static int wants_another(void *self, covey *c, const struct covey_lead *lead, struct covey_bytes request,
+        int64_t deadline, struct covey_result *out)
+{
+	int r = covey_default_await(c, lead, request.data, request.size, deadline, out);
+
+	(void)self;
+	must(r == COVEY_OK && says(out, WHOLE));
+	until(covey_find(c, "g", 1, &(struct covey_info){0}) == COVEY_ENOENT);
+	return COVEY_GAVE_UP; /* asks again, with what it was given still in *out */
+}
+
+static int computes_a_byte(void *self, struct covey_bytes base, struct covey_bytes request, struct covey_answer *answer)
+{
+	(void)self, (void)base, (void)request;
+	return covey_answer_copy(answer, "z", 1);
+}
+
+static int group_g(void *self, struct covey_bytes base, struct covey_bytes request, struct covey_name *name)
+{
+	(void)self, (void)base, (void)request;
+	name->size = 1;
+	name->data[0] = 'g';
+	return 0;
+}
+
+static int answers_one(void *context)
+{
+	covey *c = world_open();
+	struct covey_reply reply = text(WHOLE);
+	struct covey_request request;
+	struct covey_lead lead;
+
+	(void)context;
+	must(covey_find_or_register(c, "g", 1, &lead) == COVEY_LEADER);
+	atomic_store(&world->flag[LED], 2);
+	must(covey_receive(c, &lead, COVEY_FOREVER, &request) == 0);
+	must(covey_respond(c, &lead, &request, &reply) == 1);
+	must(covey_unregister(c, &lead) == 0);
+	covey_close(c);
+	return 0;
+}
+
+/* What is kept for the next answer is a piece that is large enough for it, not the memory of another result. */
+static void what_was_not_wanted_is_released(void **state)
+{
+	const struct covey_device device = {.group = group_g, .compute = computes_a_byte, .await = wants_another};
+	struct covey_result result;
+	pid_t leader;
+
+	(void)state;
+	begin();
+	leader = world_spawn(answers_one, NULL);
+	until(atomic_load(&world->flag[LED]) == 2);
+	assert_int_equal(
+	        covey_resolve(here, &device, (struct covey_bytes){"b", 1}, (struct covey_bytes){"r", 1}, NULL, &result),
+	        COVEY_OK);
+	assert_int_equal(result.size, 1);
+	covey_release(here, &result);
+	assert_true(thread_of(here)->spare == NULL || malloc_usable_size(thread_of(here)->spare) >= CV_OUTBOX_BYTES);
+	assert_int_equal(world_join(leader), 0);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -335,6 +401,7 @@ int main(void)
 	        cmocka_unit_test(waiter_killed_before_it_takes),
 	        cmocka_unit_test(seat_is_reused_before_the_waiter_takes),
 	        cmocka_unit_test(results_outlive_the_outbox),
+	        cmocka_unit_test(what_was_not_wanted_is_released),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
