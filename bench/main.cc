@@ -10,6 +10,7 @@
 #include <urcu/call-rcu.h>
 #include "processes.h"
 #include "subjects.h"
+#include "sweep.h"
 
 int main(int argc, char **argv)
 {
@@ -39,6 +40,7 @@ int main(int argc, char **argv)
 	bench::register_p8();
 	bench::register_p9();
 	bench::register_stampede();
+	bench::register_sweeps();
 	try {
 		benchmark::RunSpecifiedBenchmarks();
 	} catch (const std::exception &e) {

@@ -13,6 +13,8 @@
 #include "figures.h"
 #include "judge.h"
 #include "page.h"
+#include "plot.h"
+#include "sweeps.h"
 #include "table.h"
 
 namespace bench
@@ -209,6 +211,76 @@ void write_figure(Page &page, const Figure &figure)
 		page.body << "\nWhere it falls short:\n" << figure.reason << "\n";
 }
 
+/* ------------------------------------------------------------------------------------------------ sweeps */
+
+std::string cell(const Run &run, const Curve &curve, size_t i)
+{
+	Summary s = summary(run, curve.names[i], curve.metric);
+	if (!s.known)
+		return "";
+	return amount(s.median, curve.metric) + " (" + amount(s.least, curve.metric) + " … " +
+	       amount(s.most, curve.metric) + ")";
+}
+
+/* How this curve stands to the one that it is compared with, here; not judged. */
+Verdict compare(const Run &run, const Sweep &sweep, const Curve &curve, size_t i)
+{
+	const Curve &other = sweep.curves[static_cast<size_t>(curve.against)];
+	return judge(run, {"", "", curve.names[i], {}, curve.metric}, {"", other.names[i], Bar::Cost, 0, other.metric});
+}
+
+std::vector<std::string> sweep_head(const Sweep &sweep)
+{
+	std::vector<std::string> head = {sweep.x_label};
+	for (const Curve &curve : sweep.curves) {
+		head.push_back(curve.label);
+		if (curve.against >= 0)
+			append(head, {"against " + sweep.curves[static_cast<size_t>(curve.against)].label,
+			                     "passes differ by"});
+	}
+	return head;
+}
+
+void write_sweep(Page &page, const Sweep &sweep, const std::string &plots)
+{
+	Table table(sweep_head(sweep));
+	for (size_t i = 0; i < sweep.x.size(); i++) {
+		std::vector<std::string> cells = {format("%.0f", sweep.x[i])};
+		bool any = false;
+		for (const Curve &curve : sweep.curves) {
+			cells.push_back(cell(page.run, curve, i));
+			any |= !cells.back().empty();
+			if (curve.against < 0)
+				continue;
+			Verdict v = compare(page.run, sweep, curve, i);
+			append(cells, {v.ratio_text, agreement(v)});
+		}
+		if (any)
+			table.add(cells);
+	}
+	if (table.empty())
+		return;
+	page.body << "\n### " << sweep.title << "\n\n" << sweep.note << "\n\n";
+	if (has_plot(page.run, sweep) && !plots.empty())
+		page.body << "![" << sweep.title << "](" << plots << "/" << sweep.file << ".svg)\n\n";
+	table.write(page.body);
+}
+
+void write_sweeps(Page &page, const std::string &plots)
+{
+	std::string before = page.body.str();
+	page.body << "\n## Sweeps\n\nMedians of the repetitions, the least and the most of them in brackets, as bars "
+	             "in the plots."
+	          << (plots.empty() ? " The plots are left out: there was no gnuplot.\n" : "\n");
+	std::string head = page.body.str();
+	for (const Sweep &sweep : sweeps())
+		write_sweep(page, sweep, plots);
+	if (page.body.str() != head)
+		return;
+	page.body.str(before);
+	page.body.seekp(0, std::ios::end);
+}
+
 /* ------------------------------------------------------------------------------------------------ the head */
 
 std::string processor()
@@ -278,11 +350,12 @@ void write_lists(std::ostream &out, const Page &page)
 
 } // namespace
 
-void write_page(std::ostream &out, const Run &run, const std::string &versions)
+void write_page(std::ostream &out, const Run &run, const std::string &versions, const std::string &plots)
 {
 	Page page{run};
 	for (const Figure &figure : figures())
 		write_figure(page, figure);
+	write_sweeps(page, plots);
 	write_head(out, run, versions);
 	write_lists(out, page);
 	out << "## Method\n\n" << method << page.body.str();

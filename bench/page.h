@@ -11,8 +11,8 @@
 namespace bench
 {
 
-/* versions: the page's words about the peers. */
-void write_page(std::ostream &out, const Run &run, const std::string &versions);
+/* versions: the page's words about the peers; plots: where they are, or empty when there are none. */
+void write_page(std::ostream &out, const Run &run, const std::string &versions, const std::string &plots);
 
 } // namespace bench
 #endif

@@ -21,6 +21,7 @@
 #include <urcu/call-rcu.h>
 #include "peers.h"
 #include "subjects.h"
+#include "sweep_groups.h"
 
 namespace bench
 {
@@ -162,6 +163,7 @@ void register_lfht()
 	register_lead_and_leave<Lfht<FromMalloc>>("lfht_malloc");
 	register_find<Lfht<Recycled>>("lfht");
 	register_large<Lfht<Recycled>>("lfht");
+	register_sweep_groups_of<Lfht<Recycled>>("lfht");
 }
 
 } // namespace bench

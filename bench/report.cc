@@ -1,8 +1,11 @@
 /*
  * report.cc - what is to be said of one run of the suite, from its JSON
  *
- * usage: covey_bench_report page VERSIONS FILE.json...    BENCHMARKS.md; VERSIONS is its text about the peers
- *        covey_bench_report unsteady FILE.json...         a --benchmark_filter of what is to be measured once more
+ * usage: covey_bench_report page VERSIONS PLOTS FILE.json...  BENCHMARKS.md; VERSIONS is its text about the peers, PLOTS where
+ *                                                             the plots are, or empty when there are none
+ *        covey_bench_report unsteady FILE.json...             a --benchmark_filter of what is to be measured once more
+ *        covey_bench_report plots FILE.json...                the names of the plots
+ *        covey_bench_report plot NAME FILE.json...            one of them, for gnuplot
  *
  * The files are parts of one run (samples.h).  One that cannot be read, or was cut off, is an error: a page with holes
  * looks like one without.
@@ -13,6 +16,7 @@
 #include <string>
 #include "judge.h"
 #include "page.h"
+#include "plot.h"
 #include "samples.h"
 
 namespace bench
@@ -48,13 +52,32 @@ void write_filter(const std::set<std::string> &names)
 		std::cout << ")(/|$)\n";
 }
 
+void list_plots(const Run &run)
+{
+	for (const Sweep &sweep : sweeps())
+		if (has_plot(run, sweep))
+			std::cout << sweep.file << "\n";
+}
+
+void plot(const std::string &name, const Run &run)
+{
+	for (const Sweep &sweep : sweeps())
+		if (sweep.file == name && has_plot(run, sweep))
+			return write_plot(std::cout, run, sweep);
+	throw std::runtime_error("no plot " + name + " in this run");
+}
+
 bool report(int argc, char **argv)
 {
 	std::string what = argc < 2 ? "" : argv[1];
-	if (what == "page" && argc > 3)
-		write_page(std::cout, read(argv + 3), argv[2]);
+	if (what == "page" && argc > 4)
+		write_page(std::cout, read(argv + 4), argv[2], argv[3]);
 	else if (what == "unsteady" && argc > 2)
 		write_filter(unsteady(read(argv + 2)));
+	else if (what == "plots" && argc > 2)
+		list_plots(read(argv + 2));
+	else if (what == "plot" && argc > 3)
+		plot(argv[2], read(argv + 3));
 	else
 		return false;
 	return true;
@@ -67,7 +90,8 @@ int main(int argc, char **argv)
 {
 	try {
 		if (!bench::report(argc, argv)) {
-			std::cerr << "usage: covey_bench_report {page VERSIONS | unsteady} FILE.json...\n";
+			std::cerr << "usage: covey_bench_report {page VERSIONS PLOTS | unsteady | plots | plot NAME} "
+			             "FILE.json...\n";
 			return 2;
 		}
 	} catch (const std::exception &e) {
