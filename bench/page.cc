@@ -12,6 +12,7 @@
 #include <sys/utsname.h>
 #include "figures.h"
 #include "judge.h"
+#include "model.h"
 #include "page.h"
 #include "plot.h"
 #include "sweeps.h"
@@ -356,6 +357,7 @@ void write_page(std::ostream &out, const Run &run, const std::string &versions, 
 	for (const Figure &figure : figures())
 		write_figure(page, figure);
 	write_sweeps(page, plots);
+	write_model(page.body, run);
 	write_head(out, run, versions);
 	write_lists(out, page);
 	out << "## Method\n\n" << method << page.body.str();

@@ -16,6 +16,8 @@ namespace bench
 constexpr double seconds_a_point = 0.02;
 constexpr int repetitions_a_point = 2; /* a pass */
 
+constexpr size_t points_of_groups[] = {1, 16, 128, 1024, 8192, 65536, 262144, 1000000};
+
 /* A point whose loop google-benchmark sizes. */
 template <class... Arguments> void register_point(const std::string &name, Arguments &&...arguments)
 {
@@ -39,6 +41,7 @@ void register_sweep_groups();
 void register_sweep_waiters();
 void register_sweep_processes();
 void register_sweep_joins();
+void register_sweep_loads();
 
 inline void register_sweeps()
 {
@@ -48,6 +51,7 @@ inline void register_sweeps()
 	register_sweep_waiters();
 	register_sweep_processes();
 	register_sweep_joins();
+	register_sweep_loads();
 }
 
 } // namespace bench

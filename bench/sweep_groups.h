@@ -15,7 +15,7 @@ namespace bench
 
 template <class Subject> void register_sweep_groups_of(const std::string &who)
 {
-	for (size_t count : {1, 16, 128, 1024, 8192, 65536, 262144, 1000000}) {
+	for (size_t count : points_of_groups) {
 		std::string tail = "/" + who + "/" + std::to_string(count);
 		register_point("groups/lead" + tail, time_lead_and_leave<Subject, CycledNames>, count);
 		register_point("groups/present" + tail, time_find<Subject>, count, true);
