@@ -2,14 +2,12 @@
  * model.cc - see model.h
  *
  * The counts were taken from the code, path by path; those of locked instructions were counted once more by running the
- * paths under callgrind and adding up the executions of locked instructions.  A count changes when the code does: whoever
+ * paths (but publishing) under callgrind and adding up the executions of locked instructions.  A count changes when the code does: whoever
  * changes a path of core/ or shm/ that is named here counts again.
  *
  * A transfer is a line that comes from the core that wrote it last, be it to be read or to be written.  Time is added up,
  * as if nothing overlapped: so the model is least wrong where each step waits for the one before.
  */
-#include <cmath>
-#include <functional>
 #include <optional>
 #include <vector>
 #include "judge.h"
@@ -33,7 +31,7 @@ struct Counts {
 
 constexpr double locked_known = 2, locked_fresh = 4.13, bucket_swaps_fresh = 2;
 constexpr double transfers_shared = 2;
-constexpr double locked_trip = 11, transfers_trip = 14;
+constexpr double locked_trip = 12, transfers_trip = 14;
 constexpr double locked_waiter = 4, transfers_waiter = 2;
 
 const Counts counts[] = {
@@ -162,8 +160,8 @@ void add_register(const Run &run, const Machine &m, std::vector<Prediction> &to)
 
 void add_trips(const Run &run, const Machine &m, std::vector<Prediction> &to)
 {
-	to.push_back({"P5, both running", "14 lines + 11 locked", trip(m), value(run, "P5/running/16", "covey")});
-	to.push_back({"P5, both asleep", "its futex round trip + 14 lines + 11 locked",
+	to.push_back({"P5, both running", "14 lines + 12 locked", trip(m), value(run, "P5/running/16", "covey")});
+	to.push_back({"P5, both asleep", "its futex round trip + 14 lines + 12 locked",
 	        value(run, "P5/asleep/two_cores", "raw_p50") + trip(m),
 	        value(run, "P5/asleep/two_cores", "covey_p50")});
 	for (double n : {1, 2, 4, 8, 16, 32, 64, 128, 256}) {
@@ -180,15 +178,20 @@ void add_groups(const Run &run, std::vector<Prediction> &to)
 {
 	Value one = value(run, "sweep/groups/present/covey/1", "cpu_time"),
 	      none = value(run, "sweep/groups/absent/covey/1", "cpu_time");
+	Value next = value(run, "sweep/groups/next/covey/1", "cpu_time");
 	for (double n : {1024, 8192, 65536, 262144, 1000000}) {
 		std::string tail = number(n);
 		Value hot = value(run, "sweep/loads/nodes/1", "cpu_time"),
 		      load = value(run, "sweep/loads/nodes/" + tail, "cpu_time"),
 		      bucket = value(run, "sweep/loads/buckets/" + tail, "cpu_time");
-		to.push_back({"find a present group of " + tail, "find of 1 + 2 (load among them - load of 1)",
-		        one + 2 * (load + -1 * hot), value(run, "sweep/groups/present/covey/" + tail, "cpu_time")});
-		to.push_back({"find an absent group beside " + tail, "find of 1 + load among buckets - load of 1",
-		        none + bucket + -1 * hot, value(run, "sweep/groups/absent/covey/" + tail, "cpu_time")});
+		Value present = 2 * (load + -1 * hot), absent = bucket + -1 * hot;
+		to.push_back({"find one of " + tail + " groups, one by one", "of 1 + 2 (load - load of 1)",
+		        next + present, value(run, "sweep/groups/next/covey/" + tail, "cpu_time")});
+		to.push_back({"find one of " + tail + " groups, in a loop", "the same", one + present,
+		        value(run, "sweep/groups/present/covey/" + tail, "cpu_time")});
+		to.push_back(
+		        {"find an absent group beside " + tail + ", in a loop", "of 1 + load of a bucket - load of 1",
+		                none + absent, value(run, "sweep/groups/absent/covey/" + tail, "cpu_time")});
 	}
 }
 
@@ -254,22 +257,21 @@ void write_constants(std::ostream &out, const Machine &m)
 	table.write(out);
 }
 
+const char *const errors_note =
+        R"(The error is what was predicted by what was measured, less one. Finds in a loop are predicted too slow, by far: the
+processor fetches the lines of the next names while it waits for those of this one, and the model lets nothing overlap. It is
+meant for a find among other work, which is the row before. Trips leave out plain instructions, for which a side that
+spins has no number; their lines were counted when their time was known already, so that their small error proves less than
+the others. Each further waiter takes longer the more there are; the model has one constant for all.)";
+
 void write_predictions(std::ostream &out, const std::vector<Prediction> &all)
 {
 	Table table({"what", "formula", "predicted", "measured", "error"});
-	double sum = 0;
-	for (const Prediction &p : all) {
-		double error = (*p.predicted / *p.measured - 1) * 100;
-		sum += std::fabs(error);
+	for (const Prediction &p : all)
 		table.add({p.what, p.formula, amount(*p.predicted, p.metric), amount(*p.measured, p.metric),
-		        format("%+.0f %%", error)});
-	}
+		        format("%+.0f %%", (*p.predicted / *p.measured - 1) * 100)});
 	table.write(out);
-	out << format("\nThe mean error, whatever its sign, is %.0f %%. Predictions of finding are too high where the "
-	              "processor looks\n",
-	               sum / static_cast<double>(all.size()))
-	    << "for the next name while it waits for the lines of this one; a positive error says that times, or "
-	       "rates, are less than predicted.\n";
+	out << "\n" << errors_note << "\n";
 }
 
 void add_elsewhere(Table &table, const std::string &what, const std::string &metric, Value near, Value far)

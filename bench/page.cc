@@ -85,7 +85,7 @@ void list(Page &page, const Figure &figure, const Case &c, const Peer &peer, con
 	std::string what = "- " + short_title(figure) + ", " + c.title + ": " + v.ratio_text + " against " + peer.label;
 	if (!v.met)
 		page.missed << what << "; the bar is " << v.bar_text << ".\n";
-	bool a_floor = peer.name == c.name && v.bar_text.empty();
+	bool a_floor = peer.name == c.name; /* measured in the same rounds */
 	bool a_peer = c.label.rfind("covey", 0) == 0 && peer.label.rfind("covey", 0) != 0 && !a_floor;
 	if (v.met && v.slower && a_peer)
 		page.behind << what << (v.bar_text.empty() ? "" : ", within its bar of " + v.bar_text) << ".\n";
@@ -255,6 +255,10 @@ void write_sweep(Page &page, const Sweep &sweep, const std::string &plots)
 				continue;
 			Verdict v = compare(page.run, sweep, curve, i);
 			append(cells, {v.ratio_text, agreement(v)});
+			if (v.slower && sweep.curves[static_cast<size_t>(curve.against)].subject == Subject::Lfht)
+				page.behind << "- Sweep, " << sweep.x_label << " " << format("%.0f", sweep.x[i]) << ", "
+				            << curve.label << ": " << v.ratio_text << " against "
+				            << sweep.curves[static_cast<size_t>(curve.against)].label << ".\n";
 		}
 		if (any)
 			table.add(cells);
@@ -336,15 +340,17 @@ void write_head(std::ostream &out, const Run &run, const std::string &versions)
 
 void write_lists(std::ostream &out, const Page &page)
 {
-	out << "**" << page.met << " of " << page.bars << " bars met.**" << (page.met == page.bars ? "" : " Not met:")
-	    << "\n\n";
+	out << "**" << page.met << " of " << page.bars << " bars met.**\n\n";
+	if (page.met != page.bars || !page.behind.str().empty())
+		out << "## Where covey loses\n\nWhy stands below the table of the figure.\n\n";
 	if (page.met != page.bars)
-		out << page.missed.str() << "\n";
+		out << "Bars that are not met:\n\n" << page.missed.str() << "\n";
 	if (!page.behind.str().empty())
-		out << "Where a peer is ahead though no bar says that it must not be:\n\n" << page.behind.str() << "\n";
+		out << "A peer is ahead, though no bar says that it must not be:\n\n" << page.behind.str() << "\n";
 	if (page.ratios == 0)
 		return;
-	out << page.ratios - page.unsteady << " of " << page.ratios
+	out << "## Noise\n\n"
+	    << page.ratios - page.unsteady << " of " << page.ratios
 	    << " ratios differ by at most a tenth between the passes."
 	    << (page.unsteady == 0 ? "\n\n" : " The others:\n\n" + page.unsure.str() + "\n");
 }
