@@ -35,8 +35,8 @@ Sweep names()
 	        R"(Lead and give up, and find. Names up to 64 bytes lie in the group's node, longer ones in a block of the heap, from 65
 bytes on. "Hash and compare" is XXH3 and `memcmp` of as many bytes, the least that a table must do with a name.)",
 	        "bytes of the name", "ns a call or pair of calls", 1, x,
-	        {{"covey: lead and give up, the same name", Subject::Covey, along(x, "names/same"), "cpu_time", 3},
-	                {"covey: names never seen before", Subject::Covey, along(x, "names/fresh")},
+	        {{"covey: lead, the same name", Subject::Covey, along(x, "names/same"), "cpu_time", 3},
+	                {"covey: lead, never seen", Subject::Covey, along(x, "names/fresh")},
 	                {"covey: find", Subject::Covey, along(x, "names/find"), "cpu_time", 3},
 	                {"hash and compare", Subject::Machine, along(x, "names/least")}}};
 }
@@ -144,8 +144,9 @@ Sweep join_waits()
 Sweep join_rates()
 {
 	Points x = joins();
-	Sweep s = {"join-rates", "The same: the rate", "Of one process that computes or waits all the time.",
-	        "per cent of the requests that find a leader", "thousand requests a second", 1e3, x, {}, false, false};
+	Sweep s = {"join-rates", "Requests that find a leader: the rate",
+	        "Of one process that computes or waits all the time.", "per cent of the requests that find a leader",
+	        "thousand requests a second", 1e3, x, {}, false, false};
 	s.curves = {{"covey", Subject::Covey, along(x, "joins"), "rate"}};
 	return s;
 }
