@@ -303,6 +303,19 @@ static uint32_t slab_take_in(struct cv_arena *a, uint32_t seat, uint32_t chunk, 
 	return 0;
 }
 
+void cv_heap_look_at(const struct cv_arena *a, uint32_t ref, struct cv_hint *hint)
+{
+	uint32_t chunk, block, class;
+
+	if (!ref_split(a, ref, &chunk, &block))
+		return;
+	class = chunk_arg(chunk_load(a, chunk));
+	if (chunk_state(chunk_load(a, chunk)) != CHUNK_SLAB || class >= CV_CLASSES)
+		return;
+	hint->chunk[class] = chunk;
+	hint->block[class] = block;
+}
+
 static uint32_t slab_open(struct cv_arena *a, uint32_t seat, uint32_t class)
 {
 	uint32_t chunk = run_find(a, seat, 1, 0);

@@ -71,6 +71,9 @@ struct cv_hint {
 /* A block for size bytes behind the header, PRIVATE to seat; 0 when there is no room.  size > 2^40 gives 0. */
 uint32_t cv_heap_take(struct cv_arena *a, uint32_t seat, uint64_t size, struct cv_hint *hint);
 
+/* This block has just been freed, or will be soon: have the next search for one of its size begin there. */
+void cv_heap_look_at(const struct cv_arena *a, uint32_t ref, struct cv_hint *hint);
+
 /* The header of a block, or NULL if ref cannot be one. */
 struct cv_block *cv_heap_at(const struct cv_arena *a, uint32_t ref);
 

@@ -71,14 +71,19 @@ int cv_pool_evict(struct cv_arena *a, uint32_t seat, uint32_t node)
 }
 
 /* 1 evicted, 0 not idle, CV_ECORRUPT. */
-static int claim_idle(struct cv_arena *a, uint32_t seat, uint32_t node, uint64_t own)
+static int claim_idle(struct cv_arena *a, uint32_t seat, uint32_t node, uint64_t own, struct cv_hint *hint)
 {
+	/* relaxed: where to look for memory first */
+	uint32_t long_name = atomic_load_explicit(&a->nodes[node].long_name, memory_order_relaxed);
+
 	if (cv_word_state(own) != CV_IDLE)
 		return 0;
 	/* Before the name can be seen absent: a walker takes an EVICTING node for that. */
 	floor_raise(a, cv_word_gen(own));
 	if (!atomic_compare_exchange_strong(&a->nodes[node].own, &own, cv_word(CV_EVICTING, seat, cv_word_gen(own))))
 		return 0;
+	if (cv_unlikely(long_name != 0))
+		cv_heap_look_at(a, long_name, hint); /* in a full heap, all else would be looked through first */
 	return cv_pool_evict(a, seat, node) == 0 ? 1 : CV_ECORRUPT;
 }
 
@@ -116,14 +121,14 @@ bool cv_pool_settle(struct cv_arena *a, uint32_t node, uint64_t own)
 }
 
 /* A node by the clock's hand: 1 it is ours now, 0 it is not to be had, CV_ECORRUPT. */
-static int take_node(struct cv_arena *a, uint32_t seat, uint32_t node)
+static int take_node(struct cv_arena *a, uint32_t seat, uint32_t node, struct cv_hint *hint)
 {
 	_Atomic uint64_t *word = &a->nodes[node].own;
 	uint64_t own = atomic_load_explicit(word, memory_order_relaxed);
 
 	if (cv_pool_settle(a, node, own))
 		own = atomic_load_explicit(word, memory_order_relaxed);
-	return claim_free(a, seat, node, own) ? 1 : claim_idle(a, seat, node, own);
+	return claim_free(a, seat, node, own) ? 1 : claim_idle(a, seat, node, own, hint);
 }
 
 static uint32_t take_by_clock(struct cv_arena *a, uint32_t seat, struct cv_hint *hint)
@@ -132,7 +137,7 @@ static uint32_t take_by_clock(struct cv_arena *a, uint32_t seat, struct cv_hint 
 		hint->hand = seat * 61; /* threads begin apart */
 	for (uint32_t i = 0; i < a->node_count; i++) {
 		uint32_t node = hint->hand++ % a->node_count + 1;
-		int taken = take_node(a, seat, node);
+		int taken = take_node(a, seat, node, hint);
 
 		if (taken != 0)
 			return taken == 1 ? node : 0; /* each look at a damaged chain is long: do not take them all */
@@ -157,7 +162,7 @@ static uint32_t take_from_pocket(struct cv_arena *a, uint32_t seat, struct cv_hi
 
 		/* relaxed: the swap that claims it compares once more */
 		if (atomic_load_explicit(&a->nodes[kept->node].own, memory_order_relaxed) == kept->idle &&
-		        claim_idle(a, seat, kept->node, kept->idle) == 1)
+		        claim_idle(a, seat, kept->node, kept->idle, hint) == 1)
 			return kept->node;
 	}
 	return 0;
