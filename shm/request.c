@@ -208,6 +208,7 @@ static int receive_one(covey *c, struct covey_thread *t, const struct covey_lead
 		struct cv_seat *s = &c->arena.seats[seat];
 		int r;
 
+		/* The two lines that an answer will write; they come while the request is read. */
 		cv_fetch_to_write(&c->arena.seats[t->seat].outbox);
 		r = covey_request_matches(c, t->seat, seat, word, keep, &kept);
 		cv_fetch_to_write(s);
