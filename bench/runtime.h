@@ -22,10 +22,12 @@ class Runtime
 	int line_ = -1; /* to its standard input, and from its standard output */
 	int dies_by_;
 	pid_t pid_ = -1;
-	std::string name_, unread_;
+	std::string name_, command_, ready_, unread_;
+	bool worked_ = false; /* so it is installed */
 
 	bool read_line(std::string &line);
-	void start(const std::string &command);
+	void fork_shell();
+	void start();
 	void hang_up();
 
       public:
@@ -41,7 +43,8 @@ class Runtime
 	{
 		return pid_;
 	}
-	bool runs(benchmark::State &state) const; /* if not, the benchmark says that it is absent */
+	/* If not, the benchmark says that it is absent.  One that gave no answer is started anew. */
+	bool runs(benchmark::State &state);
 	std::string ask(const std::string &question);
 	/* Asks for so many numbers at least; throws if they do not come. */
 	std::vector<int64_t> ask_numbers(const std::string &question, size_t least);

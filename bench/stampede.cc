@@ -215,8 +215,11 @@ void play(benchmark::State &state, const Scenario &scenario, const PlayRound &pl
 {
 	Samples times, waits;
 	double computed = 0;
-	play_round();
+	bool warm = false;
 	for (auto _ : state) {
+		if (!warm) /* in here, as a repetition that fails must have as many iterations as the others */
+			play_round();
+		warm = true;
 		Round round = play_round();
 		times.add(round.time);
 		for (int64_t wait : round.waits)
