@@ -58,16 +58,6 @@ struct Place {
 	Count counts[2];
 };
 
-void make_lock(pthread_mutex_t &lock)
-{
-	pthread_mutexattr_t attributes;
-	pthread_mutexattr_init(&attributes);
-	pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
-	pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
-	pthread_mutex_init(&lock, &attributes);
-	pthread_mutexattr_destroy(&attributes);
-}
-
 class Locking
 {
 	Place &place_;
@@ -176,7 +166,7 @@ void time_both(benchmark::State &state, int64_t length, const std::string &file)
 	CoveyTable mine(file, capacity);
 	uint64_t steps = steps_of(length);
 	Shared<Place> place;
-	make_lock(place->lock);
+	make_robust_lock(place->lock);
 	Crew joining(2, Crew::Together, [&](int index) {
 		covey *region = attach_for(file, Plan{}, static_cast<uint64_t>(index));
 		return operating(*place, index, new Joining(region, steps));

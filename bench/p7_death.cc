@@ -36,16 +36,6 @@ struct Scene {
 	alignas(64) pthread_mutex_t lock;
 };
 
-void make_lock(pthread_mutex_t &lock)
-{
-	pthread_mutexattr_t attributes;
-	pthread_mutexattr_init(&attributes);
-	pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
-	pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
-	pthread_mutex_init(&lock, &attributes);
-	pthread_mutexattr_destroy(&attributes);
-}
-
 void succeed(Scene &scene)
 {
 	scene.taken = now();
@@ -172,8 +162,8 @@ void rounds(benchmark::State &state, int waiters, const std::string &file, All &
 	CoveyTable(file + "-alone", capacity); /* there is one now, and nobody in it */
 	covey *region = mine.region();
 	Shared<Scene> leading, owning, bare;
-	make_lock(owning->lock);
-	make_lock(bare->lock);
+	make_robust_lock(owning->lock);
+	make_robust_lock(bare->lock);
 	Crew awaiting(waiters, Crew::Loosely, [&](int) {
 		struct covey *own = (new CoveyTable(file, capacity))->region();
 		return [&leading, own, name] { return await_leader(*leading, own, name); };

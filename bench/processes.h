@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <pthread.h>
 #include <string>
 #include <sys/types.h>
 #include <vector>
@@ -29,6 +30,8 @@ int cpus();
 using Word = std::atomic<uint32_t>;
 bool futex_wait(Word &word, uint32_t while_value, int64_t milliseconds = 10000); /* false after so long */
 int futex_wake(Word &word, int how_many);
+
+void make_robust_lock(pthread_mutex_t &lock); /* in shared memory: the kernel hands it over when its owner dies */
 
 /* A shared, zeroed T that the children of fork() share with their parent. */
 void *map_shared(size_t size);

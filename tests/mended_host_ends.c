@@ -1,44 +1,14 @@
 /*
  * mended_host_ends.c - how hosts and their workers began and ended wrongly once; held down here
  */
-#include "mended.h"
+#include "mended_host.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { GO, HOLD, STOP, READY }; /* indexes of world->flag */
-enum { RUNNING };               /* of world->count */
-
-/* ------------------------------------------------------------------------------------------------ a device */
-
-/* The answer is the base, so that a worker left behind has it as its own; "hold" lasts while flag[HOLD] is up. */
-static int compute(void *self, struct covey_bytes base, struct covey_bytes request, struct covey_answer *answer)
-{
-	(void)self;
-	atomic_fetch_add(&world->count[RUNNING], 1);
-	if (asks_for(request, "hold"))
-		until(atomic_load(&world->flag[HOLD]) == 0);
-	atomic_fetch_sub(&world->count[RUNNING], 1);
-	return covey_answer_copy(answer, base.data, base.size);
-}
-
-static const struct covey_device device = {.group = group, .compute = compute};
-
-/* Never idle: what was overlooked is not found by accident. */
-static struct covey_worker_options on(struct covey_host *host)
-{
-	return (struct covey_worker_options){.static_worker = 1, .host = host, .worker_timeout = COVEY_FOREVER};
-}
-
-static void start(
-        covey *c, struct covey_host *host, const struct covey_device *d, const char *base, struct covey_worker **out)
-{
-	const struct covey_worker_options options = on(host);
-
-	assert_int_equal(covey_start_worker(c, d, NULL, 0, bytes(base), &options, out), 0);
-}
+enum { STOP = HOST_FLAGS, READY }; /* indexes of world->flag */
 
 /* It asks the group of this name to hold. */
 static int holds(void *context)

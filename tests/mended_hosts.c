@@ -1,7 +1,7 @@
 /*
  * mended_hosts.c - what hosts overlooked once, and whom they kept waiting; held down here
  */
-#include "mended.h"
+#include "mended_host.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -9,38 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { GO, HOLD, PARKED, STOP, READY }; /* indexes of world->flag */
-enum { RUNNING };                       /* of world->count */
-enum { SLOT };                          /* of world->number */
-
-/* ------------------------------------------------------------------------------------------------ a device */
-
-/* The answer is the base, so that a worker left behind has it as its own; "hold" lasts while flag[HOLD] is up. */
-static int compute(void *self, struct covey_bytes base, struct covey_bytes request, struct covey_answer *answer)
-{
-	(void)self;
-	atomic_fetch_add(&world->count[RUNNING], 1);
-	if (asks_for(request, "hold"))
-		until(atomic_load(&world->flag[HOLD]) == 0);
-	atomic_fetch_sub(&world->count[RUNNING], 1);
-	return covey_answer_copy(answer, base.data, base.size);
-}
-
-static const struct covey_device device = {.group = group, .compute = compute};
-
-/* Never idle: what was overlooked is not found by accident. */
-static struct covey_worker_options on(struct covey_host *host)
-{
-	return (struct covey_worker_options){.static_worker = 1, .host = host, .worker_timeout = COVEY_FOREVER};
-}
-
-static void start(
-        covey *c, struct covey_host *host, const struct covey_device *d, const char *base, struct covey_worker **out)
-{
-	const struct covey_worker_options options = on(host);
-
-	assert_int_equal(covey_start_worker(c, d, NULL, 0, bytes(base), &options, out), 0);
-}
+enum { PARKED = HOST_FLAGS, STOP, READY }; /* indexes of world->flag */
+enum { SLOT };                             /* of world->number */
 
 /* ------------------------------------------------------------------------------------------------ the hooks */
 
