@@ -12,6 +12,7 @@
 #include <string>
 #include <unistd.h>
 #include "names.h"
+#include "region_name.h"
 
 namespace bench
 {
@@ -21,9 +22,9 @@ class CoveyTable
 	covey *region_ = nullptr;
 
       public:
-	explicit CoveyTable(size_t groups) : CoveyTable("covey-bench-" + std::to_string(getpid()), groups)
+	explicit CoveyTable(size_t groups) : CoveyTable(region_name("table"), groups)
 	{
-		covey_unlink(("covey-bench-" + std::to_string(getpid())).c_str());
+		region_name("table"); /* the name goes at once */
 	}
 	CoveyTable(const std::string &name, size_t groups)
 	{

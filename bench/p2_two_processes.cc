@@ -19,7 +19,7 @@ namespace
 
 template <class Names> void two_processes(benchmark::State &state)
 {
-	std::string name = "covey-bench-p2-" + std::to_string(getpid());
+	std::string name = region_name("p2");
 	try {
 		CoveyTable first(name, capacity);
 		time_one_and_two(state, [&name](int index) {

@@ -11,6 +11,7 @@
  */
 #include <pthread.h>
 #include "p5.h"
+#include "region_name.h"
 #include "subjects.h"
 
 namespace bench
@@ -189,7 +190,7 @@ void time_both(benchmark::State &state, int64_t length, const std::string &file)
 
 void one_group(benchmark::State &state, int64_t length)
 {
-	std::string file = "covey-bench-p3-" + std::to_string(getpid());
+	std::string file = region_name("p3");
 	try {
 		time_both(state, length, file);
 	} catch (const std::exception &e) {

@@ -6,6 +6,7 @@
  * processes, in peer_erlang.erl, which picks them in the same way.
  */
 #include "p5.h"
+#include "region_name.h"
 
 namespace bench
 {
@@ -88,7 +89,7 @@ void time_host(benchmark::State &state, const std::string &file)
 
 void ask_many(benchmark::State &state)
 {
-	std::string file = "covey-bench-p5-host-" + std::to_string(getpid());
+	std::string file = region_name("p5-host");
 	try {
 		time_host(state, file);
 	} catch (const std::exception &e) {

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <thread>
 #include "p5.h"
+#include "region_name.h"
 #include "subjects.h"
 
 namespace bench
@@ -230,7 +231,7 @@ void time_both(benchmark::State &state, const Case &c, const std::string &file)
 
 void ask_and_answer(benchmark::State &state, const Case &c)
 {
-	std::string file = "covey-bench-p5-" + std::to_string(getpid());
+	std::string file = region_name("p5");
 	try {
 		time_both(state, c, file);
 	} catch (const std::exception &e) {

@@ -198,7 +198,7 @@ void rounds(benchmark::State &state, int waiters, size_t bytes, const std::strin
 
 void time_publish(benchmark::State &state, int waiters, size_t bytes)
 {
-	std::string file = "covey-bench-p6-" + std::to_string(getpid());
+	std::string file = region_name("p6");
 	Times times;
 	try {
 		rounds(state, waiters, bytes, file, times);

@@ -188,7 +188,7 @@ void rounds(benchmark::State &state, int waiters, const std::string &file, All &
 
 void death(benchmark::State &state, int waiters)
 {
-	std::string file = "covey-bench-p7-" + std::to_string(getpid());
+	std::string file = region_name("p7");
 	All all;
 	try {
 		rounds(state, waiters, file, all);

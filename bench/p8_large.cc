@@ -269,7 +269,7 @@ void rounds(benchmark::State &state, const std::string &file, All &all)
 
 void publish_large(benchmark::State &state)
 {
-	std::string file = "covey-bench-p8-" + std::to_string(getpid());
+	std::string file = region_name("p8");
 	All all;
 	try {
 		rounds(state, file, all);

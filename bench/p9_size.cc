@@ -39,8 +39,7 @@ class Region
 	covey *region_ = nullptr;
 
       public:
-	Region(const std::string &what, const covey_options &options)
-	    : file_("covey-bench-p9-" + what + "-" + std::to_string(getpid()))
+	Region(const std::string &what, const covey_options &options) : file_(region_name("p9-" + what))
 	{
 		int answer = covey_open(&region_, file_.c_str(), &options);
 		if (answer < 0)

@@ -21,6 +21,7 @@
 #include <urcu/call-rcu.h>
 #include "p5.h"
 #include "path.h"
+#include "region_name.h"
 
 static std::atomic<unsigned long> allocations;
 
@@ -146,7 +147,7 @@ bool ask(covey *region, const Name &name, size_t trips)
 
 bool trips(size_t operations, bool one_core)
 {
-	std::string file = "covey-bench-path-" + std::to_string(getpid());
+	std::string file = region_name("path");
 	Plan plan;
 	plan.one_core = one_core;
 	pin_to(0);

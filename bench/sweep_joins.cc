@@ -10,6 +10,7 @@
  * A request that was to join but came when the leader had already gone leads by itself; how many really joined is counted.
  */
 #include "p5.h"
+#include "region_name.h"
 #include "sweep.h"
 
 namespace bench
@@ -146,7 +147,7 @@ void rounds(benchmark::State &state, int percent, const std::string &file)
 
 void time_joins(benchmark::State &state, int percent)
 {
-	std::string file = "covey-bench-joins-" + std::to_string(getpid());
+	std::string file = region_name("joins");
 	try {
 		rounds(state, percent, file);
 	} catch (const std::exception &e) {

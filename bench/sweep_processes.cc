@@ -83,7 +83,7 @@ using Make = Work (*)(CoveyTable &, int);
 
 void time_together(benchmark::State &state, int processes, Make make)
 {
-	std::string file = "covey-bench-sweep-" + std::to_string(getpid());
+	std::string file = region_name("sweep");
 	Samples times;
 	try {
 		CoveyTable first(file, capacity);

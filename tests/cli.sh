@@ -1002,6 +1002,7 @@ test_strange_regions() {
 one() {
 	test_name=$1
 	export COVEY_REGION=covey-cli-$$-$1
+	rm -f "/dev/shm/$COVEY_REGION" # of a killed run whose pid this one has
 	mkdir "$top/$1"
 	cd "$top/$1"
 	trap '"$covey" rm 2>/dev/null || true' EXIT

@@ -222,6 +222,7 @@ static void files_without_a_name(void **state)
 
 	(void)state;
 	snprintf(path, sizeof(path), "/dev/shm/covey-kernel-%d", (int)getpid());
+	unlink(path);
 	for (int i = 0; i < 2; i++) {
 		int fd = open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 

@@ -14,10 +14,20 @@
 
 struct world *world;
 
-void world_begin(const struct covey_options *options)
+/* A test that was killed leaves its region, and a later process may have its pid: only a name that nobody has will do. */
+static void name_region(void)
 {
 	static int serial;
+	char path[128];
 
+	do {
+		snprintf(world->region, sizeof(world->region), "covey-test-%d-%d", (int)getpid(), ++serial);
+		snprintf(path, sizeof(path), "/dev/shm/%s", world->region);
+	} while (access(path, F_OK) == 0);
+}
+
+void world_begin(const struct covey_options *options)
+{
 	if (world == NULL) {
 		world = mmap(NULL, sizeof(*world), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 		must(world != MAP_FAILED);
@@ -25,7 +35,7 @@ void world_begin(const struct covey_options *options)
 		world_end();
 	}
 	memset(world, 0, sizeof(*world));
-	snprintf(world->region, sizeof(world->region), "covey-test-%d-%d", (int)getpid(), ++serial);
+	name_region();
 	if (options != NULL)
 		world->options = *options;
 }
