@@ -22,23 +22,24 @@
 
 struct check {
 	covey *c;
-	char *why;
-	size_t size;
-	bool bad;
+	covey_damage_visitor visit;
+	void *context;
+	int found;
+	bool enough; /* the visitor wants no more */
 };
 
 __attribute__((format(printf, 2, 3))) static void broken(struct check *k, const char *format, ...)
 {
+	char what[160];
 	va_list arguments;
 
-	if (k->bad)
-		return; /* the first one says most */
-	k->bad = true;
-	if (k->why == NULL || k->size == 0)
+	if (k->enough)
 		return;
 	va_start(arguments, format);
-	vsnprintf(k->why, k->size, format, arguments);
+	vsnprintf(what, sizeof(what), format, arguments);
 	va_end(arguments);
+	k->found++;
+	k->enough = k->visit(k->context, what) != 0;
 }
 
 static bool seat_lives(struct check *k, uint32_t seat)
@@ -54,17 +55,19 @@ static void check_chain(struct check *k, uint32_t bucket, uint8_t *seen)
 	struct cv_arena *a = &k->c->arena;
 	uint32_t node = (uint32_t)atomic_load(&a->buckets[bucket]);
 
-	while (node != 0 && !k->bad) {
-		struct cv_node *n = node <= a->node_count ? &a->nodes[node] : NULL;
-
-		if (n == NULL)
+	while (node != 0) { /* it ends: no node is passed twice */
+		if (node > a->node_count) {
 			broken(k, "bucket %u: its chain leads to node %u of %u", bucket, node, a->node_count);
-		else if (seen[node]++ != 0)
+			return;
+		}
+		if (seen[node] != 0) {
 			broken(k, "bucket %u: node %u is linked twice", bucket, node);
-		else if ((atomic_load(&n->hash) & a->bucket_mask) != bucket)
+			return;
+		}
+		seen[node] = 1;
+		if ((atomic_load(&a->nodes[node].hash) & a->bucket_mask) != bucket)
 			broken(k, "bucket %u: node %u belongs to another chain", bucket, node);
-		else
-			node = (uint32_t)(atomic_load(&n->next) & CV_NEXT_INDEX);
+		node = (uint32_t)(atomic_load(&a->nodes[node].next) & CV_NEXT_INDEX);
 	}
 }
 
@@ -146,7 +149,7 @@ static void check_outboxes(struct check *k)
 {
 	uint8_t *told = calloc((size_t)k->c->arena.seat_count + 1, 1);
 
-	for (uint32_t i = 1; told != NULL && i <= k->c->arena.seat_count && !k->bad; i++)
+	for (uint32_t i = 1; told != NULL && i <= k->c->arena.seat_count && !k->enough; i++)
 		check_outbox(k, i, told);
 	free(told);
 }
@@ -175,7 +178,7 @@ static void check_blocks(struct check *k)
 	struct cv_arena *a = &k->c->arena;
 	uint32_t high = atomic_load(&a->globals->chunk_high);
 
-	for (uint32_t c = 0; c < high && c < a->chunk_count && !k->bad; c++)
+	for (uint32_t c = 0; c < high && c < a->chunk_count && !k->enough; c++)
 		for (uint32_t b = 0; b < CV_CHUNK_BLOCKS && cv_heap_worded(a, c); b++)
 			check_block(k, (c + 1) << 8 | b);
 }
@@ -194,7 +197,7 @@ static void check_rings(struct check *k)
 {
 	uint8_t *seen = calloc(k->c->counts.participants, 1);
 
-	for (uint32_t i = 0; seen != NULL && i < k->c->counts.participants && !k->bad; i++)
+	for (uint32_t i = 0; seen != NULL && i < k->c->counts.participants && !k->enough; i++)
 		check_ring(k, i, seen);
 	free(seen);
 }
@@ -209,30 +212,48 @@ static void check_watch(struct check *k)
 	}
 }
 
-int covey_check(covey *c, char *why, size_t size)
+int covey_each_damage(covey *c, covey_damage_visitor visit, void *context)
 {
-	struct check k = {c, why, size, false};
+	struct check k = {c, visit, context, 0, false};
 	uint8_t *seen;
 
-	if (c == NULL)
+	if (c == NULL || visit == NULL)
 		return COVEY_EINVAL;
 	seen = calloc((size_t)c->arena.node_count + 1, 1);
 	if (seen == NULL)
 		return COVEY_ESYSTEM;
-	for (uint32_t i = 0; i <= c->arena.bucket_mask && !k.bad; i++)
+	for (uint32_t i = 0; i <= c->arena.bucket_mask && !k.enough; i++)
 		check_chain(&k, i, seen);
-	for (uint32_t i = 1; i <= c->arena.node_count && !k.bad; i++)
+	for (uint32_t i = 1; i <= c->arena.node_count && !k.enough; i++)
 		check_node(&k, i, seen[i] != 0);
-	for (uint32_t i = 1; i <= c->arena.seat_count && !k.bad; i++)
+	for (uint32_t i = 1; i <= c->arena.seat_count && !k.enough; i++)
 		check_seat(&k, i);
-	if (!k.bad)
-		check_outboxes(&k);
-	if (!k.bad)
-		check_blocks(&k);
-	if (!k.bad)
-		check_rings(&k);
-	if (!k.bad)
-		check_watch(&k);
+	check_outboxes(&k);
+	check_blocks(&k);
+	check_rings(&k);
+	check_watch(&k);
 	free(seen);
-	return k.bad ? COVEY_ECORRUPT : 0;
+	return k.found;
+}
+
+struct sentence {
+	char *why;
+	size_t size;
+};
+
+static int keep_first(void *context, const char *what)
+{
+	struct sentence *first = context;
+
+	if (first->why != NULL && first->size != 0)
+		snprintf(first->why, first->size, "%s", what);
+	return 1; /* the first one says most */
+}
+
+int covey_check(covey *c, char *why, size_t size)
+{
+	struct sentence first = {why, size};
+	int found = covey_each_damage(c, keep_first, &first);
+
+	return found > 0 ? COVEY_ECORRUPT : found;
 }

@@ -696,9 +696,19 @@ struct covey_waiter_view {
 	char command[16];
 };
 
+/* One attached process. */
+struct covey_participant_view {
+	pid_t pid;        /* in its own pid namespace */
+	int alive;        /* 0: it died, and what it held was not freed yet */
+	int64_t since;    /* when it joined */
+	uint32_t threads; /* of it, those that have led or waited, and its keeper */
+	char command[16];
+};
+
 /* Each returns nonzero to stop the walk. */
 typedef int (*covey_group_visitor)(void *context, const struct covey_group_view *group);
 typedef int (*covey_waiter_visitor)(void *context, const struct covey_waiter_view *waiter);
+typedef int (*covey_participant_visitor)(void *context, const struct covey_participant_view *participant);
 
 /* covey_each_group - visit the groups that are led now, in no order.  Gives how many were visited, or COVEY_ECORRUPT.
  * Works on any handle, COVEY_INSPECT too; writes nothing. */
@@ -706,6 +716,9 @@ COVEY_API int covey_each_group(covey *c, covey_group_visitor visit, void *contex
 
 /* covey_each_waiter - visit the waiters of one group.  Gives how many, COVEY_ENOENT when nobody leads it, or an error. */
 COVEY_API int covey_each_waiter(covey *c, const void *name, size_t size, covey_waiter_visitor visit, void *context);
+
+/* covey_each_participant - visit the attached processes, and the dead that were not reaped yet.  Gives how many. */
+COVEY_API int covey_each_participant(covey *c, covey_participant_visitor visit, void *context);
 
 /* The statistics of the region since its creation: one per line of counters.def, summed over all threads ever. */
 enum covey_counter {
@@ -723,13 +736,21 @@ COVEY_API const char *covey_counter_text(enum covey_counter counter);
  * Gives how many dead participants were freed, or an error. */
 COVEY_API int covey_reap(covey *c);
 
-/* covey_check - walk the whole segment and check every invariant, for tests and for people.  Exact only while nobody
- * else works on the region.  Gives 0, or COVEY_ECORRUPT with a sentence in why (size bytes). */
+/* Gets a sentence that names what is broken, valid during the callback.  Returns nonzero to stop the walk. */
+typedef int (*covey_damage_visitor)(void *context, const char *what);
+
+/* covey_each_damage - walk the whole segment and check every invariant, for tests and for people.  Exact only while nobody
+ * else works on the region: of a live one, what is told twice is worth a look.  Gives how many were visited, or
+ * COVEY_EINVAL or COVEY_ESYSTEM.  Works on any handle; writes nothing. */
+COVEY_API int covey_each_damage(covey *c, covey_damage_visitor visit, void *context);
+
+/* covey_check - the first of them: 0, or COVEY_ECORRUPT with its sentence in why (size bytes), or an error. */
 COVEY_API int covey_check(covey *c, char *why, size_t size);
 
 /* What the region holds and has room for; of a quiet region, exact. */
 struct covey_usage {
 	uint32_t participants, participants_max;
+	uint32_t participants_dead; /* of them, those that died and were not reaped yet */
 	uint32_t threads, threads_max;
 	uint32_t groups_led, groups_cached, groups_max;
 	uint64_t heap_blocks, heap_bytes, heap_max;

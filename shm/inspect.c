@@ -10,10 +10,8 @@
 #include "internal.h"
 #include "pool.h"
 
-static void command_of(const covey *c, uint32_t seat, char out[16])
+static void command_of_slot(const covey *c, uint32_t slot, char out[16])
 {
-	uint32_t slot = cv_seat_owner(&c->arena, seat) - 1;
-
 	memset(out, 0, 16);
 	for (int i = 0; i < 2 && slot < c->counts.participants; i++) {
 		uint64_t w = atomic_load_explicit(&c->slots[slot].command[i], memory_order_relaxed);
@@ -21,6 +19,11 @@ static void command_of(const covey *c, uint32_t seat, char out[16])
 		memcpy(out + i * 8, &w, 8);
 	}
 	out[15] = '\0';
+}
+
+static void command_of(const covey *c, uint32_t seat, char out[16])
+{
+	command_of_slot(c, cv_seat_owner(&c->arena, seat) - 1, out);
 }
 
 /* The hash tells whether the bytes are its: without a pin they may be another's by the time they are copied. */
@@ -116,6 +119,41 @@ int covey_each_waiter(covey *c, const void *name, size_t size, covey_waiter_visi
 	return n;
 }
 
+static bool participant_view(covey *c, uint32_t slot, struct covey_participant_view *out)
+{
+	const struct covey_slot *s = &c->slots[slot];
+	struct covey_life life;
+
+	if (atomic_load(&s->state) != COVEY_SLOT_TAKEN)
+		return false;
+	covey_life_of_slot(c, slot, &life);
+	out->pid = atomic_load_explicit(&s->pid, memory_order_relaxed);
+	out->alive = life.alive;
+	out->since = (int64_t)atomic_load_explicit(&s->since, memory_order_relaxed);
+	out->threads = 0;
+	for (uint32_t i = 1; i <= c->counts.threads; i++)
+		out->threads += cv_seat_owner(&c->arena, i) == slot + 1;
+	command_of_slot(c, slot, out->command);
+	return true;
+}
+
+int covey_each_participant(covey *c, covey_participant_visitor visit, void *context)
+{
+	struct covey_participant_view view;
+	int n = 0;
+
+	if (c == NULL || visit == NULL)
+		return COVEY_EINVAL;
+	for (uint32_t i = 0; i < c->counts.participants; i++) {
+		if (!participant_view(c, i, &view))
+			continue;
+		n++;
+		if (visit(context, &view) != 0)
+			break;
+	}
+	return n;
+}
+
 static void count_groups(const covey *c, struct covey_usage *out)
 {
 	uint32_t high = cv_pool_high(&c->arena);
@@ -128,6 +166,17 @@ static void count_groups(const covey *c, struct covey_usage *out)
 	}
 }
 
+static void count_participant(covey *c, uint32_t slot, struct covey_usage *out)
+{
+	struct covey_life life;
+
+	if (atomic_load(&c->slots[slot].state) != COVEY_SLOT_TAKEN)
+		return;
+	covey_life_of_slot(c, slot, &life);
+	out->participants++;
+	out->participants_dead += !life.alive;
+}
+
 int covey_usage_of(covey *c, struct covey_usage *out)
 {
 	if (c == NULL || out == NULL)
@@ -138,7 +187,7 @@ int covey_usage_of(covey *c, struct covey_usage *out)
 	out->groups_max = c->counts.groups;
 	out->heap_max = (uint64_t)c->counts.chunks << CV_CHUNK_SHIFT;
 	for (uint32_t i = 0; i < c->counts.participants; i++)
-		out->participants += atomic_load(&c->slots[i].state) == COVEY_SLOT_TAKEN;
+		count_participant(c, i, out);
 	for (uint32_t i = 1; i <= c->counts.threads; i++)
 		out->threads += cv_seat_owner(&c->arena, i) != 0;
 	count_groups(c, out);

@@ -904,6 +904,77 @@ test_ls_show_rm() {
 	equal 'rm again' 1 "$status"
 }
 
+# A command killed with all who could notice leaves its participant in the region.
+make_corpse() {
+	start corpse dead -- bash -c 'touch ready; exec sleep 600'
+	until_true 'the command' test -e ready
+	kill -KILL "${pid_of[corpse]}"
+	finish corpse
+}
+
+test_stats() {
+	local metrics
+	covey_run stats
+	equal 'stats without a region' 1 "$status"
+	make_corpse
+	start a key -- bash -c 'touch led; until_true go test -e go'
+	until_true 'the command' test -e led
+	covey_run stats
+	equal 'stats' '0 led 2' "$status $(awk '$1 == "led" { print $1, $2 }' now.out)"
+	covey_run stats --json
+	equal 'stats --json' '0 1 a' "$status $(python3 -c '
+import json, sys
+s = json.load(open("now.out"))
+assert s["counters"]["led"] == 2 and s["participants"] == len(s["processes"])
+print(s["groups_led"], [p["command"] for p in s["processes"] if p["pid"] == int(sys.argv[1])] == ["covey"] and "a")
+' "${pid_of[a]}")"
+	covey_run stats --prometheus
+	equal 'stats --prometheus' 0 "$status"
+	contains 'stats --prometheus' "# TYPE covey_led_total counter
+covey_led_total{region=\"$COVEY_REGION\"} 2" "$out"
+	metrics=$(grep -vc '^#' now.out)
+	equal 'each has its HELP and TYPE' "$metrics $metrics" \
+		"$(grep -c '^# HELP' now.out) $(grep -cE '^# TYPE covey_[a-z_]+ (gauge|counter)$' now.out)"
+	if command -v promtool >/dev/null; then
+		promtool check metrics <now.out >lint.out 2>&1 || fail "promtool: $(cat lint.out)"
+	fi
+	covey_run stats --json --prometheus
+	equal 'stats in two formats' 125 "$status"
+	covey_run ls --prometheus
+	equal 'ls --prometheus' 125 "$status"
+	touch go
+	finish a
+}
+
+test_verify_reap() {
+	local file=/dev/shm/$COVEY_REGION nobody
+	for nobody in verify reap; do
+		covey_run $nobody
+		equal "$nobody without a region" 1 "$status"
+	done
+	make_corpse
+	covey_run verify
+	equal 'verify of a corpse' 2 "$status"
+	contains 'verify of a corpse' 'dead participant' "$out"
+	covey_run reap
+	equal 'reap' '0 reaped 1 of 1 dead participants' "$status $out"
+	covey_run reap
+	equal 'reap again' '0 reaped 0 of 0 dead participants' "$status $out"
+	covey_run verify
+	equal 'verify' "0 region \"$COVEY_REGION\" is whole" "$status $out"
+	covey_run verify --json
+	equal 'verify --json' "0 {\"region\": \"$COVEY_REGION\", \"whole\": true, \"damages\": [], \"more\": 0}" "$status $out"
+	head -c 300000 /dev/zero | tr '\0' '\377' | dd of="$file" bs=4096 seek=1 conv=notrunc status=none
+	covey_run verify
+	equal 'verify of a scribbled region' 2 "$status"
+	covey_run verify --json
+	contains 'verify of a scribbled region' '"whole": false' "$out"
+	head -c 64 /dev/zero | dd of="$file" conv=notrunc status=none
+	covey_run verify
+	equal 'verify of a region without a head' 2 "$status"
+	contains 'verify of a region without a head' 'no region of this version' "$err"
+}
+
 has_lines() { [[ $(wc -l <"$1") -ge $2 ]]; }
 
 # covey watch: each change as a line; it ends with 0 when it is asked to.

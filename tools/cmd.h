@@ -3,7 +3,7 @@
  *
  * The exit codes are those of timeout(1) and env(1), so that a script can tell covey's own failures from COMMAND's:
  * 125 covey itself failed, 126 COMMAND cannot be executed, 127 COMMAND was not found.  The inspector's commands exit
- * 1 when what they were asked about is not there.
+ * 1 when what they were asked about is not there, and 2 when the region is damaged.
  */
 #ifndef COVEY_CMD_H
 #define COVEY_CMD_H
@@ -15,6 +15,7 @@
 
 enum {
 	EXIT_ABSENT = 1,
+	EXIT_DAMAGED = 2,
 	EXIT_BUSY = 124,
 	EXIT_COVEY = 125,
 	EXIT_CANNOT = 126,
@@ -29,6 +30,9 @@ int cmd_ls(int argc, char **argv);
 int cmd_show(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
 int cmd_events(int argc, char **argv);
+int cmd_stats(int argc, char **argv);
+int cmd_verify(int argc, char **argv);
+int cmd_reap(int argc, char **argv);
 int cmd_rm(int argc, char **argv);
 
 /* complain - "covey: " and a line on standard error; gives status back, to be returned. */
@@ -46,16 +50,27 @@ int finish(int status);
 /* region_name - the region that -r gave (or NULL), else $COVEY_REGION, else this user's own. */
 const char *region_name(const char *given);
 
+/*
+ * region_begin - parse the options of a command that takes none but -r REGION.
+ * gives 0, or 1 with the exit status in *status: help was asked for, or it was complained of what is wrong
+ */
+int region_begin(const char **region, int argc, char **argv, const char *usage, int *status);
+
+/* region_failed - complain that covey_open() or another call on the region failed; gives the exit status.  errno is that
+ * of the call. */
+int region_failed(const char *region, int error);
+
 /* What an inspector's command was asked: "covey CMD [-r R] [-n SECONDS] [--json] [GROUP]". */
 struct inspection {
 	const char *region;
 	const char *group; /* NULL when none was given */
 	int64_t period;    /* -n, in nanoseconds; 1 s unless given */
 	bool json;
+	bool prometheus;
 	covey *c;
 };
 
-enum inspect_takes { TAKES_GROUP = 1, MAY_TAKE_GROUP = 2, TAKES_PERIOD = 4 };
+enum inspect_takes { TAKES_GROUP = 1, MAY_TAKE_GROUP = 2, TAKES_PERIOD = 4, TAKES_PROMETHEUS = 8 };
 
 /*
  * inspect_begin - parse the options and attach read-only.

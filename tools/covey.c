@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +33,9 @@ static const struct subcommand subcommands[] = {
         {"show", cmd_show, "show one group: its leader and who waits for it"},
         {"watch", cmd_watch, "print each change of a group, or of all, as it comes"},
         {"events", cmd_events, "print what living and dead participants did last"},
+        {"stats", cmd_stats, "print the region's figures: who is attached, what it holds, what was done"},
+        {"verify", cmd_verify, "check every invariant of the segment, and name what is broken"},
+        {"reap", cmd_reap, "free now what dead participants still hold"},
         {"rm", cmd_rm, "remove a region's name; attached processes go on"},
 };
 
@@ -96,6 +100,53 @@ int64_t monotonic_now(void)
 
 /* ---------------------------------------------------------------------------- the inspector's common options */
 
+/* The region's file may be cut short by anybody who may write it: what was mapped is not there any more then. */
+static void cut_short(int signal)
+{
+	static const char text[] = "covey: the region's file was cut short while it was read\n";
+	ssize_t ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
+
+	(void)signal;
+	(void)ignored;
+	_exit(EXIT_DAMAGED);
+}
+
+int region_failed(const char *region, int error)
+{
+	if (error == COVEY_ENOENT)
+		return complain(EXIT_ABSENT, "there is no region \"%s\"", region);
+	return complain(error == COVEY_ECORRUPT || error == COVEY_EFOREIGN ? EXIT_DAMAGED : EXIT_ABSENT,
+	        "region \"%s\": %s", region, error == COVEY_ESYSTEM ? strerror(errno) : covey_strerror(error));
+}
+
+int region_begin(const char **region, int argc, char **argv, const char *usage, int *status)
+{
+	static const struct option options[] = {
+	        {"region", required_argument, NULL, 'r'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+	int o;
+
+	*region = NULL;
+	*status = 0;
+	opterr = 0;
+	while ((o = getopt_long(argc, argv, ":r:h", options, NULL)) != -1) {
+		if (o == 'r')
+			*region = optarg;
+		else if (o == 'h')
+			*status = help(usage);
+		else if (o == ':')
+			*status = misuse(usage, "%s: %s needs a value", argv[0], argv[optind - 1]);
+		else
+			*status = misuse(usage, "%s: unknown option %s", argv[0], argv[optind - 1]);
+		if (o != 'r')
+			return 1;
+	}
+	if (optind < argc)
+		*status = misuse(
+		        usage, "%s: unexpected argument \"%s\"; the region is named by -r", argv[0], argv[optind]);
+	*region = region_name(*region);
+	return *status != 0;
+}
+
 static int inspect_open(struct inspection *in)
 {
 	const struct covey_options options = {.flags = COVEY_INSPECT | COVEY_ATTACH_ONLY};
@@ -103,11 +154,7 @@ static int inspect_open(struct inspection *in)
 
 	if (error == 0)
 		return 0;
-	if (error == COVEY_ENOENT)
-		return complain(EXIT_ABSENT, "there is no region \"%s\"", in->region);
-	if (error == COVEY_ESYSTEM)
-		return complain(EXIT_ABSENT, "region \"%s\": %s", in->region, strerror(errno));
-	return complain(EXIT_ABSENT, "region \"%s\": %s", in->region, covey_strerror(error));
+	return region_failed(in->region, error);
 }
 
 static int inspect_group(struct inspection *in, int argc, char **argv, const char *usage, unsigned takes)
@@ -136,6 +183,9 @@ static bool inspect_option(struct inspection *in, int o, char **argv, const char
 	case 'j':
 		in->json = true;
 		return false;
+	case 'p':
+		in->prometheus = true;
+		return false;
 	case 'n':
 		*status = option_seconds(usage, argv[0], "-n", optarg, &in->period);
 		return *status != 0;
@@ -151,18 +201,25 @@ static bool inspect_option(struct inspection *in, int o, char **argv, const char
 	}
 }
 
+/* Of one set of options each command takes some. */
 int inspect_begin(struct inspection *in, int argc, char **argv, const char *usage, unsigned takes, int *status)
 {
 	static const struct option options[] = {{"region", required_argument, NULL, 'r'},
-	        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+	        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'},
+	        {"prometheus", no_argument, NULL, 'p'}, {NULL, 0, NULL, 0}};
 	const char *letters = (takes & TAKES_PERIOD) != 0 ? ":r:n:h" : ":r:h";
 	int o;
 
 	*in = (struct inspection){.period = 1000000000};
+	sigaction(SIGBUS, &(struct sigaction){.sa_handler = cut_short}, NULL);
 	opterr = 0;
 	while ((o = getopt_long(argc, argv, letters, options, NULL)) != -1)
 		if (inspect_option(in, o, argv, usage, status))
 			return 1;
+	if (in->prometheus && (takes & TAKES_PROMETHEUS) == 0) {
+		*status = misuse(usage, "%s: unknown option --prometheus", argv[0]);
+		return 1;
+	}
 	in->region = region_name(in->region);
 	*status = inspect_group(in, argc, argv, usage, takes);
 	if (*status == 0)
