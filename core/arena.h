@@ -90,7 +90,8 @@ struct cv_seat {
 	_Atomic uint32_t owner;           /* 0 free, else participant slot + 1 */
 	_Atomic uint32_t pins[CV_PINS];   /* hazards: blocks that this thread reads without owning them */
 	_Atomic uint32_t loans[CV_LOANS]; /* blocks lent to callers */
-	_Atomic uint32_t unused[5];
+	_Atomic uint32_t thread;          /* its number in the kernel; for people */
+	_Atomic uint32_t unused[4];
 	_Atomic uint64_t stats[CV_STATS]; /* written by this seat's thread only */
 	struct cv_outbox outbox;          /* the same */
 };

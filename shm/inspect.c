@@ -26,6 +26,13 @@ static void command_of(const covey *c, uint32_t seat, char out[16])
 	command_of_slot(c, cv_seat_owner(&c->arena, seat) - 1, out);
 }
 
+static uint32_t thread_of(const covey *c, uint32_t seat)
+{
+	return cv_seat_owner(&c->arena, seat) == 0
+	               ? 0
+	               : atomic_load_explicit(&c->arena.seats[seat].thread, memory_order_relaxed);
+}
+
 /* The hash tells whether the bytes are its: without a pin they may be another's by the time they are copied. */
 size_t covey_name_of(covey *c, uint32_t node, uint64_t hash, unsigned char name[COVEY_NAME_MAX])
 {
@@ -56,6 +63,7 @@ static bool group_view(covey *c, uint32_t node, unsigned char *name, struct cove
 	out->info.since = (int64_t)atomic_load_explicit(&n->since, memory_order_relaxed);
 	out->info.pid = life.alive ? covey_pid_of_seat(c, cv_word_owner(own)) : 0;
 	out->info.waiters = cv_word_waiters(own) ? cv_seat_count_waiting(&c->arena, cv_key_now(&c->arena, node)) : 0;
+	out->thread = (pid_t)thread_of(c, cv_word_owner(own));
 	command_of(c, cv_word_owner(own), out->command);
 	return true;
 }

@@ -975,6 +975,91 @@ test_verify_reap() {
 	contains 'verify of a region without a head' 'no region of this version' "$err"
 }
 
+# covey top, by its keys, in a terminal of tmux's.
+screen() { tmux -L "$COVEY_REGION" capture-pane -p; }
+shows() { [[ $(screen) == *"$1"* ]]; }
+hides() { ! shows "$1"; }
+keys() { tmux -L "$COVEY_REGION" send-keys "$@"; }
+
+test_top() {
+	covey_run top
+	equal 'top of no region' 1 "$status"
+	start a key1 -- bash -c 'touch ready; until_true go test -e go'
+	until_true 'the command' test -e ready
+	covey_run top
+	equal 'top without a terminal' 125 "$status"
+	contains 'top without a terminal' 'needs a terminal' "$err"
+	if ! command -v tmux >/dev/null; then
+		echo 'top: its keys are not tried, for there is no tmux' >&2
+		touch go
+		finish a
+		return
+	fi
+	trap 'tmux -L "$COVEY_REGION" kill-server 2>/dev/null || true; "$covey" rm 2>/dev/null || true' EXIT
+	start b key2 -- bash -c 'touch ready2; until_true go test -e go'
+	until_true 'the command' test -e ready2
+	start c key1 -- false
+	until_true 'a waiter' have_waiters key1 1
+	LC_ALL=C.UTF-8 tmux -L "$COVEY_REGION" -u new-session -d -x 80 -y 24 \
+		"bash -c '$covey top -n 0.1; echo \"top ended with \$?\"; read -r _; $covey top -n 0.1; echo \"the second ended with \$?\"; read -r _'"
+	until_true 'the groups' shows 'groups led 2 of'
+	until_true 'a waiter' shows 'waiters 1'
+	[[ $(screen | sed -n 8p) == "key1 "*" ${pid_of[a]} "*" covey "* ]] || fail "top, by waiters: $(screen)"
+	keys g
+	until_true 'the order' shows 'by GROUP'
+	keys Down Enter
+	until_true 'one group' shows 'group key2'
+	until_true 'its leader' shows "led by ${pid_of[b]} (covey"
+	until_true 'its history' shows "registered"
+	keys Escape
+	until_true 'the list' shows 'by GROUP'
+	keys / k e y 1 Enter
+	until_true 'the filter' hides 'key2 '
+	keys Escape
+	until_true 'all' shows 'key2 '
+	keys '?'
+	until_true 'help' shows 'any key: back'
+	keys x Space
+	until_true 'a pause' shows PAUSED
+	tmux -L "$COVEY_REGION" resize-window -x 200 -y 50
+	until_true 'a larger terminal' shows '? keys  q quit'
+	equal 'lines' 50 "$(screen | wc -l)"
+	tmux -L "$COVEY_REGION" resize-window -x 20 -y 5
+	keys Space q
+	until_true 'its end' shows 'top ended with 0'
+	tmux -L "$COVEY_REGION" resize-window -x 80 -y 24
+	keys Enter
+	until_true 'the groups' shows 'groups led 2 of'
+	truncate -s 4096 "/dev/shm/$COVEY_REGION"
+	until_true 'the end of a region that was cut short' shows 'the second ended with 2'
+	shows 'cut short' || fail "top of a region that was cut short: $(screen)"
+	{ kill -KILL "${pid_of[a]}" "${pid_of[b]}" "${pid_of[c]}" || true; } 2>/dev/null
+	{ wait || true; } 2>/dev/null
+	touch go
+}
+
+test_completion() {
+	complete_to() { # words... (the last one is being typed): what it could become
+		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+		_covey
+		printf '%s ' "${COMPREPLY[@]}"
+	}
+	PATH=$PWD:$PATH
+	ln -s "$covey" covey
+	# shellcheck source=tools/covey.bash
+	source "${readme%/*}/tools/covey.bash"
+	start a key1 -- bash -c 'touch ready; until_true go test -e go'
+	until_true 'the command' test -e ready
+	equal 'a command' 'show ' "$(complete_to covey sh)"
+	equal 'an option' '--region ' "$(complete_to covey show --r)"
+	equal 'a group' 'key1 ' "$(complete_to covey show k)"
+	equal 'a group of a region' 'key1 ' "$(complete_to covey show -r "$COVEY_REGION" '')"
+	equal 'a region' "$COVEY_REGION " "$(complete_to covey ls -r "$COVEY_REGION")"
+	equal 'a command of its own' 'covey ' "$(complete_to covey run k -- ./covey | tr -d ./)"
+	touch go
+	finish a
+}
+
 has_lines() { [[ $(wc -l <"$1") -ge $2 ]]; }
 
 # covey watch: each change as a line; it ends with 0 when it is asked to.

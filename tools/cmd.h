@@ -29,6 +29,7 @@ int cmd_call(int argc, char **argv);
 int cmd_ls(int argc, char **argv);
 int cmd_show(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
+int cmd_top(int argc, char **argv);
 int cmd_events(int argc, char **argv);
 int cmd_stats(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
@@ -78,6 +79,9 @@ enum inspect_takes { TAKES_GROUP = 1, MAY_TAKE_GROUP = 2, TAKES_PERIOD = 4, TAKE
  * gives 0, or 1 with the exit status in *status: help was asked for, or it was complained of what is wrong
  */
 int inspect_begin(struct inspection *in, int argc, char **argv, const char *usage, unsigned takes, int *status);
+
+/* What is to be called before an inspector's command ends because the region's file was cut short, or NULL. */
+extern void (*inspect_restore)(void);
 
 /* monotonic_now - CLOCK_MONOTONIC in nanoseconds, the clock of covey's deadlines and ages. */
 int64_t monotonic_now(void);

@@ -32,6 +32,7 @@ static const struct subcommand subcommands[] = {
         {"ls", cmd_ls, "list the groups that are led now"},
         {"show", cmd_show, "show one group: its leader and who waits for it"},
         {"watch", cmd_watch, "print each change of a group, or of all, as it comes"},
+        {"top", cmd_top, "show the region on the terminal, look after look"},
         {"events", cmd_events, "print what living and dead participants did last"},
         {"stats", cmd_stats, "print the region's figures: who is attached, what it holds, what was done"},
         {"verify", cmd_verify, "check every invariant of the segment, and name what is broken"},
@@ -100,11 +101,17 @@ int64_t monotonic_now(void)
 
 /* ---------------------------------------------------------------------------- the inspector's common options */
 
+void (*inspect_restore)(void);
+
 /* The region's file may be cut short by anybody who may write it: what was mapped is not there any more then. */
 static void cut_short(int signal)
 {
 	static const char text[] = "covey: the region's file was cut short while it was read\n";
-	ssize_t ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
+	ssize_t ignored;
+
+	if (inspect_restore)
+		inspect_restore(); /* it comes from a read of the region, so no other code of ours was under way */
+	ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
 
 	(void)signal;
 	(void)ignored;

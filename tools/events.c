@@ -1,18 +1,12 @@
 /*
- * events.c - "covey events": what living and dead participants did last, in one history
- *
- * Histories are merged by time.  An execution that nobody waited for is recorded by the clock's tick, so it may bear a
- * time some milliseconds before it happened, and seem to come before the one that it followed.  The generations tell:
- * what a leader of a group does comes after all that its predecessors did, and its time is raised to that.
- *
- * A group that has left the region's table is known by its hash only, unless another event of it has the name.
+ * events.c - "covey events": what living and dead participants did last
  */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cmd.h"
+#include "history.h"
 #include "print.h"
 
 static const char usage[] =
@@ -29,121 +23,6 @@ static const char usage[] =
         "  -h, --help            this text\n"
         "\n"
         "Exits 1 when there is no such region.\n";
-
-enum { TICK_NS = 20000000 }; /* more than the coarsest tick */
-
-struct entry {
-	struct covey_event_view view; /* owns its name */
-	size_t order;                 /* in which it was visited: a participant's own */
-};
-
-struct list {
-	struct entry *entries;
-	size_t size, room;
-	bool exhausted;
-};
-
-static bool make_room(struct list *list)
-{
-	size_t room = list->room ? 2 * list->room : 256;
-	struct entry *entries;
-
-	if (list->size < list->room)
-		return true;
-	entries = realloc(list->entries, room * sizeof(*entries));
-	if (!entries)
-		return false;
-	list->entries = entries;
-	list->room = room;
-	return true;
-}
-
-static int keep(void *context, const struct covey_event_view *view)
-{
-	struct list *list = context;
-	void *name = NULL;
-
-	list->exhausted = !make_room(list) || (view->size && !(name = malloc(view->size)));
-	if (list->exhausted)
-		return 1;
-	if (name)
-		memcpy(name, view->name, view->size);
-	list->entries[list->size] = (struct entry){*view, list->size};
-	list->entries[list->size++].view.name = name;
-	return 0;
-}
-
-/* ------------------------------------------------------------------------------------------------ the order */
-
-static int compare(uint64_t x, uint64_t y)
-{
-	return (x > y) - (x < y);
-}
-
-static int by_execution(const void *a, const void *b)
-{
-	const struct entry *x = a, *y = b;
-	int r = compare(x->view.hash, y->view.hash);
-
-	if (r == 0)
-		r = compare(x->view.generation, y->view.generation);
-	return r ? r : compare(x->order, y->order);
-}
-
-static int by_time(const void *a, const void *b)
-{
-	const struct entry *x = a, *y = b;
-	int r = compare((uint64_t)x->view.time, (uint64_t)y->view.time);
-
-	return r ? r : by_execution(a, b);
-}
-
-/* Waiters' events bear the generation that they began to wait for, and may come after the next. */
-static bool by_leader(const struct covey_event_view *v)
-{
-	return v->kind == COVEY_EVENT_REGISTERED || v->kind == COVEY_EVENT_RESOLVED || v->kind == COVEY_EVENT_GAVE_UP ||
-	       v->kind == COVEY_EVENT_TOOK_OVER || v->kind == COVEY_EVENT_FORWARDED || v->kind == COVEY_EVENT_ACCEPTED;
-}
-
-/* The events of one group, by generation: names and times that one has are those of the others. */
-static void settle_group(struct entry *e, size_t n)
-{
-	const struct entry *named = NULL;
-	int64_t latest = 0;
-
-	for (size_t i = 0; i < n; i++)
-		named = e[i].view.name ? &e[i] : named;
-	for (size_t i = 0; i < n; i++) {
-		struct covey_event_view *v = &e[i].view;
-		void *name = !v->name && named ? malloc(named->view.size) : NULL;
-
-		if (name) {
-			v->name = memcpy(name, named->view.name, named->view.size);
-			v->size = named->view.size;
-		}
-		if (!by_leader(v))
-			continue;
-		if (v->time < latest && latest - v->time < TICK_NS)
-			v->time = latest;
-		latest = v->time > latest ? v->time : latest;
-	}
-}
-
-static void settle(struct list *list)
-{
-	if (list->size == 0)
-		return;
-	qsort(list->entries, list->size, sizeof(*list->entries), by_execution);
-	for (size_t i = 0, end; i < list->size; i = end) {
-		for (end = i + 1; end < list->size && list->entries[end].view.hash == list->entries[i].view.hash;
-		        end++) {
-		}
-		settle_group(&list->entries[i], end - i);
-	}
-	qsort(list->entries, list->size, sizeof(*list->entries), by_time);
-}
-
-/* ------------------------------------------------------------------------------------------------ printing */
 
 static void print_row(const struct covey_event_view *v)
 {
@@ -175,12 +54,7 @@ static void print_object(const struct covey_event_view *v)
 	printf("}");
 }
 
-static bool wanted(const char *group, const struct covey_event_view *v)
-{
-	return !group || (v->name && v->size == strlen(group) && memcmp(v->name, group, v->size) == 0);
-}
-
-static void print_list(const struct inspection *in, const struct list *list)
+static void print_list(const struct inspection *in, const struct history *list)
 {
 	size_t shown = 0;
 
@@ -193,7 +67,7 @@ static void print_list(const struct inspection *in, const struct list *list)
 		        "GROUP");
 	}
 	for (size_t i = 0; i < list->size; i++) {
-		if (!wanted(in->group, &list->entries[i].view))
+		if (in->group && !history_is_of(&list->entries[i].view, in->group, strlen(in->group)))
 			continue;
 		if (in->json) {
 			printf("%s\n  ", shown++ ? "," : "");
@@ -206,27 +80,21 @@ static void print_list(const struct inspection *in, const struct list *list)
 		printf("%s]}\n", shown ? "\n" : "");
 }
 
-static void list_free(struct list *list)
-{
-	for (size_t i = 0; i < list->size; i++)
-		free((void *)(uintptr_t)list->entries[i].view.name);
-	free(list->entries);
-}
-
 int cmd_events(int argc, char **argv)
 {
 	struct inspection in;
-	struct list list = {.size = 0};
+	struct history list;
+	bool exhausted;
 	int status, n;
 
 	if (inspect_begin(&in, argc, argv, usage, MAY_TAKE_GROUP, &status))
 		return status;
-	n = covey_each_event(in.c, keep, &list);
+	n = history_take(in.c, &list);
 	covey_close(in.c);
-	settle(&list);
 	print_list(&in, &list);
-	list_free(&list);
+	exhausted = list.exhausted;
+	history_free(&list);
 	if (n < 0)
 		return complain(EXIT_ABSENT, "region \"%s\": %s", in.region, covey_strerror(n));
-	return list.exhausted ? complain(EXIT_ABSENT, "out of memory: the history is cut short") : finish(0);
+	return exhausted ? complain(EXIT_ABSENT, "out of memory: the history is cut short") : finish(0);
 }

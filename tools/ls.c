@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "groups.h"
 #include "print.h"
 
 static const char usage[] =
@@ -27,40 +28,6 @@ static const char usage[] =
         "Exits 1 when there is no such region.\n";
 
 enum { WIDEST = 48 };
-
-struct list {
-	struct covey_group_view *views; /* each owns its name */
-	size_t size, room;
-	bool exhausted;
-};
-
-static bool make_room(struct list *list)
-{
-	size_t room = list->room ? 2 * list->room : 64;
-	struct covey_group_view *views;
-
-	if (list->size < list->room)
-		return true;
-	views = realloc(list->views, room * sizeof(*views));
-	if (!views)
-		return false;
-	list->views = views;
-	list->room = room;
-	return true;
-}
-
-static int keep(void *context, const struct covey_group_view *view)
-{
-	struct list *list = context;
-	void *name = make_room(list) ? malloc(view->size) : NULL;
-
-	list->exhausted = !name;
-	if (!name)
-		return 1;
-	list->views[list->size] = *view;
-	list->views[list->size++].name = memcpy(name, view->name, view->size);
-	return 0;
-}
 
 static int by_age(const void *a, const void *b)
 {
@@ -80,7 +47,7 @@ static void print_row(const struct covey_group_view *v)
 	printf(" %7" PRIu32 "\n", v->info.waiters);
 }
 
-static void print_table(const struct list *list)
+static void print_table(const struct group_list *list)
 {
 	printf("%-*s %7s  %-15s %10s %8s %7s\n", WIDEST, "GROUP", "PID", "COMMAND", "GENERATION", "AGE", "WAITERS");
 	for (size_t i = 0; i < list->size; i++)
@@ -97,7 +64,7 @@ static void print_object(const struct covey_group_view *v)
 	        age_seconds(v->info.since), v->info.waiters);
 }
 
-static void print_array(const char *region, const struct list *list)
+static void print_array(const char *region, const struct group_list *list)
 {
 	printf("{\"region\": ");
 	print_json_text(region);
@@ -109,22 +76,16 @@ static void print_array(const char *region, const struct list *list)
 	printf("%s]}\n", list->size ? "\n" : "");
 }
 
-static void list_free(struct list *list)
-{
-	for (size_t i = 0; i < list->size; i++)
-		free((void *)(uintptr_t)list->views[i].name);
-	free(list->views);
-}
-
 int cmd_ls(int argc, char **argv)
 {
 	struct inspection in;
-	struct list list = {.size = 0};
+	struct group_list list;
+	bool exhausted;
 	int status, n;
 
 	if (inspect_begin(&in, argc, argv, usage, 0, &status))
 		return status;
-	n = covey_each_group(in.c, keep, &list);
+	n = groups_take(in.c, &list);
 	covey_close(in.c);
 	if (list.size)
 		qsort(list.views, list.size, sizeof(*list.views), by_age);
@@ -132,8 +93,9 @@ int cmd_ls(int argc, char **argv)
 		print_array(in.region, &list);
 	else
 		print_table(&list);
-	list_free(&list);
+	exhausted = list.exhausted;
+	groups_free(&list);
 	if (n < 0)
 		return complain(EXIT_ABSENT, "region \"%s\": %s", in.region, covey_strerror(n));
-	return list.exhausted ? complain(EXIT_ABSENT, "out of memory: the list is cut short") : finish(0);
+	return exhausted ? complain(EXIT_ABSENT, "out of memory: the list is cut short") : finish(0);
 }

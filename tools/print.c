@@ -38,28 +38,46 @@ static bool printable(uint32_t code)
 	       (code < 0x2028 || code > 0x202e) && (code < 0x2066 || code > 0x2069) && code != 0xfeff;
 }
 
+/* What a character, or a byte that is none, looks like. */
+static int escape(FILE *out, const unsigned char *s, size_t left, size_t *taken)
+{
+	uint32_t code;
+	size_t n = character(s, left, &code);
+	int columns = 0;
+
+	*taken = n ? n : 1;
+	if (n == 0 || !printable(code)) {
+		for (size_t i = 0; i < *taken; i++)
+			columns += fprintf(out, "\\x%02x", s[i]);
+		return columns;
+	}
+	if (code == '\\')
+		return fprintf(out, "\\\\");
+	fwrite(s, 1, n, out);
+	return 1;
+}
+
 int print_name(const void *name, size_t size)
 {
 	const unsigned char *s = name;
 	int columns = 0;
 
-	for (size_t i = 0; i < size;) {
-		uint32_t code;
-		size_t n = character(s + i, size - i, &code);
-
-		if (n == 0 || !printable(code)) {
-			for (size_t end = i + (n ? n : 1); i < end; i++)
-				columns += printf("\\x%02x", s[i]);
-		} else if (code == '\\') {
-			columns += printf("\\\\");
-			i++;
-		} else {
-			fwrite(s + i, 1, n, stdout);
-			columns++;
-			i += n;
-		}
-	}
+	for (size_t i = 0, taken; i < size; i += taken)
+		columns += escape(stdout, s + i, size - i, &taken);
 	return columns;
+}
+
+void format_name(char *out, size_t room, const void *name, size_t size)
+{
+	const unsigned char *s = name;
+	FILE *stream = fmemopen(out, room, "w");
+
+	out[0] = '\0';
+	if (!stream)
+		return;
+	for (size_t i = 0, taken; i < size && (size_t)ftell(stream) + 18 < room; i += taken)
+		escape(stream, s + i, size - i, &taken);
+	fclose(stream);
 }
 
 void print_json(const void *name, size_t size)
@@ -106,19 +124,25 @@ double age_seconds(int64_t since)
 	return age < 0 ? 0 : (double)age / 1e9;
 }
 
-void print_age(int64_t since, int width)
+void format_age(int64_t since, char *text, size_t size)
 {
 	double seconds = age_seconds(since);
 	int64_t whole = (int64_t)seconds;
-	char text[48];
 
 	if (whole < 60)
-		snprintf(text, sizeof(text), "%.1fs", seconds);
+		snprintf(text, size, "%.1fs", seconds);
 	else if (whole < 3600)
-		snprintf(text, sizeof(text), "%" PRId64 "m%02ds", whole / 60, (int)(whole % 60));
+		snprintf(text, size, "%" PRId64 "m%02ds", whole / 60, (int)(whole % 60));
 	else if (whole < 86400)
-		snprintf(text, sizeof(text), "%" PRId64 "h%02dm", whole / 3600, (int)(whole / 60 % 60));
+		snprintf(text, size, "%" PRId64 "h%02dm", whole / 3600, (int)(whole / 60 % 60));
 	else
-		snprintf(text, sizeof(text), "%" PRId64 "d%02dh", whole / 86400, (int)(whole / 3600 % 24));
+		snprintf(text, size, "%" PRId64 "d%02dh", whole / 86400, (int)(whole / 3600 % 24));
+}
+
+void print_age(int64_t since, int width)
+{
+	char text[48];
+
+	format_age(since, text, sizeof(text));
 	printf("%*s", width, text);
 }

@@ -8,6 +8,9 @@
 /* print_name - for people: UTF-8 as it is, all else as \xHH, a backslash doubled.  Gives the columns it took. */
 int print_name(const void *name, size_t size);
 
+/* format_name - the same, cut after a whole character where room ends. */
+void format_name(char *out, size_t room, const void *name, size_t size);
+
 /* print_json - a JSON string.  Bytes that are no UTF-8 become \u00HH, so that the string shows them but does not tell
  * them from the character U+00HH: programs that need the very bytes read the "name_hex" beside it. */
 void print_json(const void *name, size_t size);
@@ -18,6 +21,7 @@ void print_json_name(const void *name, size_t size);
 
 /* print_age - seconds since then, such as 0.3s, 12.0s, 5m03s, 2h07m, 3d04h; at least width columns. */
 void print_age(int64_t since, int width);
+void format_age(int64_t since, char *text, size_t size);
 
 /* age_seconds - the same as a number. */
 double age_seconds(int64_t since);
