@@ -687,6 +687,7 @@ struct covey_group_view {
 	struct covey_info info;
 	int64_t leader_alive; /* 1, or 0 when the leader is dead and nobody took over yet */
 	char command[16];     /* the leader's, as the kernel names it */
+	uint64_t hash;        /* of the name: what the history and the tracepoints have */
 	pid_t thread;         /* of it, the one that leads */
 };
 

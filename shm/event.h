@@ -31,6 +31,7 @@
 #include <time.h>
 
 #include "internal.h"
+#include "probe.h"
 
 #define COVEY_EVENT_KIND_BITS 18
 #define COVEY_EVENT_CHECK_BITS 14
@@ -91,6 +92,7 @@ static inline __attribute__((always_inline)) void covey_event_write(const struct
 	atomic_store_explicit(&entry[0], (uint64_t)time, memory_order_relaxed);
 	atomic_store_explicit(&entry[1], hash, memory_order_relaxed);
 	atomic_store_explicit(&entry[2], what, memory_order_relaxed);
+	covey_probe_event(kind, hash, generation, peer);
 	who |= covey_event_check((uint64_t)time, hash, what, who, place ^ lane->stamp);
 	atomic_store_explicit(&entry[3], who, memory_order_relaxed);
 }

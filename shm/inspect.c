@@ -53,7 +53,8 @@ static bool group_view(covey *c, uint32_t node, unsigned char *name, struct cove
 
 	if (!covey_is_led(own))
 		return false;
-	out->size = covey_name_of(c, node, atomic_load_explicit(&n->hash, memory_order_relaxed), name);
+	out->hash = atomic_load_explicit(&n->hash, memory_order_relaxed);
+	out->size = covey_name_of(c, node, out->hash, name);
 	if (out->size == 0)
 		return false;
 	covey_life_of_seat(c, cv_word_owner(own), &life);

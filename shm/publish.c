@@ -47,6 +47,7 @@ static uint32_t outcome_block(uint64_t outcome, uint64_t gen)
 
 void covey_ring(covey *c, uint32_t node)
 {
+	COVEY_PROBE1(wake, covey_event_hash(c, node));
 	cv_ring(&c->arena.nodes[node]);
 }
 
@@ -55,8 +56,10 @@ void covey_wake_seat(covey *c, uint32_t seat)
 	struct cv_seat *s = &c->arena.seats[seat];
 
 	/* seq_cst: the waiter says that it sleeps before it looks at its word for the last time */
-	if (atomic_load(&s->mode) != CV_PARK_AWAKE)
+	if (atomic_load(&s->mode) != CV_PARK_AWAKE) {
+		COVEY_PROBE1(wake_one, atomic_load_explicit(&s->thread, memory_order_relaxed)); /* for people */
 		cv_kernel.wake(cv_seat_futex(s), 1);
+	}
 }
 
 /* ------------------------------------------------------------------------------------------------ blocks */
@@ -193,6 +196,8 @@ static __attribute__((noinline)) int ended_alone(
 {
 	covey_thread_unled(t, seat);
 	cv_changed(&t->c->arena, node);
+	if (event != COVEY_EVENT_RESOLVED && event != COVEY_EVENT_GAVE_UP)
+		__builtin_unreachable();
 	covey_event_write(&t->lane, covey_coarse_now(), event, node, hash, gen, 0);
 	return 0;
 }

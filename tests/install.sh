@@ -63,4 +63,12 @@ nm -D --defined-only "$lib/libcovey.so" | awk '$2 != "A" { print $3 }' | sort >"
 [[ -s $work/declared ]] || fail 'no declarations found'
 sed 's/$/@@COVEY_0/' "$work/declared" | diff - "$work/shown" || fail 'the header and the shared library differ'
 echo "$(wc -l <"$work/declared") calls, each with its version; nothing else is shown"
+
+# The tracepoints that shm/probe.h lists are there, where their header was.
+if "$compiler" -E -include sys/sdt.h - </dev/null >/dev/null 2>&1; then
+	readelf -n "$lib/libcovey.so" | awk '/Provider: covey/ { getline; print $2 }' | sort -u | tr '\n' ' ' >"$work/probes"
+	expected='accepted answered died ended forwarded registered took_over unanswered waiting wake wake_one worker_ended worker_started '
+	[[ $(cat "$work/probes") == "$expected" ]] || fail "tracepoints: $(cat "$work/probes")"
+	echo "tracepoints: $expected"
+fi
 "$prefix/bin/covey" --version

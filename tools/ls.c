@@ -58,7 +58,9 @@ static void print_object(const struct covey_group_view *v)
 {
 	printf("{");
 	print_json_name(v->name, v->size);
-	printf(", \"pid\": %d, \"alive\": %s, \"command\": ", (int)v->info.pid, v->leader_alive ? "true" : "false");
+	printf(", \"hash\": \"%016" PRIx64 "\"", v->hash);
+	printf(", \"pid\": %d, \"thread\": %d, \"alive\": %s, \"command\": ", (int)v->info.pid, (int)v->thread,
+	        v->leader_alive ? "true" : "false");
 	print_json(v->command, strnlen(v->command, sizeof(v->command)));
 	printf(", \"generation\": %" PRIu64 ", \"age\": %.3f, \"waiters\": %" PRIu32 "}", v->info.generation,
 	        age_seconds(v->info.since), v->info.waiters);
