@@ -348,7 +348,7 @@ COVEY_API int covey_await(covey *c, const struct covey_lead *lead, const void *r
 COVEY_API int covey_default_await(covey *c, const struct covey_lead *lead, const void *request, size_t request_size,
         int64_t deadline, struct covey_result *out);
 
-/* ------------------------------------------------------------------------------------------------ answer
+/* ------------------------------------------------------------------------------------------------ answering
  * Seed: notify/4, send_response/4, unregister/3, unregister_notify/4, forward_work/2.
  * All need a lead for which COVEY_LEADER was given, to the calling thread or another of the process; all give
  * COVEY_EFENCED, and change nothing, once that leadership has ended. */
@@ -383,8 +383,10 @@ COVEY_API int covey_notify(covey *c, const struct covey_lead *lead, const void *
 /* covey_notify_all - answer every waiter, whatever it asked.  Gives how many, or an error. */
 COVEY_API int covey_notify_all(covey *c, const struct covey_lead *lead, const struct covey_reply *reply);
 
-/* covey_notify_if - answer every waiter whose request the predicate picks (it must not call covey).  Gives how many. */
+/* Nonzero picks.  It must not call covey. */
 typedef int (*covey_predicate)(void *context, const void *request, size_t request_size);
+
+/* covey_notify_if - answer every waiter whose request the predicate picks.  Gives how many. */
 COVEY_API int covey_notify_if(
         covey *c, const struct covey_lead *lead, covey_predicate pick, void *context, const struct covey_reply *reply);
 
