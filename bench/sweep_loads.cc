@@ -55,14 +55,14 @@ class Circle
 	Circle(size_t groups, bool nodes)
 	{
 		size_t buckets = bucket_bytes(groups);
-		memory_ = static_cast<char *>(map_shared(buckets + 128 * groups)); /* never unmapped: made once */
+		memory_ = static_cast<char *>(map_shared(buckets + 64 * groups)); /* never unmapped: made once */
 		std::vector<size_t> lines = scattered_lines(std::min(groups, buckets / 64), buckets), order, all;
 		if (nodes)
 			order = scattered_lines(groups, 64 * groups);
 		for (size_t i = 0; i < lines.size(); i++) {
 			all.push_back(lines[i]);
 			if (nodes)
-				all.push_back(buckets + 2 * order[i]);
+				all.push_back(buckets + order[i]);
 		}
 		link(all);
 	}

@@ -6,23 +6,24 @@
  * before it is used; the counts are the view's own copies, taken and checked once at attach, so that no later scribble
  * in the segment can move them.
  *
- *      node (128 bytes)                                seat (320 bytes)
+ *      node (64 bytes)                                 seat (320 bytes)
  *     +------+------+------+-------+ 0                +------+-----+--------+------+ 0
  *     | own  | next | hash | since |                  | word | key | ticket | size |
  *     +------+------+------+-------+ 32               +------+-----+--------+------+
  *     | size, long | name 0..23    |                  | mode, block | request 0..31|
  *     +------------+---------------+ 64               +-------------+--------------+ 64
- *     | name 24..63                |                  | request 32..87, taken      |
- *     +---------+------+-----------+ 104              +----------------------------+ 128
- *     | outcome | bell | receive.. |                  | given, owner, pins, loans  |
- *     +---------+------+-----------+ 128              +----------------------------+ 192
- *                                                     | statistics of this seat    |
- *                                                     +----------------------------+ 256
- *                                                     | outbox: an answer to one   |
+ *                                                     | request 32..87, taken      |
+ *      node's tail (64 bytes)                         +----------------------------+ 128
+ *     +----------------------------+ 0                | given, owner, pins, loans  |
+ *     | name 24..63                |                  +----------------------------+ 192
+ *     +---------+------+-----------+ 40               | statistics of this seat    |
+ *     | outcome | bell | receive.. |                  +----------------------------+ 256
+ *     +---------+------+-----------+ 64               | outbox: an answer to one   |
  *                                                     +----------------------------+ 320
  *
  * A 24-byte name, the common digest prefix or cache key, is compared within the line that holds the ownership word.
- * What waiters write (bell, tickets) is in the node's second line.
+ * What waiters write (bell, tickets) is in the node's tail.  Nodes and tails are two arrays: what is looked up again and
+ * again are nodes only, and side by side they use all sets of a cache; with their tails between them they used each second.
  *
  * What a waiter and its leader say to each other, if it is short, moves two lines: the seat's first, with the word and
  * the request, and the first of the leader's outbox.  What only one of the two writes lies on other lines.
@@ -42,6 +43,7 @@
 #define CV_EFULL (-2)
 
 #define CV_NAME_INLINE 64
+#define CV_NAME_NEAR 24
 #define CV_REQUEST_INLINE 88
 #define CV_OUTBOX_BYTES 48
 #define CV_LOANS 4
@@ -55,8 +57,15 @@ struct cv_node {
 	_Atomic uint64_t hash;
 	_Atomic uint64_t since;
 	_Atomic uint32_t size;
-	_Atomic uint32_t long_name; /* block with the name when it is over CV_NAME_INLINE bytes */
-	_Atomic uint64_t name[CV_NAME_INLINE / 8];
+	_Atomic uint32_t long_name;              /* block with the name when it is over CV_NAME_INLINE bytes */
+	_Atomic uint64_t name[CV_NAME_NEAR / 8]; /* as much as goes in here; see cv_name_word() */
+};
+static_assert(sizeof(struct cv_node) == CV_LINE, "a node is one line");
+static_assert(offsetof(struct cv_node, name) + CV_NAME_NEAR == CV_LINE, "24 bytes of name lie in it");
+
+/* The rest of the node with the same index. */
+struct cv_tail {
+	_Atomic uint64_t name[(CV_NAME_INLINE - CV_NAME_NEAR) / 8];
 	_Atomic uint64_t outcome;      /* generation 36 (low bits), block 28; written by compare-and-swap only */
 	_Atomic uint32_t bell;         /* futex: rung when all waiters are to look again */
 	_Atomic uint32_t request_bell; /* futex: rung when a request was posted */
@@ -64,8 +73,7 @@ struct cv_node {
 	_Atomic uint32_t receivers;    /* not 0: so many of the leader's threads may sleep on request_bell, or were
 	                                * killed there: then each request costs one wake in vain */
 };
-static_assert(sizeof(struct cv_node) == 2 * CV_LINE, "a node is two lines");
-static_assert(offsetof(struct cv_node, name) == 40, "24 bytes of name lie in the first line");
+static_assert(sizeof(struct cv_tail) == CV_LINE, "a tail is one line");
 
 /* A short answer on its way from the seat of whoever gives it to one waiter; see outbox.h. */
 struct cv_outbox {
@@ -121,6 +129,7 @@ struct cv_backing {
 /* One process's view of the segment. */
 struct cv_arena {
 	struct cv_node *nodes; /* nodes[1 .. node_count] */
+	struct cv_tail *tails; /* the same */
 	_Atomic uint64_t *buckets;
 	struct cv_seat *seats;    /* seats[1 .. seat_count] for threads, then one for each participant's keeper */
 	_Atomic uint64_t *chunks; /* one word a chunk */

@@ -28,7 +28,7 @@ static int processors(void)
 	return n;
 }
 
-void cv_ring_receiver(struct cv_node *n)
+void cv_ring_receiver(struct cv_tail *n)
 {
 	/* seq_cst: a receiver reads the bell, looks, says that it sleeps, and then the kernel compares the bell */
 	atomic_fetch_add(&n->request_bell, 1);
@@ -37,7 +37,7 @@ void cv_ring_receiver(struct cv_node *n)
 		cv_kernel.wake(&n->request_bell, INT_MAX);
 }
 
-void cv_ring(struct cv_node *n)
+void cv_ring(struct cv_tail *n)
 {
 	/* seq_cst: after what the sleepers are to see; they read the bell before they look */
 	atomic_fetch_add(&n->bell, 1);

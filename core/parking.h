@@ -32,10 +32,10 @@ enum cv_parked {
 };
 
 /* Have all who sleep on a node's bell, or receive its requests, look again. */
-void cv_ring(struct cv_node *n);
+void cv_ring(struct cv_tail *n);
 
 /* Have whoever receives a node's requests look again. */
-void cv_ring_receiver(struct cv_node *n);
+void cv_ring_receiver(struct cv_tail *n);
 
 /* Spin while word holds expected.  1: it changed. */
 int cv_spin(struct cv_spinner *spinner, _Atomic uint32_t *word, uint32_t expected);

@@ -115,7 +115,7 @@ bool cv_pool_settle(struct cv_arena *a, uint32_t node, uint64_t own)
 		return false;
 	if (!atomic_compare_exchange_strong(&a->nodes[node].own, &own, cv_word(CV_IDLE, 0, cv_word_gen(own))))
 		return false;
-	cv_ring(&a->nodes[node]); /* whoever posted since the count looks again */
+	cv_ring(&a->tails[node]); /* whoever posted since the count looks again */
 	cv_changed(a, node);
 	return true;
 }
@@ -192,19 +192,19 @@ static int fill_long_name(
 	return 0;
 }
 
-static void fill_short_name(struct cv_node *n, const struct cv_key *key)
+static void fill_short_name(const struct cv_arena *a, uint32_t node, const struct cv_key *key)
 {
 	uint32_t words = key->size / 8, rest = key->size % 8;
 	uint64_t w;
 
 	for (uint32_t i = 0; i < words; i++) {
 		memcpy(&w, key->name + (size_t)i * 8, 8);
-		atomic_store_explicit(&n->name[i], w, memory_order_relaxed);
+		atomic_store_explicit(cv_name_word(a, node, i), w, memory_order_relaxed);
 	}
 	w = 0;
 	memcpy(&w, key->name + (size_t)words * 8, rest);
 	if (rest != 0)
-		atomic_store_explicit(&n->name[words], w, memory_order_relaxed);
+		atomic_store_explicit(cv_name_word(a, node, words), w, memory_order_relaxed);
 }
 
 int cv_pool_fill(struct cv_arena *a, uint32_t seat, uint32_t node, const struct cv_key *key, struct cv_hint *hint)
@@ -219,7 +219,7 @@ int cv_pool_fill(struct cv_arena *a, uint32_t seat, uint32_t node, const struct 
 	if (key->size > CV_NAME_INLINE && (r = fill_long_name(a, seat, node, key, hint)) != 0)
 		return r;
 	if (key->size <= CV_NAME_INLINE)
-		fill_short_name(n, key);
+		fill_short_name(a, node, key);
 	atomic_store_explicit(&n->hash, key->hash, memory_order_relaxed);
 	atomic_store_explicit(&n->size, key->size, memory_order_relaxed);
 	return 0;

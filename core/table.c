@@ -93,13 +93,19 @@ __attribute__((noinline)) static bool long_name_use(struct cv_arena *a, uint32_t
 	return good;
 }
 
-bool __attribute__((noinline))
-cv_tail_equal(const struct cv_node *n, const unsigned char *name, uint32_t words, uint32_t rest)
+__attribute__((noinline)) bool cv_far_name_equal(const struct cv_arena *a, uint32_t node, const struct cv_key *key)
 {
-	uint64_t tail = 0;
+	uint32_t words = key->size / 8, rest = key->size % 8;
+	uint64_t w;
 
-	memcpy(&tail, name + (size_t)words * 8, rest);
-	return atomic_load_explicit(&n->name[words], memory_order_relaxed) == tail;
+	for (uint32_t i = 0; i < words; i++) {
+		memcpy(&w, key->name + (size_t)i * 8, 8);
+		if (atomic_load_explicit(cv_name_word(a, node, i), memory_order_relaxed) != w)
+			return false;
+	}
+	w = 0;
+	memcpy(&w, key->name + (size_t)words * 8, rest);
+	return rest == 0 || atomic_load_explicit(cv_name_word(a, node, words), memory_order_relaxed) == w;
 }
 
 static bool name_equal(struct cv_arena *a, uint32_t seat, uint32_t node, const struct view *v, const struct cv_key *key)
@@ -109,7 +115,7 @@ static bool name_equal(struct cv_arena *a, uint32_t seat, uint32_t node, const s
 	if (v->hash != key->hash || atomic_load_explicit(&n->size, memory_order_relaxed) != key->size)
 		return false;
 	if (cv_likely(key->size <= CV_NAME_INLINE))
-		return cv_short_name_equal(n, key);
+		return cv_short_name_equal(a, node, key);
 	return long_name_use(a, seat, node, v, key->size, key, NULL);
 }
 
@@ -129,7 +135,7 @@ uint32_t cv_table_name(struct cv_arena *a, uint32_t seat, uint32_t node, unsigne
 	if (size > CV_NAME_INLINE)
 		return long_name_use(a, seat, node, &v, size, NULL, to) ? size : 0;
 	for (unsigned i = 0; i < CV_NAME_INLINE / 8; i++)
-		words[i] = atomic_load_explicit(&n->name[i], memory_order_relaxed);
+		words[i] = atomic_load_explicit(cv_name_word(a, node, i), memory_order_relaxed);
 	memcpy(to, words, size);
 	return cv_same_incarnation(n, v.next) ? size : 0;
 }

@@ -79,24 +79,36 @@ static inline bool cv_same_incarnation(const struct cv_node *n, uint64_t next)
 	return cv_next_incarnation(atomic_load_explicit(&n->next, memory_order_relaxed)) == cv_next_incarnation(next);
 }
 
-/* Not inlined: it would keep the words of the next in memory. */
-bool cv_tail_equal(const struct cv_node *n, const unsigned char *name, uint32_t words, uint32_t rest);
+/* Where a node has this word of a name of at most CV_NAME_INLINE bytes. */
+static inline _Atomic uint64_t *cv_name_word(const struct cv_arena *a, uint32_t node, uint32_t word)
+{
+	return word < CV_NAME_NEAR / 8 ? &a->nodes[node].name[word] : &a->tails[node].name[word - CV_NAME_NEAR / 8];
+}
+
+/* The next for names of any of its lengths.  Not inlined: it would keep the words of the next in memory. */
+bool cv_far_name_equal(const struct cv_arena *a, uint32_t node, const struct cv_key *key);
+
+static inline bool cv_name_word_equal(const struct cv_node *n, const struct cv_key *key, uint32_t word)
+{
+	uint64_t w;
+
+	memcpy(&w, key->name + (size_t)word * 8, 8);
+	return atomic_load_explicit(&n->name[word], memory_order_relaxed) == w;
+}
 
 /* Does the node hold this name, of at most CV_NAME_INLINE bytes?  relaxed loads: the bytes count only if the incarnation
  * is the same afterwards. */
-static inline __attribute__((always_inline)) bool cv_short_name_equal(const struct cv_node *n, const struct cv_key *key)
+static inline __attribute__((always_inline)) bool cv_short_name_equal(
+        const struct cv_arena *a, uint32_t node, const struct cv_key *key)
 {
-	uint32_t words = key->size / 8, rest = key->size % 8;
+	const struct cv_node *n = &a->nodes[node];
 
-	for (uint32_t i = 0; i < words; i++) {
-		uint64_t w;
-
-		memcpy(&w, key->name + (size_t)i * 8, 8);
-		if (atomic_load_explicit(&n->name[i], memory_order_relaxed) != w)
-			return false;
-	}
-	return rest == 0 || cv_tail_equal(n, key->name, words, rest);
+	if (cv_unlikely(key->size % 8 != 0 || key->size > CV_NAME_NEAR))
+		return cv_far_name_equal(a, node, key);
+	return (key->size < 24 || cv_name_word_equal(n, key, 2)) && (key->size < 16 || cv_name_word_equal(n, key, 1)) &&
+	       cv_name_word_equal(n, key, 0);
 }
+static_assert(CV_NAME_NEAR == 24, "three words");
 
 /* The whole of the next, for any chain. */
 int cv_table_find_in_chain(struct cv_arena *a, uint32_t seat, const struct cv_key *key, struct cv_spot *spot);
@@ -121,7 +133,7 @@ static inline __attribute__((always_inline)) bool cv_table_find_first(
 	next = atomic_load_explicit(&n->next, memory_order_acquire); /* with the swap that linked it */
 	own = atomic_load_explicit(&n->own, memory_order_acquire);   /* with the store that published its contents */
 	if (atomic_load_explicit(&n->hash, memory_order_relaxed) != key->hash ||
-	        atomic_load_explicit(&n->size, memory_order_relaxed) != key->size || !cv_short_name_equal(n, key))
+	        atomic_load_explicit(&n->size, memory_order_relaxed) != key->size || !cv_short_name_equal(a, node, key))
 		return false;
 	if (cv_unlikely(cv_word_state(own) < CV_IDLE || cv_word_state(own) > CV_PUBLISHED))
 		return false;
@@ -142,16 +154,17 @@ static inline __attribute__((always_inline)) bool cv_table_find_idle(
         struct cv_arena *a, const struct cv_key *key, struct cv_spot *spot)
 {
 	uint64_t head = cv_table_head(a, key), own;
-	struct cv_node *n = &a->nodes[(uint32_t)head];
+	uint32_t node = (uint32_t)head;
+	struct cv_node *n = &a->nodes[node];
 
 	spot->head = head;
-	if ((uint32_t)head == 0 || cv_unlikely((uint32_t)head > a->node_count || key->size > CV_NAME_INLINE))
+	if (node == 0 || cv_unlikely(node > a->node_count || key->size > CV_NAME_INLINE))
 		return false;
 	own = atomic_load_explicit(&n->own, memory_order_acquire); /* with the store that published its contents */
 	if (cv_word_state(own) != CV_IDLE || atomic_load_explicit(&n->hash, memory_order_relaxed) != key->hash ||
-	        atomic_load_explicit(&n->size, memory_order_relaxed) != key->size || !cv_short_name_equal(n, key))
+	        atomic_load_explicit(&n->size, memory_order_relaxed) != key->size || !cv_short_name_equal(a, node, key))
 		return false;
-	spot->node = (uint32_t)head;
+	spot->node = node;
 	spot->incarnation = cv_next_incarnation(atomic_load_explicit(&n->next, memory_order_relaxed));
 	spot->own = own;
 	return true;

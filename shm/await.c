@@ -44,6 +44,7 @@ struct wait {
 	struct covey_thread *t;
 	struct cv_seat *seat;
 	struct cv_node *n;
+	struct cv_tail *tail;
 	uint32_t node;
 	uint32_t incarnation;
 	uint32_t flags;
@@ -96,7 +97,7 @@ static void tell_receiver(struct wait *w)
 {
 	uint32_t slot = cv_seat_owner(&w->c->arena, cv_word_owner(atomic_load(&w->n->own))) - 1;
 
-	cv_ring_receiver(w->n);
+	cv_ring_receiver(w->tail);
 	if (slot < w->c->counts.participants && cv_unlikely(atomic_load(&w->c->slots[slot].hosting) != 0))
 		covey_ring_host(&w->c->slots[slot]);
 }
@@ -331,7 +332,7 @@ static int look(struct wait *w)
 	w->word = atomic_load(&w->seat->word);
 	if (cv_seat_state(w->word) != CV_SEAT_WAITING)
 		return take_answer(w, w->word);
-	w->bell = atomic_load(&w->n->bell); /* before the look at the group */
+	w->bell = atomic_load(&w->tail->bell); /* before the look at the group */
 	own = atomic_load(&w->n->own);
 	if (cv_word_state(own) == CV_PUBLISHED)
 		return help_publish(w, own);
@@ -358,7 +359,7 @@ static enum cv_parked park(struct wait *w)
 	/* The waiters of a group take the two life words in turn: see participant.c. */
 	struct cv_futex list[] = {
 	        {cv_seat_futex(w->seat), (uint32_t)w->word},
-	        {&w->n->bell, w->bell},
+	        {&w->tail->bell, w->bell},
 	        w->life.words[ticket % 2],
 	};
 	int bounded = atomic_load_explicit(&bounded_sleeps, memory_order_relaxed);
@@ -542,6 +543,7 @@ int covey_await(covey *c, const struct covey_lead *lead, const void *request, si
 	w.node = lead->node;
 	w.incarnation = lead->incarnation;
 	w.n = &c->arena.nodes[w.node];
+	w.tail = &c->arena.tails[w.node];
 	w.seat = &c->arena.seats[t->seat];
 	r = covey_request_put(c, t, w.node, request, request_size);
 	if (r == 0) {

@@ -426,8 +426,8 @@ int covey_forward_work(covey *c, const struct covey_lead *lead, uint32_t to)
 	if (!covey_participant_lives(c, to, &life))
 		take_back(c, lead->node, handed);
 	/* Whoever is in covey_accept_work() sleeps on the request bell. */
-	atomic_fetch_add(&c->arena.nodes[lead->node].request_bell, 1);
-	cv_kernel.wake(&c->arena.nodes[lead->node].request_bell, INT32_MAX);
+	atomic_fetch_add(&c->arena.tails[lead->node].request_bell, 1);
+	cv_kernel.wake(&c->arena.tails[lead->node].request_bell, INT32_MAX);
 	return 0;
 }
 
@@ -480,6 +480,7 @@ static int accept_now(struct accepting *a, struct covey_life *life, struct covey
 static int accept_look(struct accepting *a, const void *name, size_t size, struct covey_lead *out)
 {
 	struct cv_node *n;
+	struct cv_tail *tail;
 	struct covey_life life;
 	uint64_t own;
 	int r = find(a->c, a->t->seat, name, size, &a->spot);
@@ -487,8 +488,9 @@ static int accept_look(struct accepting *a, const void *name, size_t size, struc
 	if (r != 0)
 		return r;
 	n = &a->c->arena.nodes[a->spot.node];
-	a->list[0] = (struct cv_futex){&n->request_bell, atomic_load(&n->request_bell)}; /* forwarded */
-	a->list[1] = (struct cv_futex){&n->bell, atomic_load(&n->bell)};                 /* ended, or taken over */
+	tail = &a->c->arena.tails[a->spot.node];
+	a->list[0] = (struct cv_futex){&tail->request_bell, atomic_load(&tail->request_bell)}; /* forwarded */
+	a->list[1] = (struct cv_futex){&tail->bell, atomic_load(&tail->bell)}; /* ended, or taken over */
 	covey_life_of_seat(a->c, cv_word_owner(a->spot.own), &life);
 	own = atomic_load(&n->own);
 	if ((own | CV_WAITERS) != (a->spot.own | CV_WAITERS))

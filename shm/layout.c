@@ -13,6 +13,15 @@ static uint64_t place(uint64_t *at, uint64_t bytes)
 	return start;
 }
 
+/* The same for an array of lines whose first element, with index 0, is never used, with a spare line before that.  So the
+ * nodes that a thread first takes, an even number at once from index 1, share no pair of lines with another thread's.  And
+ * the first node lies where nothing that a thread writes at each call has its place in a page: a load waits for a store
+ * before it if the low 12 bits of their addresses agree, and a region with one group would pay for that at each call. */
+static uint64_t place_lines(uint64_t *at, uint64_t count)
+{
+	return place(at, (count + 2) * CV_LINE) + CV_LINE;
+}
+
 static bool counts_legal(const struct covey_counts *n)
 {
 	return n->participants >= 1 && n->participants <= COVEY_PARTICIPANTS_LIMIT && n->threads >= 1 &&
@@ -31,7 +40,8 @@ bool covey_layout_of(const struct covey_counts *n, struct covey_layout *out)
 	out->slots = place(&at, (uint64_t)n->participants * sizeof(struct covey_slot));
 	out->rings = place(&at, (uint64_t)n->participants * sizeof(struct covey_ring));
 	out->seats = place(&at, ((uint64_t)n->threads + n->participants + 1) * sizeof(struct cv_seat));
-	out->nodes = place(&at, ((uint64_t)n->groups + 1) * sizeof(struct cv_node));
+	out->nodes = place_lines(&at, n->groups);
+	out->tails = place_lines(&at, n->groups);
 	out->buckets = place(&at, (uint64_t)n->buckets * 8);
 	out->chunks = place(&at, (uint64_t)n->chunks * 8);
 	out->blocks = place(&at, (uint64_t)n->chunks * CV_CHUNK_BLOCKS * 8);
@@ -65,7 +75,8 @@ uint32_t covey_fingerprint(void)
 	        offsetof(struct cv_seat, outbox),
 	        sizeof(struct cv_node),
 	        offsetof(struct cv_node, name),
-	        offsetof(struct cv_node, bell),
+	        sizeof(struct cv_tail),
+	        offsetof(struct cv_tail, bell),
 	        sizeof(struct cv_block),
 	        CV_CHUNK_SHIFT,
 	        CV_CHUNK_BLOCKS,

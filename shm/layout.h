@@ -13,7 +13,9 @@
  *               +--------------------------------------------+
  *               | seats           320 B each                 |  threads' first, then the keepers'
  *               +--------------------------------------------+
- *               | nodes           128 B each                 |  the groups
+ *               | nodes            64 B each                 |  the groups
+ *               +--------------------------------------------+
+ *               | tails            64 B each                 |  the rest of each node
  *               +--------------------------------------------+
  *               | buckets           8 B each, 2^k >= 8 nodes |
  *               +--------------------------------------------+
@@ -37,7 +39,7 @@
 #include "heap.h"
 
 #define COVEY_MAGIC UINT64_C(0x7965766f63008aff) /* bytes that no text begins with, then "covey" */
-#define COVEY_ABI 3u
+#define COVEY_ABI 4u
 #define COVEY_PAGE 4096u
 #define COVEY_PARTICIPANTS_LIMIT 4096u
 #define COVEY_GROUPS_LIMIT (1u << 27)
@@ -124,7 +126,7 @@ static_assert(sizeof(struct covey_ring) == 2048, "ABI");
 static_assert(COVEY_LANE_LINE(2) + 1 + COVEY_LANE_ENTRIES(2) * COVEY_ENTRY_WORDS * 8 / CV_LINE == 31, "all of it");
 
 struct covey_layout {
-	uint64_t watch, slots, rings, seats, nodes, buckets, chunks, blocks, heap, size;
+	uint64_t watch, slots, rings, seats, nodes, tails, buckets, chunks, blocks, heap, size;
 };
 
 /* Where everything is for these counts; false if they are outside their limits. */

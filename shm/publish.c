@@ -48,7 +48,7 @@ static uint32_t outcome_block(uint64_t outcome, uint64_t gen)
 void covey_ring(covey *c, uint32_t node)
 {
 	COVEY_PROBE1(wake, covey_event_hash(c, node));
-	cv_ring(&c->arena.nodes[node]);
+	cv_ring(&c->arena.tails[node]);
 }
 
 void covey_wake_seat(covey *c, uint32_t seat)
@@ -169,7 +169,7 @@ int covey_finish(covey *c, uint32_t seat, uint32_t node, uint64_t own)
 	bool helping = cv_word_owner(own) != seat;
 	int answered = 0;
 
-	d.block = outcome_block(atomic_load(&n->outcome), cv_word_gen(own));
+	d.block = outcome_block(atomic_load(&c->arena.tails[node].outcome), cv_word_gen(own));
 	if (helping)
 		cv_seat_pin(&c->arena, seat, CV_PIN_RESULT, d.block);
 	if (atomic_load(&n->own) == own) {
@@ -218,18 +218,18 @@ static int end_before_waiters(
         covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block, enum covey_event_kind event)
 {
 	struct cv_node *n = &c->arena.nodes[lead->node];
+	_Atomic uint64_t *ended = &c->arena.tails[lead->node].outcome;
 	uint64_t own, outcome, published = cv_word(CV_PUBLISHED, t->seat, lead->generation) | CV_WAITERS;
 
 	do {
-		outcome =
-		        atomic_load(&n->outcome); /* before the look at own: a swap by another leader makes ours fail */
+		outcome = atomic_load(ended); /* before the look at own: a swap by another leader makes ours fail */
 		own = atomic_load(&n->own);
 		if (!cv_word_is(own, CV_LEADING, lead->seat, lead->generation))
 			return COVEY_EFENCED;
 		/* A sibling thread is ending this very execution: its outcome stands. */
 		if (outcome != 0 && (outcome & OUTCOME_GEN_MASK) == (lead->generation & OUTCOME_GEN_MASK))
 			return COVEY_EFENCED;
-	} while (!atomic_compare_exchange_strong(&n->outcome, &outcome, outcome_word(lead->generation, block)));
+	} while (!atomic_compare_exchange_strong(ended, &outcome, outcome_word(lead->generation, block)));
 	cv_race_release(&c->arena, &n->own);
 	if (!atomic_compare_exchange_strong(&n->own, &own, published))
 		return COVEY_EFENCED; /* the waiters' bit was set already, so it can only have been a new leader */
@@ -478,7 +478,7 @@ static int notify_picked(
 {
 	struct seats among = choice->among;
 	uint64_t key = cv_key_of(lead->node, lead->incarnation), word;
-	uint32_t newest = atomic_load(&c->arena.nodes[lead->node].tickets);
+	uint32_t newest = atomic_load(&c->arena.tails[lead->node].tickets);
 	int answered = 0;
 
 	for (uint32_t i = among.first; i <= among.last && covey_leads(c, lead); i++)

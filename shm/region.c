@@ -282,6 +282,7 @@ static void view_set(covey *c, unsigned char *base)
 	c->rings = (struct covey_ring *)(void *)(base + c->layout.rings);
 	a->seats = (struct cv_seat *)(void *)(base + c->layout.seats);
 	a->nodes = (struct cv_node *)(void *)(base + c->layout.nodes);
+	a->tails = (struct cv_tail *)(void *)(base + c->layout.tails);
 	a->buckets = (_Atomic uint64_t *)(void *)(base + c->layout.buckets);
 	a->chunks = (_Atomic uint64_t *)(void *)(base + c->layout.chunks);
 	a->blocks = (_Atomic uint64_t *)(void *)(base + c->layout.blocks);

@@ -39,7 +39,7 @@ int covey_request_put(covey *c, struct covey_thread *t, uint32_t node, const voi
 	} else if (size != 0) {
 		memcpy(words, request, size);
 	}
-	ticket = atomic_fetch_add(&c->arena.nodes[node].tickets, 1) + 1;
+	ticket = atomic_fetch_add(&c->arena.tails[node].tickets, 1) + 1;
 	/* relaxed: all of it is published by the post.  In one go with that, as the leader may be looking at this line. */
 	for (unsigned i = 0; i < (size <= CV_REQUEST_INLINE ? (size + 7) / 8 : 0); i++)
 		atomic_store_explicit(&s->request[i], words[i], memory_order_relaxed);
@@ -272,12 +272,12 @@ int covey_receive(covey *c, struct covey_lead *lead, int64_t deadline, struct co
 	int r = COVEY_EINVAL;
 	struct covey_thread *t = covey_enter(c, &r);
 	enum cv_parked parked = CV_PARK_LOOK;
-	struct cv_node *n;
+	struct cv_tail *n;
 	int bounded;
 
 	if (t == NULL || (r = covey_lead_check(c, t, lead)) != 0 || out == NULL)
 		return r != 0 ? r : COVEY_EINVAL;
-	n = &c->arena.nodes[lead->node];
+	n = &c->arena.tails[lead->node];
 	if (t->asked_twice && deadline != COVEY_NOW && (r = look_at_asker(c, t, lead, out)) != 0)
 		return r > 0 ? 0 : r;
 	for (;;) {

@@ -43,6 +43,7 @@ static struct cv_arena make_arena_of(uint32_t nodes, uint32_t buckets)
 	        .key = 42};
 
 	a.nodes = aligned_alloc(CV_LINE, sizeof(struct cv_node) * (nodes + 1));
+	a.tails = aligned_alloc(CV_LINE, sizeof(struct cv_tail) * (nodes + 1));
 	a.seats = aligned_alloc(CV_LINE, sizeof(struct cv_seat) * (SEATS + 2));
 	a.globals = aligned_alloc(CV_LINE, sizeof(struct cv_globals));
 	a.watch = calloc(CV_WATCH_WORDS, sizeof(*a.watch));
@@ -51,6 +52,7 @@ static struct cv_arena make_arena_of(uint32_t nodes, uint32_t buckets)
 	a.blocks = calloc(CHUNKS * CV_CHUNK_BLOCKS, 8);
 	a.heap = aligned_alloc(CV_LINE, CHUNKS * CV_CHUNK_SIZE);
 	memset(a.nodes, 0, sizeof(struct cv_node) * (nodes + 1));
+	memset(a.tails, 0, sizeof(struct cv_tail) * (nodes + 1));
 	memset(a.seats, 0, sizeof(struct cv_seat) * (SEATS + 2));
 	memset(a.globals, 0, sizeof(struct cv_globals));
 	a.backing = (struct cv_backing){commit, release, NULL};
@@ -66,6 +68,7 @@ static struct cv_arena make_arena(uint32_t buckets)
 static void free_arena(struct cv_arena *a)
 {
 	free(a->nodes);
+	free(a->tails);
 	free(a->seats);
 	free(a->globals);
 	free((void *)a->watch);

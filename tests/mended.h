@@ -73,7 +73,7 @@ static inline int ask(covey *c, const char *name, const char *request)
 static inline bool request_bell(const _Atomic uint32_t *word)
 {
 	for (uint32_t i = 1; i <= here->arena.node_count; i++)
-		if (word == &here->arena.nodes[i].request_bell)
+		if (word == &here->arena.tails[i].request_bell)
 			return true;
 	return false;
 }

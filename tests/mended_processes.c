@@ -67,7 +67,7 @@ static int ends_once_it_forwarded(_Atomic uint32_t *word, int count)
 	int r = kernel.wake(word, count);
 
 	for (uint32_t i = 1; i <= here->arena.node_count; i++)
-		if (word == &here->arena.nodes[i].request_bell &&
+		if (word == &here->arena.tails[i].request_bell &&
 		        cv_seat_owner(&here->arena, cv_word_owner(atomic_load(&here->arena.nodes[i].own))) !=
 		                here->slot + 1)
 			raise(how);
