@@ -27,6 +27,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "copy.h"
 #include "event.h"
 #include "internal.h"
 #include "race.h"
@@ -98,7 +99,7 @@ uint32_t covey_block_make(covey *c, struct covey_thread *t, const struct covey_l
 	if (request_size != 0)
 		memcpy(b + 1, request, request_size);
 	if (reply->size != 0 && reply->data != NULL) /* a room is filled by the leader */
-		memcpy((unsigned char *)(b + 1) + skip, reply->data, reply->size);
+		cv_copy_for_others((unsigned char *)(b + 1) + skip, reply->data, reply->size);
 	return ref;
 }
 
