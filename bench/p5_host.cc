@@ -79,12 +79,13 @@ Work caller(const std::string &file, Score &score, const Plan &plan)
 void time_host(benchmark::State &state, const std::string &file)
 {
 	CoveyTable mine(file, capacity);
+	Trips trips;
 	Pair pair(
-	        Plan{}, [&](Score &score, const Plan &plan) { return host(file, score, plan); },
+	        Plan{}, trips, [&](Score &score, const Plan &plan) { return host(file, score, plan); },
 	        [&](Score &score, const Plan &plan) { return caller(file, score, plan); });
 	for (auto _ : state)
 		state.SetIterationTime(static_cast<double>(pair.rounds()) * 1e-9);
-	pair.report(state, "covey");
+	trips.report(state, "covey");
 }
 
 void ask_many(benchmark::State &state)

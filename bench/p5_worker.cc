@@ -8,6 +8,9 @@
  *  - both running: one cache line that goes to the other process and back; for larger answers with one copy of as many
  *    bytes into a shared page, where the asking side reads them.
  *  - both asleep: two processes that sleep on one futex word and wake each other.
+ *
+ * How long a line takes depends on where it lies (raw.cc).  Where lines are all that there is, covey has several regions,
+ * and the floor as many lines, each with two processes of its own; they take turns, and the figures are of all rounds.
  */
 #include <cstring>
 #include <thread>
@@ -26,14 +29,18 @@ struct Case {
 	int idle_seats = 0;               /* threads of a third process that have a seat and do nothing */
 	bool look_up = false;             /* the asking side looks the group up each time */
 	Plan plan = {};
+	int places = 1; /* plan.rounds are in each of them */
 };
 
+/* As many trips as in one place of the others. */
+const Plan few_rounds = {most_trips, 4};
+
 const Case cases[] = {
-        {"running/16"},
+        {"running/16", sizeof(Question), 0, false, few_rounds, 8},
         {"running/1024", 1024},
         {"running/65536", 65536, 0, false, {100, 10, false, false}},
-        {"running/seats", sizeof(Question), 64},
-        {"running/lookup", sizeof(Question), 0, true},
+        {"running/seats", sizeof(Question), 64, false, few_rounds, 8},
+        {"running/lookup", sizeof(Question), 0, true, few_rounds, 8},
         {"asleep/two_cores", sizeof(Question), 0, false, {25, 10, true, false}},
         {"asleep/one_core", sizeof(Question), 0, false, {most_trips, 20, false, true}},
 };
@@ -101,11 +108,11 @@ class Client
 	}
 };
 
-Pair *covey_pair(const Case &c, const std::string &file)
+Pair *covey_pair(const Case &c, const std::string &file, Trips &times)
 {
 	Name name = name_of(cycled);
 	return new Pair(
-	        c.plan,
+	        c.plan, times,
 	        [&c, file, name](Score &score, const Plan &plan) {
 		        auto *side = new Worker(attach_for(file, plan, 0), name, c.answer);
 		        return answering(
@@ -194,10 +201,10 @@ class Player
 	}
 };
 
-Pair *raw_pair(const Case &c, Court &court)
+Pair *raw_pair(const Case &c, Court &court, Trips &times)
 {
 	return new Pair(
-	        c.plan,
+	        c.plan, times,
 	        [&](Score &score, const Plan &plan) {
 		        auto *side = new Player(court, c);
 		        return answering(
@@ -211,33 +218,82 @@ Pair *raw_pair(const Case &c, Court &court)
 
 /* ------------------------------------------------------------------------------------------------ both in turn */
 
-void time_both(benchmark::State &state, const Case &c, const std::string &file)
+struct All {
+	Trips covey, raw;
+	uint64_t rescued = 0;
+};
+
+/* A region and a court, each with its two processes. */
+class Place
 {
-	CoveyTable mine(file, capacity);
-	std::unique_ptr<Crew> idle;
-	if (c.idle_seats != 0)
-		idle = std::make_unique<Crew>(1, Crew::Loosely, [&](int) { return sit_idle(file, c.idle_seats); });
-	std::unique_ptr<Pair> asking(covey_pair(c, file));
-	Shared<Court> court;
-	std::unique_ptr<Pair> playing(raw_pair(c, *court));
-	for (auto _ : state) {
-		state.SetIterationTime(static_cast<double>(asking->rounds()) * 1e-9);
-		playing->rounds();
+	std::string file_;
+	std::unique_ptr<CoveyTable> mine_;
+	std::unique_ptr<Crew> idle_;
+	std::unique_ptr<Pair> asking_;
+	Shared<Court> court_;
+	std::unique_ptr<Pair> playing_;
+	All &all_;
+
+      public:
+	Place(const Case &c, int number, All &all) : file_(region_name("p5-" + std::to_string(number))), all_(all)
+	{
+		try {
+			mine_ = std::make_unique<CoveyTable>(file_, capacity);
+			if (c.idle_seats != 0)
+				idle_ = std::make_unique<Crew>(
+				        1, Crew::Loosely, [&](int) { return sit_idle(file_, c.idle_seats); });
+			asking_.reset(covey_pair(c, file_, all.covey));
+			playing_.reset(raw_pair(c, *court_, all.raw));
+		} catch (...) {
+			covey_unlink(file_.c_str());
+			throw;
+		}
 	}
-	asking->report(state, "covey");
-	playing->report(state, "raw");
-	state.counters["rescued"] = static_cast<double>(covey_counter(mine.region(), COVEY_COUNT_RESCUED));
+	~Place()
+	{
+		all_.rescued += covey_counter(mine_->region(), COVEY_COUNT_RESCUED);
+		covey_unlink(file_.c_str());
+	}
+	Place(const Place &) = delete;
+	Place &operator=(const Place &) = delete;
+
+	void warm_up()
+	{
+		asking_->warm_up();
+		playing_->warm_up();
+	}
+	int64_t rounds() /* covey's, in nanoseconds a trip; the floor's come after it */
+	{
+		int64_t time = asking_->rounds();
+		playing_->rounds();
+		return time;
+	}
+};
+
+void time_everywhere(benchmark::State &state, const Case &c, All &all)
+{
+	std::vector<std::unique_ptr<Place>> places;
+	for (int i = 0; i < c.places; i++)
+		places.push_back(std::make_unique<Place>(c, i, all));
+	if (places.size() > 1)
+		for (auto &place : places)
+			place->warm_up();
+	size_t turn = 0;
+	for (auto _ : state)
+		state.SetIterationTime(static_cast<double>(places[turn++ % places.size()]->rounds()) * 1e-9);
 }
 
 void ask_and_answer(benchmark::State &state, const Case &c)
 {
-	std::string file = region_name("p5");
+	All all;
 	try {
-		time_both(state, c, file);
+		time_everywhere(state, c, all);
 	} catch (const std::exception &e) {
 		state.SkipWithError(e.what());
 	}
-	covey_unlink(file.c_str());
+	all.covey.report(state, "covey");
+	all.raw.report(state, "raw");
+	state.counters["rescued"] = static_cast<double>(all.rescued);
 }
 
 } // namespace
@@ -246,7 +302,7 @@ void register_p5()
 {
 	for (const Case &c : cases)
 		benchmark::RegisterBenchmark(("P5/" + std::string(c.name)).c_str(), ask_and_answer, c)
-		        ->Iterations(c.plan.rounds)
+		        ->Iterations(c.plan.rounds * c.places)
 		        ->UseManualTime();
 }
 

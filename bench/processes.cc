@@ -254,7 +254,10 @@ bool Crew::all_asleep()
 	return true;
 }
 
-/* The kernel is given a moment to let their cores idle. */
+/* A wake-up takes the longer the longer its core has been idle: the host of a virtual one waits for a while before it gives
+ * it to others.  So the cores idle for longer than that before each round, however soon all were seen asleep. */
+constexpr useconds_t time_to_idle = 400;
+
 void Crew::settle(const std::function<bool()> &also)
 {
 	int64_t limit = now() + 10000000000;
@@ -263,7 +266,7 @@ void Crew::settle(const std::function<bool()> &also)
 			throw std::runtime_error("the processes did not all fall asleep");
 		usleep(100);
 	}
-	usleep(100);
+	usleep(time_to_idle);
 }
 
 int64_t Crew::first_begin() const

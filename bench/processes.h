@@ -112,9 +112,13 @@ class Samples
 	std::vector<double> values_;
 
       public:
+	void add(double nanoseconds)
+	{
+		values_.push_back(nanoseconds);
+	}
 	void add(int64_t nanoseconds)
 	{
-		values_.push_back(static_cast<double>(nanoseconds));
+		add(static_cast<double>(nanoseconds));
 	}
 	double quantile(double q);                                    /* 0 when there are none */
 	void report(benchmark::State &state, const std::string &who); /* sets <who>_p50, _p99, _p999 */

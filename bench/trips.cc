@@ -44,8 +44,8 @@ Work answered_by_others(Score &score)
 	};
 }
 
-Pair::Pair(const Plan &plan, const Side &answers, const Side &asks)
-    : plan_(plan), crew_(2, plan.one_core ? Crew::Loosely : Crew::Together, [&](int index) {
+Pair::Pair(const Plan &plan, Trips &times, const Side &answers, const Side &asks)
+    : plan_(plan), times_(times), crew_(2, plan.one_core ? Crew::Loosely : Crew::Together, [&](int index) {
 	      if (plan.one_core)
 		      pin_to(0);
 	      return (index == 0 ? answers : asks)(*score_, plan);
@@ -57,7 +57,7 @@ int64_t Pair::together()
 {
 	score_->each = false;
 	int64_t mean = crew_.round() / plan_.trips;
-	means_.add(mean);
+	times_.means.add(mean);
 	return mean;
 }
 
@@ -67,10 +67,10 @@ int64_t Pair::each()
 	score_->each = true;
 	crew_.round();
 	for (int i = 0; i < plan_.trips; i++) {
-		trips_.add(score_->trip[i]);
+		times_.single.add(score_->trip[i]);
 		sum += score_->trip[i];
 	}
-	naps_.add((score_->naps[0] + score_->naps[1]) * 1000 / plan_.trips);
+	times_.naps.add((score_->naps[0] + score_->naps[1]) * 1000 / plan_.trips);
 	return sum / plan_.trips;
 }
 
@@ -82,17 +82,15 @@ int64_t Pair::rounds()
 		return mean;
 	}
 	int64_t mean = each();
-	means_.add(mean);
+	times_.means.add(mean);
 	return mean;
 }
 
-void Pair::report(benchmark::State &state, const std::string &who)
+void Trips::report(benchmark::State &state, const std::string &who)
 {
-	state.counters[who] = means_.quantile(0.5);
-	state.counters[who + "_p50"] = trips_.quantile(0.5);
-	state.counters[who + "_p99"] = trips_.quantile(0.99);
-	state.counters[who + "_p999"] = trips_.quantile(0.999);
-	state.counters[who + "_naps"] = naps_.quantile(0.5) / 1000;
+	state.counters[who] = means.quantile(0.5);
+	single.report(state, who);
+	state.counters[who + "_naps"] = naps.quantile(0.5) / 1000;
 }
 
 } // namespace bench

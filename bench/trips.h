@@ -106,20 +106,29 @@ template <class Ask> Work asking(Score &score, const Plan &plan, Ask ask)
 	};
 }
 
-/* Two processes that ask and answer, and what their rounds took. */
+/* What the rounds of one pair, or of several that do the same, took. */
+struct Trips {
+	Samples means, single, naps;
+	void report(benchmark::State &state, const std::string &who); /* sets <who>, <who>_p50 and so on */
+};
+
+/* Two processes that ask and answer. */
 class Pair
 {
       public:
 	using Side = std::function<Work(Score &score, const Plan &plan)>;
-	Pair(const Plan &plan, const Side &answers, const Side &asks);
-	int64_t rounds();                                             /* one of each kind; nanoseconds a trip */
-	void report(benchmark::State &state, const std::string &who); /* sets <who>, <who>_p50 and so on */
+	Pair(const Plan &plan, Trips &times, const Side &answers, const Side &asks);
+	int64_t rounds(); /* one of each kind; nanoseconds a trip */
+	void warm_up()    /* one of which no time is kept */
+	{
+		crew_.round();
+	}
 
       private:
 	Plan plan_;
+	Trips &times_;
 	Shared<Score> score_;
 	Crew crew_;
-	Samples means_, trips_, naps_;
 	int64_t together();
 	int64_t each();
 };
