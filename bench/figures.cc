@@ -116,9 +116,9 @@ in turn; with covey each leads and computes, or joins whoever leads and takes it
 operations that had to compute.)";
 
 const char *const p3_reason =
-        R"(it seems that the mutex lets one process pass many times in a row while the other sleeps, so that its line stays in one
-cache. covey lets nobody pass: each operation moves the group's line to the other core, and each join moves the waiter's line
-there and back. That costs more than computing does, up to somewhere between 100 ns and 1 µs.)";
+        R"(to join costs both sides about a microsecond, whatever the section. So covey keeps away from a group whose executions are
+shorter (shm/standoff.c), and one process then leads many times in a row, as one of them has the mutex; from about a
+microsecond on it joins. Between 200 ns and 500 ns neither way gains much.)";
 
 Case one_group(const std::string &section, const std::string &nanoseconds)
 {

@@ -96,6 +96,19 @@ uint32_t cv_look_on(const _Atomic uint64_t *word, uint64_t expected, uint32_t ro
 	return rounds != 0 ? rounds - 1 : 0;
 }
 
+bool cv_keep_off(int64_t nanoseconds)
+{
+	int64_t until;
+
+	if (processors() == 1)
+		return false;
+	until = cv_kernel.now() + nanoseconds;
+	do
+		cv_pause();
+	while (cv_kernel.now() < until);
+	return true;
+}
+
 enum cv_parked cv_park(const struct cv_futex *list, unsigned count, int64_t deadline, int *bounded)
 {
 	int64_t now = cv_kernel.now(), backstop = now + CV_BACKSTOP_NS;

@@ -13,6 +13,8 @@
 #ifndef CV_PARKING_H
 #define CV_PARKING_H
 
+#include <stdbool.h>
+
 #include "arena.h"
 #include "futex.h"
 
@@ -46,6 +48,10 @@ int cv_spin_for(struct cv_spinner *spinner, _Atomic uint32_t *word, uint32_t exp
 /* Look at a word that has just been seen to hold expected, for so many rounds.  How many were left when it changed, one
  * fewer at least; 0: it did not, or there is no other processor that could change it. */
 uint32_t cv_look_on(const _Atomic uint64_t *word, uint64_t expected, uint32_t rounds);
+
+/* Do nothing, and touch no memory of the region, for so long.  False: at once, as there is no other processor that could do
+ * anything meanwhile. */
+bool cv_keep_off(int64_t nanoseconds);
 
 /* Sleep until a word no longer holds what is expected, somebody rings it, or the deadline passes.
  * *bounded is set to 1 if only list[0] could be waited for. */

@@ -529,8 +529,6 @@ int covey_await(covey *c, const struct covey_lead *lead, const void *request, si
 
 	if (out == NULL)
 		return COVEY_EINVAL;
-	if (t != NULL)
-		cv_fetch_to_write(&c->arena.seats[t->seat]); /* the leader may be looking at its first line */
 	w.ended = w.began;
 	memset(out, 0, sizeof(*out));
 	out->part = COVEY_JOINED;
@@ -545,6 +543,9 @@ int covey_await(covey *c, const struct covey_lead *lead, const void *request, si
 	w.n = &c->arena.nodes[w.node];
 	w.tail = &c->arena.tails[w.node];
 	w.seat = &c->arena.seats[t->seat];
+	if (covey_stand_off(c, &t->standoff, w.node, w.began))
+		return finish_result(&w, COVEY_GAVE_UP);
+	cv_fetch_to_write(w.seat); /* the leader may be looking at its first line */
 	r = covey_request_put(c, t, w.node, request, request_size);
 	if (r == 0) {
 		r = post_and_wait(&w);

@@ -170,6 +170,12 @@ static inline bool covey_is_led(uint64_t own)
 int covey_depose(covey *c, struct covey_thread *t, uint32_t node, uint64_t own, struct covey_lead *out);
 bool covey_dead_leader(const covey *c, uint64_t own, struct covey_life *life);
 
+/* ---- standoff.c */
+
+/* Before a wait is posted, at the time now of the clock's tick: true if the group is free by then, so that there is nothing
+ * to wait for. */
+bool covey_stand_off(covey *c, struct covey_standoff *s, uint32_t node, int64_t now);
+
 /* ---- worker_thread.c: at covey_close(), have all workers of this process in c end, and wait for that */
 void covey_workers_end(covey *c);
 

@@ -20,6 +20,13 @@ struct covey_lane {
 	uint32_t number;
 };
 
+/* How long a thread kept away from groups lately; see standoff.c. */
+struct covey_standoff {
+	uint32_t late; /* waits in a row that ended before they began */
+	uint32_t vain; /* executions in a row that lasted */
+	uint32_t skip; /* waits that are not to be held back */
+};
+
 /*
  * What a thread needs at every call.  It lies in memory that the kernel empties in the child of a fork, so one compare
  * tells both "this thread has a seat in this region" and "this is still the process that took it".
@@ -40,6 +47,7 @@ struct covey_thread {
 	size_t request_room;
 	struct covey_stop *stop; /* of the worker whose thread this is; else NULL */
 	struct covey_lane lane;
+	struct covey_standoff standoff;
 };
 
 /* How a thread that receives is told to stop. */

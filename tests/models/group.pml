@@ -28,8 +28,8 @@
  *      sleeps()            futex_waitv: compares all words and sleeps, in one step; tells of the last word that was rung
  *
  * Left out: how a sleeper says that it sleeps (notify() rings who is asleep), the table (the node stays), requests that
- * differ, blocks and their pins, cycles, more than one group, and the memory model (all these accesses are sequentially
- * consistent in the sources too).
+ * differ, standing off before a post, blocks and their pins, cycles, more than one group, and the memory model (all these
+ * accesses are sequentially consistent in the sources too).
  *
  * N actors; up to KILLS of them are killed.  What else may happen: DEPOSE (a newcomer takes over from a leader that lives),
  * NOTIFY, GIVE_UP, EXPIRE (deadlines), FORWARD, REAPER.  FORWARD_ONCE: the first leader does nothing else, and others do
