@@ -39,6 +39,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,11 +109,22 @@ static struct robust_list *robust_node(struct robust *r, int i)
 	return (struct robust_list *)(void *)r->nodes[i];
 }
 
+/* Who takes over from the dead has its keeper wake the others, and is to lead before that: a thread of this policy does not
+ * interrupt the one that wakes it.  It works seldom, and briefly; where this is refused, it interrupts. */
+static void give_way(void)
+{
+	const struct sched_param none = {0};
+
+	if (sched_getscheduler(0) == SCHED_OTHER)
+		(void)sched_setscheduler(0, SCHED_BATCH, &none);
+}
+
 static void life_begin(covey *c, struct robust *r)
 {
 	struct covey_slot *slot = &c->slots[c->slot];
 	uint32_t alive = (uint32_t)syscall(SYS_gettid) | FUTEX_WAITERS;
 
+	give_way();
 	r->head.list.next = robust_node(r, 0);
 	r->head.futex_offset = (long)((uintptr_t)&slot->life[0] - (uintptr_t)r->nodes[0]);
 	r->head.list_op_pending = NULL;
