@@ -213,8 +213,9 @@ int cv_pool_fill(struct cv_arena *a, uint32_t seat, uint32_t node, const struct 
 	uint64_t next = atomic_load_explicit(&n->next, memory_order_relaxed);
 	int r;
 
-	/* the new incarnation before the new contents: the partner of same_incarnation() */
-	atomic_store_explicit(&n->next, (uint64_t)(cv_next_incarnation(next) + 1) << 32, memory_order_relaxed);
+	/* the new incarnation before the new contents: the partner of same_incarnation().  release: who reads the new
+	 * incarnation sees that the node is out of the chain; else it would take it for the one that all else it reads is of */
+	atomic_store_explicit(&n->next, (uint64_t)(cv_next_incarnation(next) + 1) << 32, memory_order_release);
 	atomic_thread_fence(memory_order_release);
 	if (key->size > CV_NAME_INLINE && (r = fill_long_name(a, seat, node, key, hint)) != 0)
 		return r;
