@@ -19,12 +19,12 @@ static void first(void)
 	uint64_t word = cv_word(CV_LEADING, 1, 1);
 
 	assert(atomic_compare_exchange_strong(own, &word, cv_word(CV_IDLE, 0, 1)));
-	cv_ring(&nodes[1]);
+	cv_ring(&tails[1]);
 }
 
 static void second(void)
 {
-	struct cv_futex bell = {&nodes[1].bell, atomic_load(&nodes[1].bell)};
+	struct cv_futex bell = {&tails[1].bell, atomic_load(&tails[1].bell)};
 	int bounded;
 
 	if (cv_word_state(atomic_load(own)) == CV_LEADING)
@@ -48,28 +48,28 @@ static void setup(void)
 static void first(void)
 {
 	cv_seat_post(a, 1, cv_key_of(1, 0));
-	cv_ring_receiver(&nodes[1]);
+	cv_ring_receiver(&tails[1]);
 }
 
 static void second(void)
 {
-	struct cv_futex bell = {&nodes[1].request_bell, atomic_load(&nodes[1].request_bell)};
+	struct cv_futex bell = {&tails[1].request_bell, atomic_load(&tails[1].request_bell)};
 	uint64_t word;
 	int bounded;
 
 	if (cv_seat_waits(a, 1, cv_key_of(1, 0), &word))
 		return;
-	atomic_fetch_add(&nodes[1].receivers, 1);
+	atomic_fetch_add(&tails[1].receivers, 1);
 	cv_park(&bell, 1, 2, &bounded);
 	if (!slept[2])
-		atomic_fetch_sub(&nodes[1].receivers, 1);
+		atomic_fetch_sub(&tails[1].receivers, 1);
 }
 
 #ifdef THIRD
 static void third(void)
 {
 	cv_seat_post(a, 2, cv_key_of(1, 0));
-	cv_ring_receiver(&nodes[1]);
+	cv_ring_receiver(&tails[1]);
 }
 #endif
 

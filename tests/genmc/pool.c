@@ -196,11 +196,11 @@ static void first(void)
 
 static void second(void)
 {
-	struct cv_futex bell = {&nodes[1].bell, 0};
+	struct cv_futex bell = {&tails[1].bell, 0};
 	int bounded;
 
 	cv_seat_post(a, 2, cv_key_now(a, 1));
-	bell.expected = atomic_load(&nodes[1].bell);
+	bell.expected = atomic_load(&tails[1].bell);
 	if (cv_word_state(atomic_load(&nodes[1].own)) == CV_LEADING)
 		cv_park(&bell, 1, 2, &bounded);
 }

@@ -137,6 +137,11 @@ static void setup(void)
 static void first(void)
 {
 	become(1, 1, K);
+#ifdef REFILL_IDLE
+	uint64_t own = cv_word(CV_LEADING, 1, 2);
+
+	atomic_compare_exchange_strong(&nodes[1].own, &own, cv_word(CV_IDLE, 0, 2));
+#endif
 }
 
 static void second(void)
@@ -149,8 +154,8 @@ static void second(void)
 	if (cv_table_find_idle(a, &key, &spot)) {
 		uint64_t own = spot.own;
 
-		led = atomic_compare_exchange_strong(&nodes[1].own, &own, cv_word(CV_LEADING, 2, 2));
-		assert(spot.node == 1 && (!led || spot.incarnation == 1));
+		led = atomic_compare_exchange_strong(&nodes[1].own, &own, cv_word(CV_LEADING, 2, 9));
+		assert(spot.node == 1 && (!led || (spot.incarnation == 1 && cv_word_gen(own) == 1)));
 	}
 #elif defined(NEW)
 	find(2, K, 1, 2, 2, 2);

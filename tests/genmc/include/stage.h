@@ -56,6 +56,7 @@
 #endif
 
 static struct cv_node nodes[NODES + 1];
+static struct cv_tail tails[NODES + 1];
 static struct cv_seat seats[SEATS + 2];
 static _Atomic uint64_t buckets[1];
 static _Atomic uint64_t chunks[CHUNKS];
@@ -79,6 +80,7 @@ static void release_none(void *context, uint32_t chunk, uint32_t count)
 }
 
 static struct cv_arena arena = {.nodes = nodes,
+        .tails = tails,
         .buckets = buckets,
         .seats = seats,
         .chunks = chunks,
