@@ -1,7 +1,8 @@
 /*
  * string.h - for GenMC, which has no library behind it and wants each byte read as it was written
  *
- * Core copies names and requests, which are whole words here, and two kinds of struct, which are told by their size.
+ * Core copies names and requests, which are whole words here, and two kinds of struct, which are told by their size: so no
+ * name here has three or four words.
  */
 #ifndef STAND_IN_STRING_H
 #define STAND_IN_STRING_H
