@@ -328,7 +328,8 @@ enum covey_await_flags {
  * covey_await - post a request to the leader and sleep until it is answered.
  *
  * lead      from covey_find_or_register() that gave COVEY_WAIT.  If the group has a newer leader by now, that one is
- *           awaited; if it has none, the answer is COVEY_GAVE_UP at once: ask again
+ *           awaited; if it has none, or its place in a full table is another group's, the answer is COVEY_GAVE_UP at
+ *           once: ask again
  * request   tells apart what is asked of one leader; may be empty (NULL, 0); copied into the region
  * deadline  absolute; COVEY_NOW, COVEY_FOREVER or covey_in_ms()
  * gives     a value of enum covey_outcome, also in out->outcome; out is always to be released
