@@ -84,6 +84,7 @@ int covey_depose(covey *c, struct covey_thread *t, uint32_t node, uint64_t own, 
 
 #define AGAIN 100 /* inside this file: look the group up again */
 
+/* role, of this leader; or AGAIN if it has ended meanwhile: then what was read of it may be another's. */
 static int wait_for(const covey *c, const struct cv_spot *spot, int role, struct covey_lead *out)
 {
 	*out = (struct covey_lead){.generation = cv_word_gen(spot->own),
@@ -91,7 +92,7 @@ static int wait_for(const covey *c, const struct cv_spot *spot, int role, struct
 	        .incarnation = spot->incarnation,
 	        .seat = cv_word_owner(spot->own)};
 	out->pid = covey_pid_of_seat(c, out->seat);
-	return role;
+	return covey_still(c, spot->node, spot->own) ? role : AGAIN;
 }
 
 static inline __attribute__((always_inline)) int register_idle(covey *c, struct covey_thread *t, uint64_t hash,
@@ -275,6 +276,7 @@ static __attribute__((noinline)) uint32_t waiting(covey *c, const struct cv_spot
 	return cv_seat_count_waiting(&c->arena, cv_key_of(spot->node, spot->incarnation));
 }
 
+/* 0, COVEY_ENOENT, or AGAIN if the leader has ended meanwhile. */
 static inline __attribute__((always_inline)) int tell(covey *c, const struct cv_spot *spot, struct covey_info *out)
 {
 	if (!covey_is_led(spot->own))
@@ -287,7 +289,7 @@ static inline __attribute__((always_inline)) int tell(covey *c, const struct cv_
 	out->waiters = 0;
 	if (cv_unlikely(cv_word_waiters(spot->own)))
 		out->waiters = waiting(c, spot);
-	return 0;
+	return cv_likely(covey_still(c, spot->node, spot->own)) ? 0 : AGAIN;
 }
 
 /* Each case but those of the next. */
@@ -299,8 +301,11 @@ static __attribute__((noinline)) int find_slowly(covey *c, const void *name, siz
 
 	if ((c == NULL || size > CV_NAME_INLINE) && (r = seat_to_look(c, &seat)) != 0)
 		return r;
-	r = find(c, seat, name, size, &spot);
-	return r != 0 ? r : tell(c, &spot, out);
+	do {
+		r = find(c, seat, name, size, &spot);
+		r = r != 0 ? r : tell(c, &spot, out);
+	} while (r == AGAIN);
+	return r;
 }
 
 /* Here are the usual cases: nobody leads any group of this bucket, or this group's node is the first of its chain. */
@@ -308,6 +313,7 @@ int covey_find(covey *c, const void *name, size_t size, struct covey_info *out)
 {
 	struct cv_spot spot;
 	struct cv_key key;
+	int r;
 
 	if (cv_unlikely(c == NULL || size > CV_NAME_INLINE) || cv_unlikely(!key_of(c, name, size, &key)))
 		return find_slowly(c, name, size, out);
@@ -316,7 +322,8 @@ int covey_find(covey *c, const void *name, size_t size, struct covey_info *out)
 		return COVEY_ENOENT;
 	if (cv_unlikely(!cv_table_find_first(&c->arena, &key, &spot)))
 		return find_slowly(c, name, size, out);
-	return tell(c, &spot, out);
+	r = tell(c, &spot, out);
+	return cv_likely(r != AGAIN) ? r : find_slowly(c, name, size, out);
 }
 
 int covey_join(covey *c, const void *name, size_t size, struct covey_lead *out)
@@ -329,12 +336,16 @@ int covey_join(covey *c, const void *name, size_t size, struct covey_lead *out)
 		return r;
 	if (out == NULL)
 		return COVEY_EINVAL;
-	r = find(c, t->seat, name, size, &spot);
-	if (r != 0)
-		return r;
-	if (cv_word_state(spot.own) == CV_LEADING && cv_word_owner(spot.own) == t->seat)
-		return wait_for(c, &spot, COVEY_RECURSION, out);
-	return wait_for(c, &spot, COVEY_WAIT, out);
+	do {
+		r = find(c, t->seat, name, size, &spot);
+		if (r == 0)
+			r = wait_for(c, &spot,
+			        cv_word_state(spot.own) == CV_LEADING && cv_word_owner(spot.own) == t->seat
+			                ? COVEY_RECURSION
+			                : COVEY_WAIT,
+			        out);
+	} while (r == AGAIN);
+	return r;
 }
 
 int covey_leading(covey *c, const struct covey_lead *lead)

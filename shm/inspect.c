@@ -45,14 +45,12 @@ size_t covey_name_of(covey *c, uint32_t node, uint64_t hash, unsigned char name[
 	return size != 0 && cv_hash(c->arena.key, name, size) == hash ? size : 0;
 }
 
-static bool group_view(covey *c, uint32_t node, unsigned char *name, struct covey_group_view *out)
+/* As of this word of the node. */
+static bool group_view_as(covey *c, uint32_t node, uint64_t own, unsigned char *name, struct covey_group_view *out)
 {
 	struct cv_node *n = &c->arena.nodes[node];
-	uint64_t own = atomic_load(&n->own);
 	struct covey_life life;
 
-	if (!covey_is_led(own))
-		return false;
 	out->hash = atomic_load_explicit(&n->hash, memory_order_relaxed);
 	out->size = covey_name_of(c, node, out->hash, name);
 	if (out->size == 0)
@@ -67,6 +65,18 @@ static bool group_view(covey *c, uint32_t node, unsigned char *name, struct cove
 	out->thread = (pid_t)thread_of(c, cv_word_owner(own));
 	command_of(c, cv_word_owner(own), out->command);
 	return true;
+}
+
+static bool group_view(covey *c, uint32_t node, unsigned char *name, struct covey_group_view *out)
+{
+	uint64_t own;
+	bool seen;
+
+	do {
+		own = atomic_load(&c->arena.nodes[node].own);
+		seen = covey_is_led(own) && group_view_as(c, node, own, name, out);
+	} while (!covey_still(c, node, own));
+	return seen;
 }
 
 int covey_each_group(covey *c, covey_group_visitor visit, void *context)
@@ -107,7 +117,7 @@ int covey_each_waiter(covey *c, const void *name, size_t size, covey_waiter_visi
 	struct cv_key key = {name, (uint32_t)size, 0};
 	struct cv_spot spot;
 	uint32_t high;
-	uint64_t word;
+	uint64_t word, again;
 	int n = 0, r;
 
 	if (c == NULL || visit == NULL || name == NULL || size == 0 || size > COVEY_NAME_MAX)
@@ -121,6 +131,9 @@ int covey_each_waiter(covey *c, const void *name, size_t size, covey_waiter_visi
 		if (!cv_seat_waits(&c->arena, i, cv_key_of(spot.node, spot.incarnation), &word))
 			continue;
 		waiter_view(c, i, &view);
+		/* Gone meanwhile: it may have been another's seat that was read. */
+		if (!cv_seat_waits(&c->arena, i, cv_key_of(spot.node, spot.incarnation), &again) || again != word)
+			continue;
 		n++;
 		if (visit(context, &view) != 0)
 			break;

@@ -62,6 +62,15 @@ static inline pid_t covey_living_pid_of_seat(const covey *c, uint32_t seat)
 	return (pid_t)atomic_load_explicit(&s->pid, memory_order_relaxed);
 }
 
+/* Does the word of this node still say the same, but for W?  Then what was read in between of the leader, whom the word
+ * names by its seat, is this leader's: a seat, or a slot, has a new owner only after the words that named it were changed. */
+static inline bool covey_still(const covey *c, uint32_t node, uint64_t own)
+{
+	/* the fence keeps the loads above before the one below; its partner is each of the new owner's stores, which release */
+	atomic_thread_fence(memory_order_acquire);
+	return ((atomic_load_explicit(&c->arena.nodes[node].own, memory_order_relaxed) ^ own) & ~CV_WAITERS) == 0;
+}
+
 /* ---- recovery.c */
 
 int covey_slot_lock(covey *c, uint32_t slot); /* 0 if this process now holds the slot's file lock alone */

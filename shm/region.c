@@ -45,15 +45,20 @@ static int path_of(const char *name, char path[PATH_SIZE])
 	return 0;
 }
 
-static void boot_id(unsigned char out[16])
+/* Without /proc every boot looks alike; but who cannot read it now must not take another boot for this one, nor make a
+ * region that nobody else can use. */
+static int boot_id(unsigned char out[16])
 {
 	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
 	char text[64] = "";
 	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
 
-	if (fd >= 0)
-		close(fd);
-	memset(out, 0, 16); /* without /proc every boot looks alike */
+	memset(out, 0, 16);
+	if (fd < 0)
+		return errno == ENOENT || errno == ENOTDIR || errno == EACCES || errno == EPERM ? 0 : COVEY_ESYSTEM;
+	close(fd);
+	if (n < 0)
+		return COVEY_ESYSTEM;
 	for (ssize_t i = 0, k = 0; i < n && k < 32; i++) {
 		const char *digits = "0123456789abcdef", *p = text[i] ? strchr(digits, text[i]) : NULL;
 
@@ -62,6 +67,7 @@ static void boot_id(unsigned char out[16])
 			k++;
 		}
 	}
+	return 0;
 }
 
 /* ------------------------------------------------------------------------------------------------ options */
@@ -161,8 +167,7 @@ static int header_write(int fd, const struct covey_counts *n, const struct covey
 	h.size = layout->size;
 	h.counts = *n;
 	h.created = (uint64_t)time(NULL);
-	boot_id(h.boot);
-	if (getrandom(&h.key, sizeof(h.key), 0) != (ssize_t)sizeof(h.key))
+	if (boot_id(h.boot) != 0 || getrandom(&h.key, sizeof(h.key), 0) != (ssize_t)sizeof(h.key))
 		return COVEY_ESYSTEM;
 	h.seal = covey_seal(&h);
 	return pwrite(fd, &h, sizeof(h), 0) == (ssize_t)sizeof(h) ? 0 : COVEY_ESYSTEM;
@@ -264,7 +269,8 @@ static int header_check(int fd, uint64_t size, bool inspect, struct covey_counts
 		return COVEY_EFOREIGN;
 	if (h.magic != COVEY_MAGIC || h.abi != COVEY_ABI || h.fingerprint != covey_fingerprint())
 		return COVEY_EFOREIGN;
-	boot_id(boot);
+	if (!inspect && boot_id(boot) != 0)
+		return COVEY_ESYSTEM;
 	if (!inspect && memcmp(boot, h.boot, sizeof(boot)) != 0)
 		return COVEY_EFOREIGN;
 	*n = h.counts;
@@ -374,7 +380,7 @@ static int file_open(const char *path, const struct covey_options *o, int access
 			return fd;
 		if (errno == EACCES || errno == EPERM)
 			return COVEY_EPERM;
-		if (errno == ELOOP)
+		if (errno == ELOOP || errno == EISDIR || errno == ENXIO) /* a link, a directory, a socket */
 			return COVEY_EFOREIGN;
 		if (errno != ENOENT)
 			return COVEY_ESYSTEM;

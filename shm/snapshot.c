@@ -104,7 +104,7 @@ static bool look_at(covey *c, uint32_t node, const struct crowds *k, struct cove
 	        .pid = covey_living_pid_of_seat(c, cv_word_owner(spot.own)),
 	        .waiters = crowd != NULL ? crowd->waiters : 0,
 	        .queue = crowd != NULL ? crowd->queue : 0};
-	return seen_add(out, name, key.size, standing);
+	return !covey_still(c, node, spot.own) || seen_add(out, name, key.size, standing);
 }
 
 static int by_name(const struct covey_seen *x, const struct covey_seen *y)

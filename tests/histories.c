@@ -658,7 +658,7 @@ static void storms(const struct covey_options *options, bool with_evictions, int
 
 static int storms_to_run(void)
 {
-	return getenv("COVEY_PROVE") != NULL ? 400 : 12;
+	return getenv("COVEY_PROVE") != NULL ? 300 : 12;
 }
 
 static void groups_that_stay(void **state)

@@ -390,7 +390,7 @@ static void many_loans(void **state)
 
 			until(world_waiters(mine, group) == 1);
 			must(covey_take_over(mine, group, strlen(group), lead.generation, &taken) == COVEY_LEADER);
-			must(covey_unregister_notify(mine, &taken, NULL, 0, &reply) == 1);
+			must(covey_unregister_notify(mine, &taken, NULL, 0, &reply) >= 0); /* the waiter may help */
 			covey_close(mine);
 			_exit(0);
 		}
