@@ -442,12 +442,12 @@ static void an_unused_inherited_handle_can_be_closed(void **state)
 /* ------------------------------------------------------------------------------------------------ the kernel */
 
 /* As some containers' filters do. */
-static void forbid_waitv(void)
+static void forbid_waitv(int with)
 {
 	struct sock_filter filter[] = {
 	        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 	        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 449, 0, 1),
-	        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+	        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)with),
 	        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
@@ -463,8 +463,7 @@ static int waits_without_waitv(void *context)
 	struct covey_result result;
 	int r, rounds = 0;
 
-	(void)context;
-	forbid_waitv();
+	forbid_waitv(*(int *)context);
 	c = world_open();
 	for (const char *g = "abc"; *g != '\0'; g++, rounds++) {
 		must(covey_find_or_register(c, g, 1, &lead) == COVEY_WAIT);
@@ -477,21 +476,20 @@ static int waits_without_waitv(void *context)
 	return 0;
 }
 
-static void goes_on_without_waitv(void **state)
+static void without_waitv(int with)
 {
 	struct covey_reply reply = text("x");
 	struct covey_lead a, other;
 	pid_t waiter, leader;
 	covey *c;
 
-	(void)state;
 	world_begin(NULL);
 	c = world_open();
 	assert_int_equal(lead_of(c, "a", &a), COVEY_LEADER);
 	assert_int_equal(lead_of(c, "c", &other), COVEY_LEADER);
 	leader = world_spawn(attaches, (void *)"b");
 	until(atomic_load(&world->flag[0]) == 1);
-	waiter = world_spawn(waits_without_waitv, NULL);
+	waiter = world_spawn(waits_without_waitv, &with);
 	until(world_waiters(c, "a") == 1 && covey_counter(c, COVEY_COUNT_BOUNDED) > 0);
 	assert_int_equal(covey_unregister_notify(c, &a, NULL, 0, &reply), 1);
 	until(world_waiters(c, "b") == 1);
@@ -501,6 +499,14 @@ static void goes_on_without_waitv(void **state)
 	world_settle(c, 1);
 	world_check(c, 0);
 	covey_close(c);
+}
+
+static void goes_on_without_waitv(void **state)
+{
+	(void)state;
+	without_waitv(EPERM);
+	without_waitv(ENOSYS);
+	without_waitv(EINVAL);
 }
 
 static void on_signal(int signal)
