@@ -15,6 +15,7 @@
 #define WORKERS 12
 #define GROUPS 4
 #define BURST 4
+#define ENOUGH (HISTORY_RECORDS * 3 / 4) /* records of one storm */
 
 static struct history *h;
 static char why[400];
@@ -216,6 +217,12 @@ static const struct story stories[] = {
         {"the other one was killed", true,
                 {LED_(1, 1, 2, 1), GOT_(2, 3, 6, 1, 1, 1, 2), ENDED_(PUBLISH, 1, 4, 5, 1, 2), CUT_(AWAIT, 3, 3, 1),
                         DIED_(3, 4, 8)}},
+        {"the same answer twice", false,
+                {LED_(1, 1, 2, 1), GOT_(2, 3, 6, 1, 1, 1, 3), GOT_(2, 7, 9, 1, 1, 1, 3),
+                        ENDED_(NOTIFY, 1, 4, 8, 1, 2)}},
+        {"one answer for two", true,
+                {LED_(1, 1, 2, 1), GOT_(2, 3, 6, 1, 1, 1, 3), GOT_(3, 4, 7, 1, 1, 1, 3),
+                        ENDED_(NOTIFY, 1, 5, 8, 1, 2)}},
         {"a deadline passed", true, {LED_(1, 1, 2, 1), AWAITED_(2, 3, 4, COVEY_TIMED_OUT)}},
         {"there was no deadline", false,
                 {LED_(1, 1, 2, 1), {AWAIT, 2, 3, 4, .asked = 1, .answer = COVEY_TIMED_OUT, .for_ever = 1}}},
@@ -485,7 +492,7 @@ static int works(void *context)
 	atomic_store(&h->pid[me], getpid());
 	seed = (unsigned)me * 2654435761u + (unsigned)atomic_load(&world->number[0]);
 	c = world_open();
-	while (atomic_load(&world->flag[STOP]) == 0 && atomic_load(&h->used) < HISTORY_RECORDS * 3 / 4) {
+	while (atomic_load(&world->flag[STOP]) == 0 && atomic_load(&h->used) < ENOUGH) {
 		seed = seed * 1103515245u + 12345u;
 		one_turn(c, seed >> 8);
 	}
@@ -535,7 +542,7 @@ static int burst(struct worker worker[WORKERS], unsigned seed, bool await_calls)
 	int count = 1 + (int)(seed / 16 % 8 == 0 ? seed / 128 % BURST : 0), first = (int)(seed / 1024 % WORKERS);
 
 	if (await_calls)
-		until(atomic_load(&h->used) > before + seed % 16 || atomic_load(&h->used) >= HISTORY_RECORDS / 2);
+		until(atomic_load(&h->used) > before + seed % 16 || atomic_load(&h->used) >= ENOUGH);
 	for (int i = 0; i < count; i++)
 		begin_kill(&worker[(first + i) % WORKERS]);
 	for (int i = 0; i < count; i++)
@@ -548,7 +555,7 @@ static int storm_of(struct worker worker[WORKERS], int kills, unsigned seed)
 	struct worker *stopped = NULL;
 	int killed = 0;
 
-	while (killed < kills && atomic_load(&h->used) < HISTORY_RECORDS / 2) {
+	while (killed < kills && atomic_load(&h->used) < ENOUGH) {
 		seed = seed * 1103515245u + 12345u;
 		/* All others may wait for who is stopped, so then no call is awaited. */
 		killed += burst(worker, seed >> 8, stopped == NULL);

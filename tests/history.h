@@ -14,7 +14,7 @@
 
 #include "world.h"
 
-#define HISTORY_RECORDS 65536
+#define HISTORY_RECORDS 131072
 #define HISTORY_PROCESSES 4096
 #define HISTORY_GROUPS 8
 

@@ -94,6 +94,23 @@ static const char *counted_wrongly(const struct history *h, const struct record 
 	return s->answer > 0 && (uint32_t)s->answer > most ? "fewer had its answer than it told" : NULL;
 }
 
+/* An answer that a process has had already: the one before, in this group. */
+static const char *answered_twice(const struct record *w)
+{
+	static uint32_t last[HISTORY_PROCESSES][HISTORY_GROUPS];
+	uint32_t *source;
+
+	if (w == NULL) {
+		memset(last, 0, sizeof(last));
+		return NULL;
+	}
+	source = &last[w->process][w->group];
+	if (w->source != 0 && *source == w->source)
+		return "the same answer twice";
+	*source = w->source;
+	return NULL;
+}
+
 bool history_waits(const struct history *h, char *why, size_t size)
 {
 	uint32_t used = atomic_load(&h->used), *had = calloc(HISTORY_RECORDS + 1, sizeof(*had));
@@ -101,10 +118,12 @@ bool history_waits(const struct history *h, char *why, size_t size)
 	char text[200];
 
 	must(had != NULL);
+	answered_twice(NULL);
 	for (uint32_t i = 0; i < used && wrong == NULL; i++) {
 		const struct record *r = &h->record[i];
 
-		if (r->call == AWAIT && atomic_load(&r->end) != 0 && (wrong = waited_wrongly(h, r)) != NULL)
+		if (r->call == AWAIT && atomic_load(&r->end) != 0 &&
+		        ((wrong = waited_wrongly(h, r)) != NULL || (wrong = answered_twice(r)) != NULL))
 			snprintf(why, size, "%s: %s", wrong, history_tell(h, i, text, sizeof(text)));
 		else if (r->call == AWAIT && r->source != 0)
 			had[r->source - 1]++;
