@@ -492,9 +492,12 @@ static int works(void *context)
 	atomic_store(&h->pid[me], getpid());
 	seed = (unsigned)me * 2654435761u + (unsigned)atomic_load(&world->number[0]);
 	c = world_open();
-	while (atomic_load(&world->flag[STOP]) == 0 && atomic_load(&h->used) < ENOUGH) {
+	while (atomic_load(&world->flag[STOP]) == 0) {
 		seed = seed * 1103515245u + 12345u;
-		one_turn(c, seed >> 8);
+		if (atomic_load(&h->used) < ENOUGH)
+			one_turn(c, seed >> 8);
+		else
+			world_yield(); /* the killer came late; it may still kill us */
 	}
 	covey_close(c);
 	return 0;
