@@ -509,6 +509,7 @@ static struct {
 	long storms, kills, stops, calls, cut, histories;
 	long by[CALLS];
 	int64_t nanoseconds; /* of the killing */
+	int64_t longest_stop;
 } sum;
 
 struct worker {
@@ -553,9 +554,20 @@ static int burst(struct worker worker[WORKERS], unsigned seed, bool await_calls)
 	return count;
 }
 
+static void go_on(const struct worker *stopped, int64_t since)
+{
+	int64_t now;
+
+	kill(stopped->pid, SIGCONT);
+	now = covey_in_ms(0);
+	if (now - since > sum.longest_stop)
+		sum.longest_stop = now - since;
+}
+
 static int storm_of(struct worker worker[WORKERS], int kills, unsigned seed)
 {
 	struct worker *stopped = NULL;
+	int64_t since = 0;
 	int killed = 0;
 
 	while (killed < kills && atomic_load(&h->used) < ENOUGH) {
@@ -563,16 +575,17 @@ static int storm_of(struct worker worker[WORKERS], int kills, unsigned seed)
 		/* All others may wait for who is stopped, so then no call is awaited. */
 		killed += burst(worker, seed >> 8, stopped == NULL);
 		if (stopped != NULL)
-			kill(stopped->pid, SIGCONT);
+			go_on(stopped, since);
 		stopped = NULL;
 		if (seed >> 24 & 1) {
 			stopped = &worker[(seed >> 16) % WORKERS];
+			since = covey_in_ms(0);
 			kill(stopped->pid, SIGSTOP);
 			sum.stops++;
 		}
 	}
 	if (stopped != NULL)
-		kill(stopped->pid, SIGCONT);
+		go_on(stopped, since);
 	return killed;
 }
 
@@ -662,7 +675,12 @@ static void storms(const struct covey_options *options, bool with_evictions, int
 	        "%ld, forward %ld, accept %ld, await %ld\n",
 	        sum.by[REGISTER], sum.by[JOIN], sum.by[FIND], sum.by[LEADING], sum.by[NOTIFY], sum.by[PUBLISH],
 	        sum.by[UNREGISTER], sum.by[TAKE_OVER], sum.by[FORWARD], sum.by[ACCEPT], sum.by[AWAIT]);
-	assert_int_equal(covey_counter(c, COVEY_COUNT_RESCUED), 0);
+	/* Whoever waits for a leader that was stopped for longer than the backstop, in the middle of its end, is rescued. */
+	if (sum.longest_stop < 500000000)
+		assert_int_equal(covey_counter(c, COVEY_COUNT_RESCUED), 0);
+	else
+		print_message("a stop lasted %ld ms on this machine: rescues are not judged\n",
+		        (long)(sum.longest_stop / 1000000));
 	covey_close(c);
 }
 
