@@ -136,7 +136,7 @@ static void blocks_of_every_size(void **state)
 	for (uint64_t size = 0; size < 300000; size = size * 2 + 1) {
 		uint32_t ref = cv_heap_take(&a, 1, size, &hint);
 
-		assert_true(ref != 0 && cv_heap_room(&a, ref) >= size);
+		assert_true(ref != 0 && cv_heap_fitting(&a, ref, size) != NULL);
 		memset(cv_heap_at(&a, ref) + 1, 0xee, size);
 		assert_int_equal(cv_heap_count(&a, &blocks, &bytes), 0);
 		assert_int_equal(blocks, 1);
@@ -487,7 +487,7 @@ static void damaged_chains_are_said_to_be(void **state)
 	assert_int_equal(cv_table_find(&a, 1, &other, &spot), CV_ECORRUPT);
 	assert_null(cv_heap_at(&a, 0));
 	assert_null(cv_heap_at(&a, 0x0fffffff));
-	assert_int_equal(cv_heap_room(&a, 0x0fffff00), 0);
+	assert_null(cv_heap_fitting(&a, 0x0fffff00, 0));
 	free_arena(&a);
 }
 
