@@ -91,7 +91,9 @@ static int pack(const char *directory)
 		size_t size;
 
 		snprintf(path, sizeof(path), "%s/%s", directory, entries[i]->d_name);
-		if (entries[i]->d_name[0] == '.' || (from = fopen(path, "r")) == NULL)
+		from = entries[i]->d_name[0] == '.' ? NULL : fopen(path, "r");
+		free(entries[i]);
+		if (from == NULL)
 			continue;
 		size = fread(bytes, 1, sizeof(bytes), from);
 		for (size_t k = 0; k < size; k++)
@@ -99,6 +101,7 @@ static int pack(const char *directory)
 		printf("\n");
 		fclose(from);
 	}
+	free(entries);
 	return 0;
 }
 
