@@ -600,6 +600,17 @@ static void parking_under_another_kernel(void **state)
 	cv_kernel = real;
 }
 
+/* Who read the bells before this does not fall asleep on them after it. */
+static void ringing_changes_the_bells(void **state)
+{
+	struct cv_node n = {0};
+
+	(void)state;
+	cv_ring(&n);
+	assert_int_not_equal(n.bell, 0);
+	assert_int_not_equal(n.request_bell, 0);
+}
+
 /* ------------------------------------------------------------------------------------------------ watching */
 
 static int wakes;
@@ -679,6 +690,7 @@ int main(void)
 	        cmocka_unit_test(a_pocket_gives_only_what_is_idle),
 	        cmocka_unit_test(damaged_chains_are_said_to_be),
 	        cmocka_unit_test(parking_under_another_kernel),
+	        cmocka_unit_test(ringing_changes_the_bells),
 	        cmocka_unit_test(watchers_are_rung_once),
 	};
 

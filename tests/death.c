@@ -258,6 +258,7 @@ static int hoards(void *context)
 		must(covey_room(c, &lead, "r", 1, (size_t)1 << (i % 22), &data, &room) == 0);
 	}
 	must(lead_of(c, "led by the parent", &lead) == COVEY_WAIT);
+	must(covey_await(c, &lead, "loan", 4, COVEY_FOREVER, 0, &(struct covey_result){0}) == COVEY_OK);
 	atomic_store(&world->flag[GO], 1);
 	covey_await(c, &lead, large, sizeof(large), COVEY_FOREVER, 0, &(struct covey_result){0});
 	abort();
@@ -265,6 +266,8 @@ static int hoards(void *context)
 
 static void nothing_of_the_dead_remains(void **state)
 {
+	static char borrowed[200];
+	struct covey_reply loan = {.data = borrowed, .size = sizeof(borrowed)};
 	struct covey_usage usage;
 	struct covey_lead lead;
 	pid_t child;
@@ -275,7 +278,8 @@ static void nothing_of_the_dead_remains(void **state)
 	c = world_open();
 	assert_int_equal(lead_of(c, "led by the parent", &lead), COVEY_LEADER);
 	child = world_spawn(hoards, NULL);
-	until(world_waiters(c, "led by the parent") == 1);
+	until(covey_notify(c, &lead, "loan", 4, &loan) == 1);
+	until(atomic_load(&world->flag[GO]) == 1 && world_waiters(c, "led by the parent") == 1);
 	world_kill(child);
 	world_settle(c, 1);
 	assert_int_equal(covey_usage_of(c, &usage), 0);
