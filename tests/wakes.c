@@ -4,7 +4,7 @@
  * Several things tell waiters that their leader is dead: the kernel, by its life words; those whom it woke; keepers, who
  * reap. Each alone hides the loss of another, so here the others are taken away: keepers that never wake up again, a dead
  * process whose memory cannot be reaped because its file lock is held (as during a core dump), one who is killed as it is
- * woken.  What nobody tells of is found by the backstop, which counts: no count here.
+ * woken, a leader that is deposed and lives.  What nobody tells of is found by the backstop, which counts: no count here.
  */
 #include "world.h"
 
@@ -192,6 +192,46 @@ static void the_one_woken_is_killed(void **state)
 	end(c, 0);
 }
 
+static int killed_by_waking(_Atomic uint32_t *word, int count)
+{
+	(void)word, (void)count;
+	raise(SIGKILL);
+	return 0;
+}
+
+static int deposes_and_is_killed(void *context)
+{
+	struct covey_lead lead;
+	struct covey_info info;
+	covey *c = world_open();
+
+	(void)context;
+	must(covey_find(c, "g", 1, &info) == 0);
+	cv_kernel.wake = killed_by_waking; /* it leads, and is about to tell */
+	covey_take_over(c, "g", 1, info.generation, &lead);
+	return 0;
+}
+
+/* The waiter sleeps on the life of the deposed leader, which goes on. */
+static void told_by_the_reaper_alone(void **state)
+{
+	pid_t leader, waiter;
+	covey *c;
+
+	(void)state;
+	world_begin(NULL);
+	c = world_open();
+	leader = world_spawn(leads, NULL);
+	until(atomic_load(&world->flag[0]) == 1);
+	waiter = world_spawn(waits, NULL);
+	until(asleep(c) == 1);
+	assert_int_equal(world_join(world_spawn(deposes_and_is_killed, NULL)), 128 + SIGKILL);
+	until(leader_now(c) == waiter);
+	world_kill(leader);
+	world_kill(waiter);
+	end(c, 0);
+}
+
 #define CHAIN 8
 
 /* None of the dead can be reaped, so nobody rings for them; all who sleep on a life must hear that it ended, or the next death
@@ -232,6 +272,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(told_by_the_kernel_alone),
 	        cmocka_unit_test(the_one_woken_is_killed),
+	        cmocka_unit_test(told_by_the_reaper_alone),
 	        cmocka_unit_test(a_chain_of_deaths_without_reaping),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
