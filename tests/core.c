@@ -603,7 +603,7 @@ static void parking_under_another_kernel(void **state)
 /* Who read the bells before this does not fall asleep on them after it. */
 static void ringing_changes_the_bells(void **state)
 {
-	struct cv_node n = {0};
+	struct cv_tail n = {0};
 
 	(void)state;
 	cv_ring(&n);

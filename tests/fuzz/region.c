@@ -107,8 +107,9 @@ static struct place place_of(unsigned section)
 	case 5:
 		return element(l->seats, n->threads + n->participants + 1, sizeof(struct cv_seat));
 	case 6:
-	case 7:
 		return element(l->nodes, n->groups + 1, sizeof(struct cv_node));
+	case 7:
+		return element(l->tails, n->groups + 1, sizeof(struct cv_tail));
 	case 8:
 		return element(l->buckets, n->buckets, 8);
 	case 9:

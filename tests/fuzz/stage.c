@@ -126,7 +126,9 @@ static void poison(const covey *c, bool on)
 	poison_between(base, l->seats, l->seats + sizeof(struct cv_seat), on);
 	poison_between(base, l->seats + (n->threads + n->participants + 1) * sizeof(struct cv_seat), l->nodes, on);
 	poison_between(base, l->nodes, l->nodes + sizeof(struct cv_node), on);
-	poison_between(base, l->nodes + (n->groups + 1) * sizeof(struct cv_node), l->buckets, on);
+	poison_between(base, l->nodes + (n->groups + 1) * sizeof(struct cv_node), l->tails, on);
+	poison_between(base, l->tails, l->tails + sizeof(struct cv_tail), on);
+	poison_between(base, l->tails + (n->groups + 1) * sizeof(struct cv_tail), l->buckets, on);
 	poison_between(base, l->buckets + n->buckets * 8, l->chunks, on);
 	poison_between(base, l->chunks + n->chunks * 8, l->blocks, on);
 	poison_between(base, l->blocks + (uint64_t)n->chunks * CV_CHUNK_BLOCKS * 8, l->heap, on);
