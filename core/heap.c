@@ -94,46 +94,50 @@ _Atomic uint64_t *cv_heap_word(const struct cv_arena *a, uint32_t ref)
 	return &a->blocks[(uint64_t)chunk * CV_CHUNK_BLOCKS + block];
 }
 
-struct cv_block *cv_heap_at(const struct cv_arena *a, uint32_t ref)
+struct cv_block *cv_heap_span(const struct cv_arena *a, uint32_t ref, uint64_t *room)
 {
 	uint32_t chunk, block;
-	uint64_t w, offset;
+	uint64_t w, n, offset = 0, bytes = sizeof(struct cv_block);
 
 	if (!ref_split(a, ref, &chunk, &block))
 		return NULL;
 	w = chunk_load(a, chunk);
-	if (chunk_sliced(w))
-		offset = block * class_size(chunk_arg(w));
-	else if (block == 0 && (chunk_state(w) == CHUNK_RUN || chunk_state(w) == CHUNK_TAKEN))
-		offset = 0;
-	else
+	n = chunk_arg(w);
+	if (chunk_sliced(w)) {
+		bytes = class_size((uint32_t)n);
+		offset = block * bytes;
+	} else if (block != 0 || (chunk_state(w) != CHUNK_RUN && chunk_state(w) != CHUNK_TAKEN)) {
 		return NULL;
+	} else if (chunk_state(w) == CHUNK_RUN && n > 0 && n <= a->chunk_count - chunk) {
+		bytes = n << CV_CHUNK_SHIFT;
+	}
 	if (offset >= CV_CHUNK_SIZE)
 		return NULL;
+	*room = bytes - sizeof(struct cv_block);
 	return (struct cv_block *)(void *)(a->heap + ((uint64_t)chunk << CV_CHUNK_SHIFT) + offset);
 }
 
-uint64_t cv_heap_room(const struct cv_arena *a, uint32_t ref)
+struct cv_block *cv_heap_at(const struct cv_arena *a, uint32_t ref)
 {
-	uint32_t chunk, block;
-	uint64_t w, n;
+	uint64_t room;
 
-	if (!ref_split(a, ref, &chunk, &block))
-		return 0;
-	w = chunk_load(a, chunk);
-	n = chunk_arg(w);
-	if (chunk_sliced(w))
-		return class_size((uint32_t)n) - sizeof(struct cv_block);
-	if (chunk_state(w) == CHUNK_RUN && block == 0 && n > 0 && n <= a->chunk_count - chunk)
-		return (n << CV_CHUNK_SHIFT) - sizeof(struct cv_block);
-	return 0;
+	return cv_heap_span(a, ref, &room);
+}
+
+struct cv_block *cv_heap_fitting(const struct cv_arena *a, uint32_t ref, uint64_t size)
+{
+	uint64_t room;
+	struct cv_block *b = cv_heap_span(a, ref, &room);
+
+	return b != NULL && size <= room ? b : NULL;
 }
 
 bool cv_heap_payload(
         const struct cv_arena *a, uint32_t ref, const unsigned char **request, const unsigned char **data, size_t *size)
 {
-	const volatile struct cv_block *b = cv_heap_at(a, ref); /* read once, whatever the compiler would like */
-	uint64_t room = cv_heap_room(a, ref), skip, bytes;
+	uint64_t room, skip, bytes;
+	const volatile struct cv_block *b =
+	        cv_heap_span(a, ref, &room); /* read once, whatever the compiler would like */
 
 	if (b == NULL)
 		return false;
@@ -248,7 +252,7 @@ static bool slabs_close(struct cv_arena *a, uint32_t seat)
 		uint64_t w = chunk_load(a, c), closing = chunk_word(w, CHUNK_CLOSING, seat, chunk_arg(w));
 		bool used = false;
 
-		if (chunk_state(w) != CHUNK_SLAB || !chunk_swap(a, c, w, closing))
+		if (chunk_state(w) != CHUNK_SLAB || !cv_heap_worded(a, c) || !chunk_swap(a, c, w, closing))
 			continue;
 		for (uint32_t b = 0; b < CV_CHUNK_BLOCKS && !used; b++)
 			used = cv_word_state(atomic_load(&a->blocks[(uint64_t)c * CV_CHUNK_BLOCKS + b])) != CV_FREE;
@@ -263,9 +267,9 @@ static bool slabs_close(struct cv_arena *a, uint32_t seat)
 static bool block_claim(struct cv_arena *a, uint32_t seat, uint32_t ref)
 {
 	_Atomic uint64_t *word = cv_heap_word(a, ref);
-	uint64_t w = atomic_load_explicit(word, memory_order_relaxed);
+	uint64_t w = word == NULL ? 0 : atomic_load_explicit(word, memory_order_relaxed);
 
-	if (cv_word_state(w) != CV_FREE ||
+	if (word == NULL || cv_word_state(w) != CV_FREE ||
 	        !atomic_compare_exchange_strong(word, &w, cv_word(CV_PRIVATE, seat, cv_word_gen(w) + 1)))
 		return false;
 	cv_race_acquire(a, word);
@@ -274,11 +278,12 @@ static bool block_claim(struct cv_arena *a, uint32_t seat, uint32_t ref)
 
 static void block_unclaim(struct cv_arena *a, uint32_t ref)
 {
-	_Atomic uint64_t *word = cv_heap_word(a, ref);
-	uint64_t w = atomic_load_explicit(word, memory_order_relaxed); /* private to us */
+	_Atomic uint64_t *word = cv_heap_word(a, ref); /* private to us */
 
+	if (word == NULL)
+		return;
 	cv_race_release(a, word);
-	atomic_store(word, cv_word(CV_FREE, 0, cv_word_gen(w)));
+	atomic_store(word, cv_word(CV_FREE, 0, cv_word_gen(atomic_load_explicit(word, memory_order_relaxed))));
 }
 
 static uint32_t slab_take_in(struct cv_arena *a, uint32_t seat, uint32_t chunk, uint32_t class, uint32_t *from)
@@ -436,8 +441,10 @@ void cv_heap_free(struct cv_arena *a, uint32_t seat, uint32_t ref)
 void cv_heap_hold(struct cv_arena *a, uint32_t ref)
 {
 	_Atomic uint64_t *word = cv_heap_word(a, ref);
-	uint64_t w = atomic_load_explicit(word, memory_order_relaxed);
+	uint64_t w = word == NULL ? 0 : atomic_load_explicit(word, memory_order_relaxed);
 
+	if (word == NULL)
+		return;
 	cv_race_release(a, word);
 	atomic_store_explicit(word, cv_word(CV_IDLE, 0, cv_word_gen(w)), memory_order_release);
 }
@@ -479,7 +486,7 @@ void cv_heap_retire(struct cv_arena *a, uint32_t seat, uint32_t ref)
 /* A held block whose node names another one, or none, was left by somebody who died between the two steps. */
 static bool block_orphaned(const struct cv_arena *a, uint32_t ref)
 {
-	const struct cv_block *b = cv_heap_at(a, ref);
+	const volatile struct cv_block *b = cv_heap_at(a, ref); /* read once */
 	uint32_t node = b == NULL ? 0 : b->node;
 
 	return node == 0 || node > a->node_count || atomic_load(&a->nodes[node].long_name) != ref;
@@ -488,7 +495,7 @@ static bool block_orphaned(const struct cv_arena *a, uint32_t ref)
 static void reap_block(struct cv_arena *a, uint32_t seat, uint32_t ref, bool (*dead)(void *, uint32_t), void *context)
 {
 	_Atomic uint64_t *word = cv_heap_word(a, ref);
-	uint64_t w = atomic_load(word);
+	uint64_t w = word == NULL ? 0 : atomic_load(word);
 
 	switch (cv_word_state(w)) {
 	case CV_PRIVATE:

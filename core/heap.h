@@ -77,8 +77,11 @@ void cv_heap_look_at(const struct cv_arena *a, uint32_t ref, struct cv_hint *hin
 /* The header of a block, or NULL if ref cannot be one. */
 struct cv_block *cv_heap_at(const struct cv_arena *a, uint32_t ref);
 
-/* Bytes behind the header that the block can hold, as its chunk says now; 0 if ref cannot be a block. */
-uint64_t cv_heap_room(const struct cv_arena *a, uint32_t ref);
+/* The same, and the bytes behind the header that the block has: both as its chunk says at one instant. */
+struct cv_block *cv_heap_span(const struct cv_arena *a, uint32_t ref, uint64_t *room);
+
+/* The same, or NULL if it has not room for size bytes. */
+struct cv_block *cv_heap_fitting(const struct cv_arena *a, uint32_t ref, uint64_t size);
 
 /* The request, the payload and its size, of a block whose header fits its room; false for a damaged one.  Each number of
  * the header is read once, so what was checked is what is returned. */

@@ -181,7 +181,7 @@ static int fill_long_name(
         struct cv_arena *a, uint32_t seat, uint32_t node, const struct cv_key *key, struct cv_hint *hint)
 {
 	uint32_t ref = cv_heap_take(a, seat, key->size, hint);
-	struct cv_block *b = ref == 0 ? NULL : cv_heap_at(a, ref);
+	struct cv_block *b = ref == 0 ? NULL : cv_heap_fitting(a, ref, key->size);
 
 	if (b == NULL)
 		return CV_EFULL;

@@ -14,10 +14,14 @@ struct view {
 	uint64_t hash;
 };
 
+#ifndef CV_WALK_SLACK
+#define CV_WALK_SLACK (UINT64_C(1) << 16)
+#endif
+
 /* How much walking is legitimate before the table must be damaged: generous, but an end. */
 static uint64_t walk_budget(const struct cv_arena *a)
 {
-	return (UINT64_C(1) << 16) + 4 * (uint64_t)a->node_count;
+	return CV_WALK_SLACK + 4 * (uint64_t)a->node_count;
 }
 
 static bool in_table(uint64_t own)
@@ -84,8 +88,8 @@ __attribute__((noinline)) static bool long_name_use(struct cv_arena *a, uint32_t
 	good = in_table(own) && cv_word_state(own) != CV_EVICTING &&
 	       cv_next_incarnation(atomic_load(&n->next)) == cv_next_incarnation(v->next);
 	cv_race_acquire(a, &n->own);
-	b = good ? cv_heap_at(a, ref) : NULL;
-	good = b != NULL && size <= cv_heap_room(a, ref) && bytes_use(seat, b + 1, size, want, to);
+	b = good ? cv_heap_fitting(a, ref, size) : NULL;
+	good = b != NULL && bytes_use(seat, b + 1, size, want, to);
 	if (seat != 0) {
 		cv_seat_unpin(a, seat, CV_PIN_BYTES);
 		cv_heap_try_free(a, seat, ref); /* who evicted it meanwhile may have found only our pin */

@@ -157,8 +157,10 @@ static void check_outboxes(struct check *k)
 static void check_block(struct check *k, uint32_t ref)
 {
 	struct cv_arena *a = &k->c->arena;
-	uint64_t w = atomic_load(cv_heap_word(a, ref));
-	const struct cv_block *b = cv_heap_at(a, ref);
+	_Atomic uint64_t *word = cv_heap_word(a, ref);
+	uint64_t w = word == NULL ? 0 : atomic_load(word);
+	const volatile struct cv_block *b = cv_heap_at(a, ref); /* read once */
+	uint32_t node = b == NULL ? 0 : b->node;
 
 	if (cv_word_state(w) == CV_FREE)
 		return;
@@ -169,8 +171,8 @@ static void check_block(struct check *k, uint32_t ref)
 	else if (cv_word_state(w) == CV_RETIRED && !cv_seat_pinned(a, ref, 0))
 		broken(k, "block %x: retired and held by nobody", ref);
 	else if (cv_word_state(w) == CV_IDLE &&
-	         (b->node == 0 || b->node > a->node_count || atomic_load(&a->nodes[b->node].long_name) != ref))
-		broken(k, "block %x: held, but not by node %u", ref, b->node);
+	         (node == 0 || node > a->node_count || atomic_load(&a->nodes[node].long_name) != ref))
+		broken(k, "block %x: held, but not by node %u", ref, node);
 }
 
 static void check_blocks(struct check *k)

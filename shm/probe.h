@@ -24,6 +24,9 @@
 #if __has_include(<sys/sdt.h>)
 #include <sys/sdt.h>
 #define COVEY_PROBES 1
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Wgnu-zero-variadic-macro-arguments" /* sdt.h's macros are such */
+#endif
 #endif
 #endif
 

@@ -83,7 +83,7 @@ uint32_t covey_block_make(covey *c, struct covey_thread *t, const struct covey_l
 {
 	size_t skip = (request_size + 15) & ~(size_t)15;
 	uint32_t ref = covey_heap_take(c, t, skip, reply->size);
-	struct cv_block *b = ref == 0 ? NULL : cv_heap_at(&c->arena, ref);
+	struct cv_block *b = ref == 0 ? NULL : cv_heap_fitting(&c->arena, ref, skip + reply->size);
 
 	if (b == NULL)
 		return 0;
@@ -118,7 +118,7 @@ struct delivery {
 
 static bool delivery_open(covey *c, struct delivery *d)
 {
-	const struct cv_block *b = d->block == 0 ? NULL : cv_heap_at(&c->arena, d->block);
+	const volatile struct cv_block *b = d->block == 0 ? NULL : cv_heap_at(&c->arena, d->block); /* read once */
 	const unsigned char *data;
 	size_t size;
 
@@ -127,7 +127,9 @@ static bool delivery_open(covey *c, struct delivery *d)
 		return d->block == 0;
 	}
 	d->anyone = (b->tag & COVEY_TAG_ANYONE) != 0;
-	d->request_size = b->request_size <= (size_t)(data - d->request) ? b->request_size : 0;
+	d->request_size = b->request_size;
+	if (d->request_size > (size_t)(data - d->request))
+		d->request_size = 0;
 	return true;
 }
 
@@ -327,7 +329,8 @@ static void room_trim(covey *c, const struct covey_reply *reply, struct cv_block
 /* Its maker no longer has this room.  Made by a sibling: that one's count stays high, as it may. */
 static void room_gone(covey *c, struct covey_thread *t, uint32_t room)
 {
-	uint64_t w = atomic_load(cv_heap_word(&c->arena, room));
+	_Atomic uint64_t *word = cv_heap_word(&c->arena, room);
+	uint64_t w = word == NULL ? 0 : atomic_load(word);
 
 	t->rooms -= cv_word_owner(w) == t->seat && t->rooms != 0;
 }

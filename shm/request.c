@@ -28,14 +28,16 @@ int covey_request_put(covey *c, struct covey_thread *t, uint32_t node, const voi
 	struct cv_seat *s = &c->arena.seats[t->seat];
 	uint64_t words[CV_REQUEST_INLINE / 8] = {0};
 	uint32_t ref = 0, ticket;
+	struct cv_block *b;
 
 	if (size > UINT32_MAX - 64)
 		return COVEY_EINVAL;
 	if (size > CV_REQUEST_INLINE) {
 		ref = covey_heap_take(c, t, 0, size);
-		if (ref == 0)
-			return COVEY_EFULL;
-		memcpy(cv_heap_at(&c->arena, ref) + 1, request, size);
+		b = ref == 0 ? NULL : cv_heap_fitting(&c->arena, ref, size);
+		if (b == NULL)
+			return ref == 0 ? COVEY_EFULL : COVEY_ECORRUPT;
+		memcpy(b + 1, request, size);
 	} else if (size != 0) {
 		memcpy(words, request, size);
 	}
@@ -85,8 +87,8 @@ static int use_block(
 	int r = 0;
 
 	cv_seat_pin(&c->arena, reader, CV_PIN_BYTES, ref);
-	b = unchanged(s, word) ? cv_heap_at(&c->arena, ref) : NULL;
-	if (b != NULL && size <= cv_heap_room(&c->arena, ref))
+	b = unchanged(s, word) ? cv_heap_fitting(&c->arena, ref, size) : NULL;
+	if (b != NULL)
 		r = use(context, b + 1, size);
 	cv_seat_unpin(&c->arena, reader, CV_PIN_BYTES);
 	cv_heap_try_free(&c->arena, reader, ref); /* its waiter may have left and found only our pin */

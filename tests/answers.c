@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "internal.h"
+
 enum { CYCLES, RESULTS, ANSWERED }; /* indexes of world->count */
 
 /* ------------------------------------------------------------------------------------------------ cycles */
@@ -299,6 +301,100 @@ static int leads_late(void *context)
 	return 0;
 }
 
+/* The leader is stopped between its last look at its leadership and its swap of a waiter's word, and goes on after it was
+ * deposed: the swap must fail.  It is the only seat that waits. */
+static void an_answer_begun_before_a_take_over_fails(void **state)
+{
+	struct covey_reply reply = text("from the successor");
+	struct covey_lead old, lead;
+	covey *deposed, *c;
+	uint32_t seat = 1;
+	uint64_t word;
+	pid_t waiter;
+
+	(void)state;
+	world_begin(NULL);
+	deposed = world_open();
+	c = world_open();
+	assert_int_equal(lead_of(deposed, "g", &old), COVEY_LEADER);
+	waiter = world_spawn(is_answered, (void *)"from the successor");
+	until(world_waiters(c, "g") == 1);
+	while (!cv_seat_waits(&deposed->arena, seat, cv_key_of(old.node, old.incarnation), &word))
+		seat++;
+	assert_int_equal(covey_take_over(c, "g", 1, old.generation, &lead), COVEY_LEADER);
+	assert_false(cv_seat_answer(&deposed->arena, seat, word, CV_SEAT_GAVE_UP, 0));
+	assert_int_equal(covey_unregister_notify(c, &lead, NULL, 0, &reply), 1);
+	assert_int_equal(world_join(waiter), 0);
+	covey_close(deposed);
+	world_check(c, 0);
+	covey_close(c);
+}
+
+/* A claim to an execution that has ended is none to the next one, though the same thread leads it. */
+static void an_old_lead_is_fenced(void **state)
+{
+	struct covey_reply reply = text("of the second");
+	struct covey_lead old, lead;
+	pid_t waiter;
+	covey *c;
+
+	(void)state;
+	world_begin(NULL);
+	c = world_open();
+	assert_int_equal(lead_of(c, "g", &old), COVEY_LEADER);
+	assert_int_equal(covey_unregister(c, &old), 0);
+	assert_int_equal(lead_of(c, "g", &lead), COVEY_LEADER);
+	waiter = world_spawn(is_answered, (void *)"of the second");
+	until(world_waiters(c, "g") == 1);
+	assert_false(covey_leading(c, &old));
+	assert_int_equal(covey_notify_all(c, &old, &reply), COVEY_EFENCED);
+	assert_int_equal(covey_unregister(c, &old), COVEY_EFENCED);
+	assert_int_equal(covey_unregister_notify(c, &old, NULL, 0, &reply), COVEY_EFENCED);
+	assert_int_equal(covey_unregister_notify(c, &lead, NULL, 0, &reply), 1);
+	assert_int_equal(world_join(waiter), 0);
+	covey_close(c);
+}
+
+static int is_given_up(void *context)
+{
+	struct covey_result result;
+	struct covey_lead lead;
+	covey *c = world_open();
+
+	(void)context;
+	must(lead_of(c, "g", &lead) == COVEY_WAIT);
+	must(covey_await(c, &lead, NULL, 0, covey_in_ms(60000), 0, &result) == COVEY_GAVE_UP);
+	covey_close(c);
+	return 0;
+}
+
+/* Whoever leaves publishes nothing: not what was published before it, either. */
+static void leaving_gives_no_result_of_an_earlier_execution(void **state)
+{
+	static char bytes[] =
+	        "as long as no outbox takes, so that it lies in a block of its own, and that is named by the node";
+	struct covey_reply reply = text(bytes);
+	struct covey_lead lead;
+	covey *c, *leaver;
+	pid_t waiter;
+
+	(void)state;
+	world_begin(NULL);
+	c = world_open();
+	assert_int_equal(lead_of(c, "g", &lead), COVEY_LEADER);
+	waiter = world_spawn(is_answered, bytes);
+	until(world_waiters(c, "g") == 1);
+	assert_int_equal(covey_unregister_notify(c, &lead, NULL, 0, &reply), 1);
+	assert_int_equal(world_join(waiter), 0);
+	leaver = world_open();
+	assert_int_equal(lead_of(leaver, "g", &lead), COVEY_LEADER);
+	waiter = world_spawn(is_given_up, NULL);
+	until(world_waiters(c, "g") == 1);
+	covey_close(leaver);
+	assert_int_equal(world_join(waiter), 0);
+	covey_close(c);
+}
+
 static void stopped_leader_is_fenced(void **state)
 {
 	struct covey_reply reply = text("from the successor");
@@ -329,6 +425,74 @@ static void stopped_leader_is_fenced(void **state)
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(world_join(waiter[i]), 0);
 	world_check(c, 0);
+	covey_close(c);
+}
+
+/* ------------------------------------------------------------------------------------------------ who asks later */
+
+static int asks_when_told(void *context)
+{
+	struct covey_result result;
+	struct covey_lead lead;
+	covey *c = world_open();
+	int me = *(int *)context;
+
+	must(lead_of(c, "g", &lead) == COVEY_WAIT);
+	atomic_fetch_add(&world->flag[0], 1);
+	until(atomic_load(&world->flag[1]) >= me);
+	must(covey_await(c, &lead, NULL, 0, covey_in_ms(60000), 0, &result) == COVEY_OK);
+	atomic_store(&world->flag[2 + me], *(const char *)result.data);
+	covey_release(c, &result);
+	covey_close(c);
+	return 0;
+}
+
+static uint32_t waiting_seats(const covey *c)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 1; i <= c->arena.seat_count; i++)
+		n += cv_seat_state(atomic_load(&c->arena.seats[i].word)) == CV_SEAT_WAITING;
+	return n;
+}
+
+static int has_another_ask(void *context, const void *request, size_t size)
+{
+	(void)request, (void)size;
+	atomic_store(&world->flag[1], 1);
+	until(waiting_seats(context) == 2);
+	return 1;
+}
+
+/* The second asks while the first is being answered: it may have seen that answer, and is not to be given it, too. */
+static void who_asks_later_is_answered_later(void **state)
+{
+	static char bytes[2][100];
+	static int me[2] = {0, 1};
+	struct covey_reply reply = {.data = bytes[0], .size = sizeof(bytes[0])};
+	struct covey_lead lead;
+	pid_t waiter[2];
+	covey *c;
+
+	(void)state;
+	world_begin(NULL);
+	c = world_open();
+	memset(bytes[0], 1, sizeof(bytes[0]));
+	memset(bytes[1], 2, sizeof(bytes[1]));
+	assert_int_equal(lead_of(c, "g", &lead), COVEY_LEADER);
+	for (int i = 0; i < 2; i++) { /* the seat of the second is above that of the first */
+		waiter[i] = world_spawn(asks_when_told, &me[i]);
+		until(atomic_load(&world->flag[0]) == i + 1);
+	}
+	until(waiting_seats(c) == 1);
+	assert_int_equal(covey_notify_if(c, &lead, has_another_ask, c, &reply), 1);
+	reply.data = bytes[1];
+	assert_int_equal(covey_notify_all(c, &lead, &reply), 1);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(world_join(waiter[i]), 0);
+		assert_int_equal(atomic_load(&world->flag[2 + i]), i + 1);
+	}
+	covey_unregister(c, &lead);
 	covey_close(c);
 }
 
@@ -595,6 +759,10 @@ int main(void)
 	        cmocka_unit_test(heap_too_small),
 	        cmocka_unit_test(slabs_close_for_large_blocks),
 	        cmocka_unit_test(a_deadline_is_its_own),
+	        cmocka_unit_test(an_answer_begun_before_a_take_over_fails),
+	        cmocka_unit_test(an_old_lead_is_fenced),
+	        cmocka_unit_test(leaving_gives_no_result_of_an_earlier_execution),
+	        cmocka_unit_test(who_asks_later_is_answered_later),
 	        cmocka_unit_test(stopped_leader_is_fenced),
 	        cmocka_unit_test(forwarded_work_is_answered),
 	        cmocka_unit_test(new_leader_dies_before_accepting),

@@ -136,7 +136,7 @@ static void blocks_of_every_size(void **state)
 	for (uint64_t size = 0; size < 300000; size = size * 2 + 1) {
 		uint32_t ref = cv_heap_take(&a, 1, size, &hint);
 
-		assert_true(ref != 0 && cv_heap_room(&a, ref) >= size);
+		assert_true(ref != 0 && cv_heap_fitting(&a, ref, size) != NULL);
 		memset(cv_heap_at(&a, ref) + 1, 0xee, size);
 		assert_int_equal(cv_heap_count(&a, &blocks, &bytes), 0);
 		assert_int_equal(blocks, 1);
@@ -330,7 +330,7 @@ static void chains_and_eviction(void **state)
 	unsigned char bytes[300];
 	char name[NODES + 1][128];
 	uint32_t node[NODES + 1];
-	uint64_t gen = 0;
+	uint64_t gen = 0, blocks, bytes_used, long_names = 0;
 
 	(void)state;
 	for (int i = 0; i < NODES; i++) {
@@ -355,6 +355,66 @@ static void chains_and_eviction(void **state)
 	}
 	for (int i = 0; i < NODES; i++) {
 		struct cv_key key = key_of(&a, name[i]);
+
+		assert_int_equal(cv_table_find(&a, 1, &key, &spot), 1);
+		assert_int_equal(spot.node, node[i]);
+		long_names += key.size > CV_NAME_INLINE;
+	}
+	assert_int_equal(cv_heap_count(&a, &blocks, &bytes_used), 0);
+	assert_int_equal(blocks, long_names); /* those of the evicted are free */
+	free_arena(&a);
+}
+
+/* A node of this name, which is absent, ready to be inserted where *spot says. */
+static uint32_t prepare(struct cv_arena *a, const struct cv_key *key, struct cv_hint *hint, struct cv_spot *spot)
+{
+	uint32_t node = cv_pool_take(a, 1, hint);
+
+	assert_true(node != 0);
+	assert_int_equal(cv_pool_fill(a, 1, node, key, hint), 0);
+	assert_int_equal(cv_table_find(a, 1, key, spot), 0);
+	cv_pool_refresh(a, 1, node);
+	return node;
+}
+
+/* Somebody found a name absent; before it inserts it, another does, in the very node that was the head all the time. */
+static void a_head_that_came_back_is_another_one(void **state)
+{
+	struct cv_arena a = make_arena_of(2, 1);
+	struct cv_hint hint = {0};
+	struct cv_key key = key_of(&a, "wanted");
+	struct cv_spot spot;
+	uint32_t first = insert(&a, "first", &hint), node = prepare(&a, &key, &hint, &spot);
+	uint64_t was = cv_key_now(&a, first);
+
+	(void)state;
+	assert_int_equal((uint32_t)spot.head, first);
+	make_idle(&a, first);
+	assert_int_equal(insert(&a, "wanted", &hint), first);
+	assert_false(cv_table_insert(&a, node, &key, &spot));
+	assert_true(cv_key_now(&a, first) != was); /* nor does who waits for the first wait for the second */
+	free_arena(&a);
+}
+
+static void names_of_one_hash_are_told_apart(void **state)
+{
+	struct cv_arena a = make_arena(2);
+	struct cv_hint hint = {0};
+	struct cv_spot spot;
+	unsigned char names[4][100];
+	uint32_t node[4];
+
+	(void)state;
+	memset(names, 'n', sizeof(names));
+	for (int i = 0; i < 4; i++) {
+		struct cv_key key = {names[i], i < 2 ? 21 : 100, 7};
+
+		names[i][20] = (unsigned char)i;
+		node[i] = prepare(&a, &key, &hint, &spot);
+		assert_true(cv_table_insert(&a, node[i], &key, &spot));
+	}
+	for (int i = 0; i < 4; i++) {
+		struct cv_key key = {names[i], i < 2 ? 21 : 100, 7};
 
 		assert_int_equal(cv_table_find(&a, 1, &key, &spot), 1);
 		assert_int_equal(spot.node, node[i]);
@@ -487,7 +547,7 @@ static void damaged_chains_are_said_to_be(void **state)
 	assert_int_equal(cv_table_find(&a, 1, &other, &spot), CV_ECORRUPT);
 	assert_null(cv_heap_at(&a, 0));
 	assert_null(cv_heap_at(&a, 0x0fffffff));
-	assert_int_equal(cv_heap_room(&a, 0x0fffff00), 0);
+	assert_null(cv_heap_fitting(&a, 0x0fffff00, 0));
 	free_arena(&a);
 }
 
@@ -538,6 +598,17 @@ static void parking_under_another_kernel(void **state)
 	assert_int_equal(bounded, 0);
 	assert_int_equal(cv_park(list, 2, cv_kernel.now() + 1000000, &bounded), CV_PARK_EXPIRED);
 	cv_kernel = real;
+}
+
+/* Who read the bells before this does not fall asleep on them after it. */
+static void ringing_changes_the_bells(void **state)
+{
+	struct cv_tail n = {0};
+
+	(void)state;
+	cv_ring(&n);
+	assert_int_not_equal(n.bell, 0);
+	assert_int_not_equal(n.request_bell, 0);
 }
 
 /* ------------------------------------------------------------------------------------------------ watching */
@@ -613,10 +684,13 @@ int main(void)
 	        cmocka_unit_test(damaged_outbox_words_are_refused),
 	        cmocka_unit_test(seats_run_out_and_come_back),
 	        cmocka_unit_test(chains_and_eviction),
+	        cmocka_unit_test(a_head_that_came_back_is_another_one),
+	        cmocka_unit_test(names_of_one_hash_are_told_apart),
 	        cmocka_unit_test(names_used_once_take_each_others_places),
 	        cmocka_unit_test(a_pocket_gives_only_what_is_idle),
 	        cmocka_unit_test(damaged_chains_are_said_to_be),
 	        cmocka_unit_test(parking_under_another_kernel),
+	        cmocka_unit_test(ringing_changes_the_bells),
 	        cmocka_unit_test(watchers_are_rung_once),
 	};
 

@@ -7,8 +7,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "hash.h"
+#include "internal.h"
+#include "pool.h"
+
 enum { LED, DONE, KILLED, RELEASED }; /* indexes of world->count */
-enum { GO };                          /* of world->flag */
+enum { GO, STOPPED };                 /* of world->flag */
 
 /* Leads the group, says so, and stays until it is killed. */
 static int leads_for_ever(void *context)
@@ -258,6 +262,7 @@ static int hoards(void *context)
 		must(covey_room(c, &lead, "r", 1, (size_t)1 << (i % 22), &data, &room) == 0);
 	}
 	must(lead_of(c, "led by the parent", &lead) == COVEY_WAIT);
+	must(covey_await(c, &lead, "loan", 4, COVEY_FOREVER, 0, &(struct covey_result){0}) == COVEY_OK);
 	atomic_store(&world->flag[GO], 1);
 	covey_await(c, &lead, large, sizeof(large), COVEY_FOREVER, 0, &(struct covey_result){0});
 	abort();
@@ -265,6 +270,8 @@ static int hoards(void *context)
 
 static void nothing_of_the_dead_remains(void **state)
 {
+	static char borrowed[200];
+	struct covey_reply loan = {.data = borrowed, .size = sizeof(borrowed)};
 	struct covey_usage usage;
 	struct covey_lead lead;
 	pid_t child;
@@ -275,7 +282,8 @@ static void nothing_of_the_dead_remains(void **state)
 	c = world_open();
 	assert_int_equal(lead_of(c, "led by the parent", &lead), COVEY_LEADER);
 	child = world_spawn(hoards, NULL);
-	until(world_waiters(c, "led by the parent") == 1);
+	until(covey_notify(c, &lead, "loan", 4, &loan) == 1);
+	until(atomic_load(&world->flag[GO]) == 1 && world_waiters(c, "led by the parent") == 1);
 	world_kill(child);
 	world_settle(c, 1);
 	assert_int_equal(covey_usage_of(c, &usage), 0);
@@ -284,6 +292,115 @@ static void nothing_of_the_dead_remains(void **state)
 	covey_unregister(c, &lead);
 	world_check(c, 50); /* the long names of the groups that stay cached */
 	covey_close(c);
+}
+
+/* ------------------------------------------------------------------------------------------------ half-way */
+
+static covey *dying; /* of the process that is to be killed */
+
+static uint32_t seat_of(covey *c)
+{
+	int error;
+
+	return covey_enter(c, &error)->seat;
+}
+
+static int killed_by_ringing(_Atomic uint32_t *word, int count)
+{
+	(void)word, (void)count;
+	raise(SIGKILL);
+	return 0;
+}
+
+/* Its waiter has its answer, and is just about to be woken. */
+static void while_it_delivers(void)
+{
+	struct covey_reply reply = text("delivered");
+	struct covey_lead lead;
+
+	must(lead_of(dying, "g", &lead) == COVEY_LEADER);
+	atomic_store(&world->flag[GO], 1);
+	until(atomic_load(&world->flag[STOPPED]) == 1);
+	cv_kernel.wake = killed_by_ringing;
+	covey_unregister_notify(dying, &lead, NULL, 0, &reply);
+}
+
+/* As cv_pool_take() does it, up to where the node is in the table yet. */
+static void while_it_evicts(void)
+{
+	struct covey_lead lead;
+	_Atomic uint64_t *own;
+
+	must(lead_of(dying, "h", &lead) == COVEY_LEADER && covey_unregister(dying, &lead) == 0);
+	own = &dying->arena.nodes[lead.node].own;
+	atomic_store(own, cv_word(CV_EVICTING, seat_of(dying), cv_word_gen(atomic_load(own))));
+}
+
+/* As covey_find_or_register() does it, up to the link. */
+static void before_it_registers(void)
+{
+	struct cv_key key = {(const unsigned char *)"i", 1, cv_hash(dying->arena.key, "i", 1)};
+	struct cv_hint hint = {0};
+	uint32_t seat = seat_of(dying), node = cv_pool_take(&dying->arena, seat, &hint);
+
+	must(node != 0 && cv_pool_fill(&dying->arena, seat, node, &key, &hint) == 0);
+	cv_pool_refresh(&dying->arena, seat, node);
+}
+
+static int dies_half_way(void *context)
+{
+	void (*const *instant)(void) = context;
+
+	dying = world_open();
+	(*instant)();
+	raise(SIGKILL);
+	return 0;
+}
+
+static int waits_once(void *context)
+{
+	struct covey_lead lead;
+	covey *c = world_open();
+
+	(void)context;
+	must(lead_of(c, "g", &lead) == COVEY_WAIT);
+	covey_await(c, &lead, NULL, 0, COVEY_FOREVER, 0, &(struct covey_result){0});
+	return 0;
+}
+
+/* If it went on, it would finish what the leader began. */
+static pid_t waiter_that_stops(covey *c)
+{
+	pid_t waiter;
+
+	until(atomic_load(&world->flag[GO]) == 1);
+	waiter = world_spawn(waits_once, NULL);
+	until(world_waiters(c, "g") == 1);
+	must(kill(waiter, SIGSTOP) == 0);
+	atomic_store(&world->flag[STOPPED], 1);
+	return waiter;
+}
+
+/* Whoever reaps takes each step that the dead one had begun to its end. */
+static void killed_half_way(void **state)
+{
+	static void (*const instants[])(void) = {while_it_delivers, while_it_evicts, before_it_registers};
+	pid_t child, waiter;
+	covey *c;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		world_begin(NULL);
+		c = world_open();
+		child = world_spawn(dies_half_way, (void *)(uintptr_t)&instants[i]);
+		waiter = i == 0 ? waiter_that_stops(c) : 0;
+		assert_int_equal(world_join(child), 128 + SIGKILL);
+		if (waiter != 0)
+			world_kill(waiter);
+		world_settle(c, 1);
+		world_check(c, 0);
+		covey_close(c);
+	}
 }
 
 int main(void)
@@ -295,6 +412,7 @@ int main(void)
 	        cmocka_unit_test(a_newcomer_takes_over),
 	        cmocka_unit_test(exec_counts_as_leaving),
 	        cmocka_unit_test(nothing_of_the_dead_remains),
+	        cmocka_unit_test(killed_half_way),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

@@ -19,6 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "layout.h"
+
 static char path_buffer[300];
 
 static const char *path(void)
@@ -174,6 +176,28 @@ static void truncated_or_altered_headers(void **state)
 	assert_int_equal(ftruncate(fd, 100000), 0);
 	assert_int_equal(covey_open(&c, world->region, NULL), COVEY_ECORRUPT);
 	close(fd);
+}
+
+/* A whole region that was made before the machine was started anew: none of its participants lives.  It may be looked at. */
+static void another_boot(void **state)
+{
+	struct covey_options inspect = {.flags = COVEY_INSPECT};
+	struct covey_header header;
+	covey *c;
+	int fd;
+
+	(void)state;
+	world_begin(NULL);
+	covey_close(world_open());
+	fd = open(path(), O_RDWR);
+	assert_int_equal(pread(fd, &header, sizeof(header), 0), sizeof(header));
+	header.boot[3] ^= 1;
+	header.seal = covey_seal(&header);
+	assert_int_equal(pwrite(fd, &header, sizeof(header), 0), sizeof(header));
+	close(fd);
+	assert_int_equal(covey_open(&c, world->region, NULL), COVEY_EFOREIGN);
+	assert_int_equal(covey_open(&c, world->region, &inspect), 0);
+	covey_close(c);
 }
 
 static int opens_in_a_small_place(void *context)
@@ -605,6 +629,7 @@ int main(void)
 	        cmocka_unit_test(refuses_foreign_files),
 	        cmocka_unit_test(refuses_other_owners_and_writers),
 	        cmocka_unit_test(truncated_or_altered_headers),
+	        cmocka_unit_test(another_boot),
 	        cmocka_unit_test(shared_memory_too_small),
 	        cmocka_unit_test(a_file_size_limit_is_no_signal),
 	        cmocka_unit_test(unlinked_regions_go_on),

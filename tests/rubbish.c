@@ -3,7 +3,8 @@
  *
  * A region with groups, waiters, results and corpses is copied; bytes of the copy are overwritten, some at random, some
  * with values that look like words of the protocol; then a process attaches and makes every call.  It may be told anything
- * that covey.h lists; it must end by itself.  A second part scribbles while others work.
+ * that covey.h lists; it must end by itself.  A second part scribbles while others work, and look: the library's inspector, and
+ * the command line's.
  */
 #include "world.h"
 
@@ -306,6 +307,69 @@ static int works_on_rubbish(void *context)
 	return 0;
 }
 
+static void inspect_rubbish(covey *c)
+{
+	struct covey_usage usage;
+	struct covey_info info;
+	char why[200];
+
+	covey_each_group(c, look, NULL);
+	covey_each_event(c, look_event, NULL);
+	covey_each_waiter(c, "b", 1, look_waiter, NULL);
+	covey_find(c, "b", 1, &info);
+	covey_usage_of(c, &usage);
+	covey_check(c, why, sizeof(why));
+	watch(c, "b", 1);
+}
+
+static int looks_at_rubbish(void *context)
+{
+	struct covey_options inspect = {.flags = COVEY_INSPECT};
+	covey *c;
+
+	(void)context;
+	alarm(PATIENCE_S);
+	while (atomic_load(&world->flag[1]) == 0) {
+		if (covey_open(&c, world->region, &inspect) != 0)
+			return 0;
+		inspect_rubbish(c);
+		covey_close(c);
+	}
+	return 0;
+}
+
+/* One run of the command line, which may say what it likes, but ends by itself. */
+static int command(void *arguments)
+{
+	char *const *list = arguments;
+
+	alarm(PATIENCE_S);
+	must(freopen("/dev/null", "w", stdout) != NULL && freopen("/dev/null", "w", stderr) != NULL);
+	execv(list[0], list);
+	return 127;
+}
+
+static int runs_commands_on_rubbish(void *context)
+{
+	char cli[] = COVEY_CLI, region[sizeof(world->region)];
+	char *lists[][7] = {{cli, "ls", "-r", region, NULL}, {cli, "ls", "-r", region, "--json", NULL},
+	        {cli, "show", "-r", region, "b", NULL}, {cli, "show", "-r", region, "--json", "b", NULL},
+	        {cli, "events", "-r", region, NULL}};
+	int n = (int)(sizeof(lists) / sizeof(lists[0]));
+
+	(void)context;
+	memcpy(region, world->region, sizeof(region));
+	for (int i = 0; atomic_load(&world->flag[1]) == 0 || i < n; i++) {
+		int r = world_join(world_spawn(command, lists[i % n]));
+
+		if (r >= 126) {
+			fprintf(stderr, "covey %s: ended with %d\n", lists[i % n][1], r);
+			return 1;
+		}
+	}
+	return 0;
+}
+
 static void scribbled_while_others_work(void **state)
 {
 	int rounds = getenv("COVEY_PROVE") != NULL ? 400 : 12;
@@ -314,7 +378,7 @@ static void scribbled_while_others_work(void **state)
 
 	(void)state;
 	for (int round = 0; round < rounds; round++) {
-		pid_t child[4];
+		pid_t child[6];
 		unsigned char *map;
 		int fd;
 
@@ -326,12 +390,14 @@ static void scribbled_while_others_work(void **state)
 		close(fd);
 		for (int i = 0; i < 4; i++)
 			child[i] = world_spawn(works_on_rubbish, &me[i]);
+		child[4] = world_spawn(looks_at_rubbish, NULL);
+		child[5] = world_spawn(runs_commands_on_rubbish, NULL);
 		for (int k = 0; k < 300; k++) {
 			scribble(map, used);
 			world_yield();
 		}
 		atomic_store(&world->flag[1], 1);
-		for (int i = 0; i < 4; i++)
+		for (int i = 0; i < 6; i++)
 			assert_int_equal(world_join(child[i]), 0);
 		munmap(map, size);
 	}

@@ -1,0 +1,18 @@
+# Rubbish, found by following coverage.  Everywhere: the stored inputs once more.  In a build for it, as tests/fuzz/run makes
+# one with clang (COVEY_SANITIZE has fuzzer-no-link), also the engine.
+add_executable(fuzz_replay fuzz/replay.c fuzz/region.c fuzz/stage.c world.c)
+set(FUZZERS fuzz_replay)
+if(COVEY_SANITIZE MATCHES fuzzer)
+  add_executable(fuzz_region fuzz/region.c fuzz/stage.c world.c)
+  target_link_options(fuzz_region PRIVATE -fsanitize=fuzzer)
+  list(APPEND FUZZERS fuzz_region)
+endif()
+foreach(fuzzer ${FUZZERS})
+  target_include_directories(${fuzzer} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/core ${PROJECT_SOURCE_DIR}/shm)
+  target_link_libraries(${fuzzer} PRIVATE covey ${CMOCKA_LIBRARY})
+  if(COVEY_SANITIZE MATCHES fuzzer)
+    target_compile_definitions(${fuzzer} PRIVATE COVEY_FUZZ_LOADS)
+  endif()
+endforeach()
+add_test(NAME fuzz COMMAND fuzz_replay ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/found)
+set_tests_properties(fuzz PROPERTIES LABELS prove TIMEOUT 300)

@@ -1,0 +1,282 @@
+/*
+ * wakes.c - each way of telling of a death, when it is the only one left
+ *
+ * Several things tell waiters that their leader is dead: the kernel, by its life words; those whom it woke; keepers, who
+ * reap. Each alone hides the loss of another, so here the others are taken away: keepers that never wake up again, a dead
+ * process whose memory cannot be reaped because its file lock is held (as during a core dump), one who is killed as it is
+ * woken, a leader that is deposed and lives.  What nobody tells of is found by the backstop, which counts: no count here.
+ */
+#include "world.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+static struct cv_futex_ops kernel; /* the real one */
+static bool dies_when_woken;
+
+/* ------------------------------------------------------------------------------------------------ the kernel underneath */
+
+static bool is_keeper(void)
+{
+	char name[16] = "";
+
+	prctl(PR_GET_NAME, name);
+	return strcmp(name, "covey-keeper") == 0;
+}
+
+static enum cv_slept deaf_waitv(const struct cv_futex *list, unsigned count, int64_t deadline)
+{
+	enum cv_slept slept;
+
+	while (is_keeper())
+		pause();
+	slept = kernel.waitv(list, count, deadline);
+	if (dies_when_woken && slept != CV_TIMED_OUT)
+		kill(getpid(), SIGKILL);
+	return slept;
+}
+
+static enum cv_slept deaf_wait(const struct cv_futex *one, int64_t deadline)
+{
+	while (is_keeper())
+		pause();
+	return kernel.wait(one, deadline);
+}
+
+/* From now on the keepers of this process sleep for ever. */
+static void deafen(void)
+{
+	kernel = cv_kernel;
+	cv_kernel.waitv = deaf_waitv;
+	cv_kernel.wait = deaf_wait;
+}
+
+/* ------------------------------------------------------------------------------------------------ the others */
+
+static int locks[2] = {-1, -1}; /* a socket: who attaches sends what its file lock belongs to, if there is one */
+
+static void send_lock(const covey *c)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
+	char byte = 0;
+	struct iovec bytes = {&byte, 1};
+	struct msghdr message = {
+	        .msg_iov = &bytes, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+
+	memcpy(CMSG_DATA(&control.header), &c->fd, sizeof(int));
+	must(locks[1] < 0 || sendmsg(locks[1], &message, 0) == 1);
+}
+
+static int leads(void *context)
+{
+	struct covey_lead lead;
+	covey *c = world_open();
+
+	(void)context;
+	send_lock(c);
+	must(lead_of(c, "g", &lead) == COVEY_LEADER);
+	atomic_store(&world->flag[0], 1);
+	for (;;)
+		pause();
+}
+
+static int waits(void *context)
+{
+	struct covey_result result;
+	struct covey_lead lead;
+	covey *c = world_open();
+
+	(void)context;
+	send_lock(c);
+	must(lead_of(c, "g", &lead) == COVEY_WAIT);
+	must(covey_await(c, &lead, NULL, 0, COVEY_FOREVER, 0, &result) == COVEY_DIED);
+	for (;;) /* it leads now */
+		pause();
+}
+
+static int waits_deaf(void *context)
+{
+	deafen();
+	dies_when_woken = context != NULL;
+	return waits(NULL);
+}
+
+static covey *inspector(void)
+{
+	struct covey_options inspect = {.flags = COVEY_INSPECT};
+	covey *c = NULL;
+
+	must(covey_open(&c, world->region, &inspect) == 0);
+	return c;
+}
+
+static uint32_t asleep(covey *c)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 1; i <= c->arena.seat_count; i++)
+		n += cv_seat_state(atomic_load(&c->arena.seats[i].word)) == CV_SEAT_WAITING &&
+		     atomic_load(&c->arena.seats[i].mode) == CV_PARK_FULL;
+	return n;
+}
+
+static pid_t leader_now(covey *c)
+{
+	struct covey_info info;
+
+	return covey_find(c, "g", 1, &info) == 0 ? info.pid : 0;
+}
+
+/* All of them are killed by now; whoever comes frees what they held. */
+static void end(covey *c, uint64_t rescued)
+{
+	covey *last;
+
+	assert_int_equal(covey_counter(c, COVEY_COUNT_RESCUED), rescued);
+	covey_close(c);
+	last = world_open();
+	world_settle(last, 1);
+	world_check(last, 0);
+	covey_close(last);
+}
+
+/* ------------------------------------------------------------------------------------------------ the tests */
+
+static void told_by_the_kernel_alone(void **state)
+{
+	pid_t leader, waiter;
+	covey *c;
+
+	(void)state;
+	world_begin(NULL);
+	leader = world_spawn(leads, NULL);
+	until(atomic_load(&world->flag[0]) == 1);
+	c = inspector();
+	waiter = world_spawn(waits_deaf, NULL);
+	until(asleep(c) == 1);
+	world_kill(leader);
+	until(leader_now(c) == waiter);
+	world_kill(waiter);
+	end(c, 0);
+}
+
+/* The one who slept longest is killed by the wake-up that it is given; another was given one too. */
+static void the_one_woken_is_killed(void **state)
+{
+	pid_t leader, waiter[3];
+	covey *c;
+
+	(void)state;
+	world_begin(NULL);
+	leader = world_spawn(leads, NULL);
+	until(atomic_load(&world->flag[0]) == 1);
+	c = inspector();
+	for (int i = 0; i < 3; i++) {
+		waiter[i] = world_spawn(waits_deaf, i == 0 ? &locks : NULL);
+		until(asleep(c) == 1 + (uint32_t)i);
+	}
+	world_kill(leader);
+	assert_int_equal(world_join(waiter[0]), 128 + SIGKILL);
+	until(leader_now(c) == waiter[1] || leader_now(c) == waiter[2]);
+	assert_int_equal(covey_counter(c, COVEY_COUNT_RESCUED), 0);
+	world_kill(waiter[1]);
+	world_kill(waiter[2]);
+	end(c, 0);
+}
+
+static int killed_by_waking(_Atomic uint32_t *word, int count)
+{
+	(void)word, (void)count;
+	raise(SIGKILL);
+	return 0;
+}
+
+static int deposes_and_is_killed(void *context)
+{
+	struct covey_lead lead;
+	struct covey_info info;
+	covey *c = world_open();
+
+	(void)context;
+	must(covey_find(c, "g", 1, &info) == 0);
+	cv_kernel.wake = killed_by_waking; /* it leads, and is about to tell */
+	covey_take_over(c, "g", 1, info.generation, &lead);
+	return 0;
+}
+
+/* The waiter sleeps on the life of the deposed leader, which goes on. */
+static void told_by_the_reaper_alone(void **state)
+{
+	pid_t leader, waiter;
+	covey *c;
+
+	(void)state;
+	world_begin(NULL);
+	c = world_open();
+	leader = world_spawn(leads, NULL);
+	until(atomic_load(&world->flag[0]) == 1);
+	waiter = world_spawn(waits, NULL);
+	until(asleep(c) == 1);
+	assert_int_equal(world_join(world_spawn(deposes_and_is_killed, NULL)), 128 + SIGKILL);
+	until(leader_now(c) == waiter);
+	world_kill(leader);
+	world_kill(waiter);
+	end(c, 0);
+}
+
+#define CHAIN 8
+
+/* None of the dead can be reaped, so nobody rings for them; all who sleep on a life must hear that it ended, or the next death
+ * finds nobody who sleeps on the next life. */
+static void a_chain_of_deaths_without_reaping(void **state)
+{
+	pid_t next;
+	covey *c;
+
+	(void)state;
+	world_begin(NULL);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, locks), 0); /* nobody reads: the locks lie in it */
+	world_spawn(leads, NULL);
+	until(atomic_load(&world->flag[0]) == 1);
+	c = inspector();
+	for (int i = 1; i < CHAIN; i++) {
+		world_spawn(waits, NULL);
+		until(asleep(c) == (uint32_t)i);
+	}
+	for (int i = 0; i < CHAIN - 1; i++) {
+		next = leader_now(c);
+		must(next != 0);
+		world_kill(next);
+		until(leader_now(c) != 0 && leader_now(c) != next);
+		until(asleep(c) == (uint32_t)(CHAIN - 2 - i));
+	}
+	assert_int_equal(covey_counter(c, COVEY_COUNT_RESCUED), 0);
+	world_kill(leader_now(c));
+	for (int i = 0; i < 2; i++) {
+		close(locks[i]);
+		locks[i] = -1;
+	}
+	end(c, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(told_by_the_kernel_alone),
+	        cmocka_unit_test(the_one_woken_is_killed),
+	        cmocka_unit_test(told_by_the_reaper_alone),
+	        cmocka_unit_test(a_chain_of_deaths_without_reaping),
+	};
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+	world_end();
+	return failed;
+}
