@@ -154,6 +154,10 @@ int covey_request_put(covey *c, struct covey_thread *t, uint32_t node, const voi
 /* After the wait: give its bytes back. */
 void covey_request_drop(covey *c, struct covey_thread *t);
 
+/* Set W, so that whoever ends this leadership tells those who wait, and rings, instead of doing it silently.  False: it has
+ * ended.  Done by a receiver before it sleeps. */
+bool covey_arm_receiver(covey *c, const struct covey_lead *lead);
+
 /* Was the worker whose thread this is told to stop?  Whoever tells it writes asked, then reads the node, then rings that
  * node's bells; we write the node, after the bells were read, then read asked. */
 static inline bool covey_told_to_stop(struct covey_thread *t, uint32_t node)

@@ -158,6 +158,16 @@ static void free_node(struct reaping *r, uint32_t node)
 
 /* ------------------------------------------------------------------------------------------------ slots */
 
+/* If it was the last who waited for an orphan, nobody is left to take that over. */
+static void clear_seat(struct cv_arena *a, uint32_t seat)
+{
+	uint32_t node = (uint32_t)atomic_load(&a->seats[seat].key);
+
+	cv_seat_clear(a, seat);
+	if (node != 0 && node <= a->node_count)
+		cv_pool_settle(a, node, atomic_load(&a->nodes[node].own));
+}
+
 static void free_seats(struct reaping *r, bool give)
 {
 	struct cv_arena *a = &r->c->arena;
@@ -168,7 +178,7 @@ static void free_seats(struct reaping *r, bool give)
 		if (give)
 			cv_seat_give(a, i);
 		else
-			cv_seat_clear(a, i);
+			clear_seat(a, i);
 	}
 }
 
