@@ -180,6 +180,8 @@ static inline bool covey_is_led(uint64_t own)
 	return cv_word_state(own) == CV_LEADING || cv_word_state(own) == CV_HANDED;
 }
 
+/* The thread of this seat, or who reaps it: take a group back that was forwarded to a participant which has ended since. */
+void covey_forward_end(covey *c, uint32_t seat);
 int covey_depose(covey *c, struct covey_thread *t, uint32_t node, uint64_t own, struct covey_lead *out);
 bool covey_dead_leader(const covey *c, uint64_t own, struct covey_life *life);
 

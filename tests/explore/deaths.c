@@ -114,6 +114,19 @@ static void set_up_forwarder_death(void)
 	death("death", 0);
 }
 
+/* The target dies and a stranger takes its slot, while the work is being forwarded. */
+static void set_up_forward_stranger(void)
+{
+	make_world(2, 2, 4);
+	actor("leader", 0, forward_led);
+	actor("waiter", 2, wait_for_led);
+	machine_actor("stranger", 1, 0, stranger_body);
+	keeper("leader's keeper", 0);
+	keeper("a bystander", 4); /* before the leader in the ring of keepers */
+	death("death", 0);
+	leads(0, 0);
+}
+
 /* ------------------------------------------------------------------------------------------------ reaping */
 
 /* The participant was killed before the story begins. */
@@ -271,6 +284,8 @@ const struct scenario deaths[] = {
         {"deadline-death", "the same, the leader is killed, another waits", set_up_deadline_death, NULL, 1, true, 3, 0},
         {"forward", "forwarded work and a waiter", set_up_forward, NULL, 0, false, 4, 1},
         {"forward-death", "the same, the new leader is killed", set_up_forward_death, NULL, 1, false, 3, 0},
+        {"forward-stranger", "the new leader is killed, a stranger has its slot, the old one may be killed",
+                set_up_forward_stranger, NULL, 1, false, 2, 1},
         {"forwarder-death", "the same, the old leader is killed", set_up_forwarder_death, NULL, 1, false, 3, 1},
         {"death-keeper", "a leader is killed; a waiter, and its keeper, which reaps", set_up_death_keeper, NULL, 1,
                 false, 3, 1},

@@ -177,7 +177,8 @@ void world_as(uint32_t seat);              /* in a scenario's set-up: the caller
 void world_verdict(const struct scenario *s);
 void world_place(const volatile void *at, char *out, size_t size);
 void world_changed(const volatile void *at, uint64_t old, uint64_t now);
-void keeper_body(void); /* keeper.c */
+void keeper_body(void);   /* keeper.c */
+void stranger_body(void); /* the same */
 
 /* ---- laws.c: what the actors were told, held against the laws */
 

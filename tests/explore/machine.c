@@ -29,7 +29,7 @@
 
 #define STACK (1u << 18)
 #define PLACES (sizeof(struct shared) / 4)
-#define STEPS_LIMIT 100000
+#define STEPS_LIMIT 20000
 #define CHECKER (1u << 15)
 
 struct shared shared, image;
@@ -410,6 +410,8 @@ uint64_t machine_signature(void)
 	return h;
 }
 
+static bool traced; /* the line lacks its end */
+
 static void trace(const volatile void *at, const char *what)
 {
 	char place[64];
@@ -463,15 +465,17 @@ bool machine_before(const volatile void *at, unsigned how, const char *what, EXP
 	} else if (how & TO_WRITE) {
 		block_note(at);
 	}
-	if (machine.trace && !machine.positioning)
+	traced = machine.trace && !machine.positioning;
+	if (traced)
 		trace(at, what);
 	return kind == 1 || (kind == 2 && (how & TO_WRITE));
 }
 
 void machine_after(bool counts, uint64_t result)
 {
-	if (machine.trace && self != NULL && machine.running && !machine.positioning)
+	if (traced)
 		printf(" = %llx\n", (unsigned long long)result);
+	traced = false;
 	if (counts)
 		machine_saw(mix(result, (uint64_t)self->line));
 }

@@ -86,14 +86,14 @@ static unsigned stint_count, stint_at;
 
 static void stint_end(void)
 {
-	if (stint_count != 0)
+	if (stint_count != 0 && mode != REPLAY)
 		stints[stint_count - 1].until = actors[stints[stint_count - 1].choice % IN_TIME].steps;
 }
 
 static void stint_begin(unsigned choice)
 {
 	stint_end();
-	if (stint_count < sizeof(stints) / sizeof(stints[0]))
+	if (stint_count < sizeof(stints) / sizeof(stints[0]) && mode != REPLAY)
 		stints[stint_count++] = (struct stint){choice, 0};
 }
 

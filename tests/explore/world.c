@@ -184,7 +184,7 @@ static const char *seat_field(size_t offset)
 	       : offset == offsetof(struct cv_seat, request_block)                                    ? "request_block"
 	       : offset >= offsetof(struct cv_seat, outbox)                                           ? "outbox"
 	       : offset >= offsetof(struct cv_seat, pins) && offset < offsetof(struct cv_seat, loans) ? "pins"
-	       : offset >= offsetof(struct cv_seat, loans) && offset < offsetof(struct cv_seat, unused) ? "loans"
+	       : offset >= offsetof(struct cv_seat, loans) && offset < offsetof(struct cv_seat, thread) ? "loans"
 	                                                                                                : "others";
 }
 
