@@ -365,6 +365,15 @@ static int publish(covey *c, struct covey_thread *t, const struct covey_lead *le
 		return covey_leads(c, lead) ? COVEY_EINVAL : COVEY_EFENCED;
 	}
 	full = block_for(c, t, lead, request, request_size, reply, all_seats(c), &block);
+	if (full == 0 && block == 0) {
+		uint64_t own = cv_word(CV_LEADING, lead->seat, lead->generation);
+
+		/* Nobody is seen to wait.  Who comes now has to set W, unless one who left has done that: then there must be a
+		 * result for who comes.  If there is no room for it, that one is told to ask again. */
+		if (end_alone(c, t, lead, &own, COVEY_EVENT_RESOLVED) == 0)
+			return 0;
+		block = covey_block_make(c, t, lead, request, request_size, reply);
+	}
 	r = covey_end(c, t, lead, block, full == 0 ? COVEY_EVENT_RESOLVED : COVEY_EVENT_GAVE_UP);
 	if (block != 0)
 		cv_heap_retire(&c->arena, t->seat, block);

@@ -92,6 +92,7 @@ struct shared {
 	uint32_t slot_locks[PARTICIPANTS]; /* participant + 1 */
 	int64_t now;
 	bool may_be_full; /* there are as many actors as nodes */
+	bool all_publish; /* every execution ends with a result for everybody */
 	struct laws laws;
 };
 extern struct shared shared;
@@ -187,7 +188,7 @@ void law_leads(unsigned group, const struct covey_lead *lead, bool deposes);
 void law_ends(unsigned group, const struct covey_lead *lead); /* is about to end it, as the leader it thinks it is */
 void law_ended(unsigned group, const struct covey_lead *lead, int r);
 void law_answers(unsigned group, uint64_t generation); /* from now on, while it leads; generation 0: no more */
-void law_answered(void);                               /* this moment */
+void law_answered(uint64_t word);                      /* this moment, with this word */
 void law_dead(uint32_t participant);                   /* takes no further step */
 void law_result(unsigned group, const struct covey_lead *asked, char request, const struct covey_result *result);
 void law_verdict(void);

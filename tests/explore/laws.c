@@ -78,11 +78,13 @@ void law_answers(unsigned group, uint64_t generation)
 }
 
 /* It has answered somebody, this very moment. */
-void law_answered(void)
+void law_answered(uint64_t word)
 {
 	unsigned group = laws.answering[caller() - 1].group;
 	uint64_t generation = laws.answering[caller() - 1].generation;
 
+	expect(cv_seat_state(word) != CV_SEAT_GAVE_UP || !shared.all_publish,
+	        "%s tells a waiter that there is no result, and there is one", self->name);
 	expect(generation == 0 || generation == laws.groups[group].newest,
 	        "law 1: %s answers for generation %llu, when %s was told that it leads generation %llu", self->name,
 	        (unsigned long long)generation, actors[laws.groups[group].begun[laws.groups[group].newest] - 1].name,

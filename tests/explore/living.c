@@ -23,6 +23,7 @@ static void set_up_two(void)
 	actor("first", 0, resolve);
 	actor("second", 1, resolve);
 	led_before(0, 1);
+	shared.all_publish = true;
 }
 
 static void set_up_two_new(void)
@@ -30,6 +31,7 @@ static void set_up_two_new(void)
 	make_world(2, 2, 2);
 	actor("first", 0, resolve);
 	actor("second", 1, resolve);
+	shared.all_publish = true;
 }
 
 static void set_up_three(void)
@@ -39,6 +41,7 @@ static void set_up_three(void)
 	actor("second", 1, resolve);
 	actor("third", 2, resolve);
 	led_before(0, 1);
+	shared.all_publish = true;
 }
 
 static void set_up_publish(void)
@@ -47,6 +50,7 @@ static void set_up_publish(void)
 	actor("leader", 0, publish_led);
 	actor("waiter", 1, resolve);
 	leads(0, 0);
+	shared.all_publish = true;
 }
 
 static void set_up_give_up(void)
@@ -219,6 +223,17 @@ static void set_up_deadline(void)
 	leads(0, 0);
 }
 
+/* One leaves, and its bit stays; another comes. */
+static void set_up_deadline_join(void)
+{
+	make_world(2, 2, 3);
+	actor("leader", 0, publish_led);
+	actor("leaver", 1, wait_a_while);
+	actor("waiter", 2, wait_for_led);
+	leads(0, 0);
+	shared.all_publish = true;
+}
+
 /* ------------------------------------------------------------------------------------------------ the heap */
 
 /* A block of its own: what it writes there stays until it is given back. */
@@ -301,6 +316,8 @@ const struct scenario living[] = {
         {"serve-two", "a worker and two who ask", set_up_serve_two, NULL, 0, false, 4, 2},
         {"serve-leave", "a worker and one who asks, and leaves at any time", set_up_serve_leave, NULL, 0, true, -1, 2},
         {"deadline", "a result against a deadline", set_up_deadline, NULL, 0, true, -1, -1},
+        {"deadline-join", "a result against one who leaves and one who comes", set_up_deadline_join, NULL, 0, true, 3,
+                2},
         {"heap", "two who take blocks and give them back", set_up_heap, NULL, 0, false, -1, 3},
         {"loan", "a result that is read while another looks for a block", set_up_loan, NULL, 0, false, 4, 2},
         {"heap-close", "one takes a block of a slab that the other closes", set_up_heap_close, NULL, 0, false, -1, 3},

@@ -267,7 +267,7 @@ void world_changed(const volatile void *at, uint64_t old, uint64_t now)
 	if (is_word_of(at, a->seats, THREADS + 1, sizeof(struct cv_seat), offsetof(struct cv_seat, word), &which) &&
 	        cv_seat_state(old) == CV_SEAT_WAITING && cv_seat_state(now) != CV_SEAT_WAITING &&
 	        cv_seat_state(now) != CV_SEAT_QUIET)
-		law_answered();
+		law_answered(now);
 	if (!is_word_of(at, a->nodes, a->node_count + 1, sizeof(struct cv_node), offsetof(struct cv_node, own), &which))
 		return;
 	if (cv_word_gen(now) < cv_word_gen(old) ||
