@@ -2,7 +2,7 @@
 # sanitizer: the actors' stacks are switched by hand.
 set(COVEY_EXPLORED core/heap.c core/outbox.c core/parking.c core/pool.c core/seat.c core/table.c core/watch.c shm/await.c
   shm/check.c shm/cycle.c shm/event.c shm/group.c shm/inspect.c shm/layout.c shm/publish.c shm/recovery.c shm/request.c
-  shm/time.c)
+  shm/standoff.c shm/time.c)
 list(TRANSFORM COVEY_EXPLORED PREPEND ${PROJECT_SOURCE_DIR}/)
 add_executable(explore explore/deaths.c explore/kernel.c explore/keeper.c explore/laws.c explore/machine.c explore/main.c
   explore/stories.c explore/living.c explore/search.c explore/world.c ${COVEY_EXPLORED})

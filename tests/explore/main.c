@@ -15,7 +15,9 @@
 #include <string.h>
 #include <time.h>
 
-#define SHORT_LIMIT 100000 /* runs of one scenario; where that is not all, it says so */
+/* Runs of one scenario; where that is not all, it says so. */
+#define SHORT_LIMIT 100000
+#define LONG_LIMIT 3000000
 
 struct call {
 	const char *name, *replay;
@@ -101,8 +103,8 @@ static bool explore(const struct scenario *s, const struct call *call)
 		return !failed;
 	}
 	places_forget();
-	if (call->name == NULL && !call->longer)
-		limit = SHORT_LIMIT;
+	if (call->name == NULL)
+		limit = call->longer ? LONG_LIMIT : SHORT_LIMIT;
 	f = call->random != 0 ? search_random(s, within, call->random, 1) : search_all(s, within, limit);
 	report(s, within.preemptions, call->random, f, began);
 	fflush(stdout);
