@@ -99,7 +99,9 @@ struct cv_seat {
 	_Atomic uint32_t pins[CV_PINS];   /* hazards: blocks that this thread reads without owning them */
 	_Atomic uint32_t loans[CV_LOANS]; /* blocks lent to callers */
 	_Atomic uint32_t thread;          /* its number in the kernel; for people */
-	_Atomic uint32_t unused[4];
+	/* The node that its thread is forwarding, 0: none; to which participant; and the low half of the generation. */
+	_Atomic uint32_t forwards, forwards_to, forwards_as;
+	_Atomic uint32_t unused;
 	_Atomic uint64_t stats[CV_STATS]; /* written by this seat's thread only */
 	struct cv_outbox outbox;          /* the same */
 };

@@ -240,9 +240,11 @@ static bool withdraw(struct wait *w)
 /* Leave without an answer, unless one has come. */
 static int leave(struct wait *w, int outcome)
 {
-	if (withdraw(w))
-		return outcome;
-	return take_answer(w, atomic_load(&w->seat->word));
+	if (!withdraw(w))
+		return take_answer(w, atomic_load(&w->seat->word));
+	/* The last who waited for an orphan?  seq_cst: withdrawn, then looked; its reaper made it one, then counts. */
+	cv_pool_settle(&w->c->arena, w->node, atomic_load(&w->n->own));
+	return outcome;
 }
 
 /* ------------------------------------------------------------------------------------------------ looking */
@@ -304,14 +306,8 @@ static void pay_death(struct wait *w, int outcome)
 
 static int leader_died(struct wait *w, uint64_t own)
 {
-	int r;
-
 	pass_death(w);
-	if ((w->flags & COVEY_NO_TAKEOVER) == 0)
-		return take_over(w, own);
-	r = leave(w, COVEY_DIED);
-	cv_pool_settle(&w->c->arena, w->node, own); /* the last who waited for an orphan? */
-	return r;
+	return (w->flags & COVEY_NO_TAKEOVER) == 0 ? take_over(w, own) : leave(w, COVEY_DIED);
 }
 
 static int help_publish(struct wait *w, uint64_t own)

@@ -399,7 +399,34 @@ static void take_back(covey *c, uint32_t node, uint64_t handed)
 	} while (!atomic_compare_exchange_strong(word, &own, orphan));
 	covey_ring(c, node);
 	cv_changed(&c->arena, node);
-	cv_pool_settle(&c->arena, node, orphan);
+}
+
+/* From here on, should this thread die, its reaper looks whether the group came to whom it was meant for. */
+static void forward_begin(covey *c, uint32_t seat, const struct covey_lead *lead, uint32_t to)
+{
+	struct cv_seat *s = &c->arena.seats[seat];
+
+	atomic_store(&s->forwards_to, to);
+	atomic_store(&s->forwards_as, (uint32_t)(lead->generation + 1));
+	atomic_store(&s->forwards, lead->node);
+}
+
+void covey_forward_end(covey *c, uint32_t seat)
+{
+	struct cv_seat *s = &c->arena.seats[seat];
+	uint32_t node = atomic_load(&s->forwards), to = atomic_load(&s->forwards_to);
+	struct covey_life life;
+	uint64_t own, handed;
+
+	if (node == 0 || node > c->arena.node_count)
+		return;
+	own = atomic_load(&c->arena.nodes[node].own);
+	handed = cv_word(CV_HANDED, cv_seat_of_keeper(&c->arena, (to & 0x1fff) - 1), cv_word_gen(own));
+	if ((own & ~CV_WAITERS) == handed && (uint32_t)cv_word_gen(own) == atomic_load(&s->forwards_as) &&
+	        !covey_participant_lives(c, to, &life))
+		take_back(c, node, handed);
+	cv_pool_settle(&c->arena, node, atomic_load(&c->arena.nodes[node].own)); /* nobody waits for it? */
+	atomic_store(&s->forwards, 0);
 }
 
 int covey_forward_work(covey *c, const struct covey_lead *lead, uint32_t to)
@@ -418,9 +445,12 @@ int covey_forward_work(covey *c, const struct covey_lead *lead, uint32_t to)
 		return COVEY_EFENCED;
 	if (!covey_participant_lives(c, to, &life))
 		return COVEY_ENOENT;
+	forward_begin(c, t->seat, lead, to);
 	do {
-		if (!covey_leads(c, lead))
+		if (!covey_leads(c, lead)) {
+			atomic_store(&c->arena.seats[t->seat].forwards, 0);
 			return COVEY_EFENCED;
+		}
 		own = atomic_load(&c->arena.nodes[lead->node].own);
 		handed = cv_word(CV_HANDED, cv_seat_of_keeper(&c->arena, life.slot), lead->generation + 1) |
 		         cv_word_waiters(own);
@@ -434,8 +464,7 @@ int covey_forward_work(covey *c, const struct covey_lead *lead, uint32_t to)
 	 * take this on, they are woken now, to look for themselves. */
 	if (life.slot != c->slot && cv_word_waiters(handed) && !covey_keeper_watch(c, life.slot, lead->node))
 		covey_ring(c, lead->node);
-	if (!covey_participant_lives(c, to, &life))
-		take_back(c, lead->node, handed);
+	covey_forward_end(c, t->seat);
 	/* Whoever is in covey_accept_work() sleeps on the request bell. */
 	atomic_fetch_add(&c->arena.tails[lead->node].request_bell, 1);
 	cv_kernel.wake(&c->arena.tails[lead->node].request_bell, INT32_MAX);

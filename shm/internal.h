@@ -154,6 +154,10 @@ int covey_request_put(covey *c, struct covey_thread *t, uint32_t node, const voi
 /* After the wait: give its bytes back. */
 void covey_request_drop(covey *c, struct covey_thread *t);
 
+/* Set W, so that whoever ends this leadership tells those who wait, and rings, instead of doing it silently.  False: it has
+ * ended.  Done by a receiver before it sleeps. */
+bool covey_arm_receiver(covey *c, const struct covey_lead *lead);
+
 /* Was the worker whose thread this is told to stop?  Whoever tells it writes asked, then reads the node, then rings that
  * node's bells; we write the node, after the bells were read, then read asked. */
 static inline bool covey_told_to_stop(struct covey_thread *t, uint32_t node)
@@ -176,6 +180,8 @@ static inline bool covey_is_led(uint64_t own)
 	return cv_word_state(own) == CV_LEADING || cv_word_state(own) == CV_HANDED;
 }
 
+/* The thread of this seat, or who reaps it: take a group back that was forwarded to a participant which has ended since. */
+void covey_forward_end(covey *c, uint32_t seat);
 int covey_depose(covey *c, struct covey_thread *t, uint32_t node, uint64_t own, struct covey_lead *out);
 bool covey_dead_leader(const covey *c, uint64_t own, struct covey_life *life);
 

@@ -368,6 +368,15 @@ static int publish(covey *c, struct covey_thread *t, const struct covey_lead *le
 		return covey_leads(c, lead) ? COVEY_EINVAL : COVEY_EFENCED;
 	}
 	full = block_for(c, t, lead, request, request_size, reply, all_seats(c), &block);
+	if (full == 0 && block == 0) {
+		uint64_t own = cv_word(CV_LEADING, lead->seat, lead->generation);
+
+		/* Nobody is seen to wait.  Who comes now has to set W, unless one who left has done that: then there must be a
+		 * result for who comes.  If there is no room for it, that one is told to ask again. */
+		if (end_alone(c, t, lead, &own, COVEY_EVENT_RESOLVED) == 0)
+			return 0;
+		block = covey_block_make(c, t, lead, request, request_size, reply);
+	}
 	r = covey_end(c, t, lead, block, full == 0 ? COVEY_EVENT_RESOLVED : COVEY_EVENT_GAVE_UP);
 	if (block != 0)
 		cv_heap_retire(&c->arena, t->seat, block);
@@ -415,6 +424,18 @@ struct choice {
 };
 
 #define SEVERAL UINT32_MAX /* inside this file */
+
+/* Does the caller lead, and will whoever waits now be told before another does?  Who has posted but not armed yet would not
+ * be: a sibling could end the execution with one swap and the next leader begin, with the wait unchanged, and an answer of
+ * this one would still fit it.  With W set, the end goes by way of that wait's word. */
+static bool leads_who_waits(covey *c, const struct covey_lead *lead)
+{
+	uint64_t own = atomic_load(&c->arena.nodes[lead->node].own);
+
+	if (cv_likely(own == (cv_word(CV_LEADING, lead->seat, lead->generation) | CV_WAITERS)))
+		return true;
+	return covey_arm_receiver(c, lead);
+}
 
 /* The only seat that waits for the group, 0 if none does, or SEVERAL. */
 static uint32_t sole_waiter(covey *c, const struct covey_lead *lead, struct seats among, uint64_t *word)
@@ -464,7 +485,7 @@ static bool notify_sole(covey *c, struct covey_thread *t, const struct covey_lea
 		if (picked)
 			outbox_fill(c, t, lead, reply);
 		/* After the word was read: a new leader re-stamps the waits before it begins, so the swap fails. */
-		*answered = covey_leads(c, lead) ? 0 : COVEY_EFENCED;
+		*answered = (picked ? leads_who_waits(c, lead) : covey_leads(c, lead)) ? 0 : COVEY_EFENCED;
 		if (!picked || *answered != 0)
 			return true;
 		/* Re-stamped, or gone: look again. */
@@ -491,7 +512,7 @@ static int notify_picked(
 		        (int32_t)(atomic_load(&c->arena.seats[i].ticket) - newest) <= 0 &&
 		        (choice->pick == NULL || choice->pick(c, t, i, word, choice->context))) {
 			/* After the word was read: a new leader re-stamps the waits before it begins, so the swap fails. */
-			if (!covey_leads(c, lead))
+			if (!leads_who_waits(c, lead))
 				break;
 			if (!cv_seat_answer(&c->arena, i, word, block != 0 ? CV_SEAT_DONE : CV_SEAT_FULL, block))
 				continue; /* re-stamped, or gone: look again */

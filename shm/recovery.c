@@ -158,6 +158,18 @@ static void free_node(struct reaping *r, uint32_t node)
 
 /* ------------------------------------------------------------------------------------------------ slots */
 
+/* If it was the last who waited for an orphan, nobody is left to take that over. */
+static void clear_seat(covey *c, uint32_t seat)
+{
+	struct cv_arena *a = &c->arena;
+	uint32_t node = (uint32_t)atomic_load(&a->seats[seat].key);
+
+	covey_forward_end(c, seat);
+	cv_seat_clear(a, seat);
+	if (node != 0 && node <= a->node_count)
+		cv_pool_settle(a, node, atomic_load(&a->nodes[node].own));
+}
+
 static void free_seats(struct reaping *r, bool give)
 {
 	struct cv_arena *a = &r->c->arena;
@@ -168,7 +180,7 @@ static void free_seats(struct reaping *r, bool give)
 		if (give)
 			cv_seat_give(a, i);
 		else
-			cv_seat_clear(a, i);
+			clear_seat(r->c, i);
 	}
 }
 

@@ -232,8 +232,7 @@ static int receive_one(covey *c, struct covey_thread *t, const struct covey_lead
 	return 0;
 }
 
-/* Before it sleeps, the receiver sets W, so that whoever ends this leadership rings instead of doing it silently. */
-static bool arm_receiver(covey *c, const struct covey_lead *lead)
+bool covey_arm_receiver(covey *c, const struct covey_lead *lead)
 {
 	_Atomic uint64_t *word = &c->arena.nodes[lead->node].own;
 	uint64_t own = cv_word(CV_LEADING, lead->seat, lead->generation);
@@ -290,7 +289,7 @@ int covey_receive(covey *c, struct covey_lead *lead, int64_t deadline, struct co
 			return r > 0 ? 0 : r;
 		if (parked == CV_PARK_EXPIRED || deadline == COVEY_NOW)
 			return COVEY_ETIMEDOUT;
-		if (cv_spin(&t->spinner, bell.word, bell.expected) || !arm_receiver(c, lead))
+		if (cv_spin(&t->spinner, bell.word, bell.expected) || !covey_arm_receiver(c, lead))
 			continue;
 		atomic_fetch_add(&n->receivers, 1); /* seq_cst: before the kernel compares the bell */
 		parked = cv_park(&bell, 1, deadline, &bounded);
