@@ -99,7 +99,7 @@ int covey_each_group(covey *c, covey_group_visitor visit, void *context)
 	return n;
 }
 
-static void waiter_view(covey *c, uint32_t seat, struct covey_waiter_view *out)
+static void waiter_read(covey *c, uint32_t seat, struct covey_waiter_view *out)
 {
 	struct cv_seat *s = &c->arena.seats[seat];
 
@@ -111,13 +111,27 @@ static void waiter_view(covey *c, uint32_t seat, struct covey_waiter_view *out)
 	command_of(c, seat, out->command);
 }
 
+/* False: this seat does not wait for key.  The view is of one wait: a waiter may leave under the look, and its seat be
+ * another's, so the word is compared again; if only a new leader re-stamped it, it is read once more. */
+static bool waiter_view(covey *c, uint32_t seat, uint64_t key, struct covey_waiter_view *out)
+{
+	uint64_t word;
+
+	while (cv_seat_waits(&c->arena, seat, key, &word)) {
+		waiter_read(c, seat, out);
+		atomic_thread_fence(memory_order_acquire); /* the reads before the second look */
+		if (atomic_load(&c->arena.seats[seat].word) == word)
+			return true;
+	}
+	return false;
+}
+
 int covey_each_waiter(covey *c, const void *name, size_t size, covey_waiter_visitor visit, void *context)
 {
 	struct covey_waiter_view view;
 	struct cv_key key = {name, (uint32_t)size, 0};
 	struct cv_spot spot;
 	uint32_t high;
-	uint64_t word, again;
 	int n = 0, r;
 
 	if (c == NULL || visit == NULL || name == NULL || size == 0 || size > COVEY_NAME_MAX)
@@ -128,11 +142,7 @@ int covey_each_waiter(covey *c, const void *name, size_t size, covey_waiter_visi
 		return r < 0 ? r : COVEY_ENOENT;
 	high = cv_seat_high(&c->arena);
 	for (uint32_t i = 1; i <= high; i++) {
-		if (!cv_seat_waits(&c->arena, i, cv_key_of(spot.node, spot.incarnation), &word))
-			continue;
-		waiter_view(c, i, &view);
-		/* Gone meanwhile: it may have been another's seat that was read. */
-		if (!cv_seat_waits(&c->arena, i, cv_key_of(spot.node, spot.incarnation), &again) || again != word)
+		if (!waiter_view(c, i, cv_key_of(spot.node, spot.incarnation), &view))
 			continue;
 		n++;
 		if (visit(context, &view) != 0)

@@ -1,0 +1,64 @@
+/*
+ * ways.h - the ways through the public calls that are stepped
+ *
+ * A way is a small play.  The bystander prepares the region; actors are further processes; the victim sets itself up, and
+ * then makes the call, of which one thread is stepped.  If that one sleeps, a cue has it woken.
+ */
+#ifndef COVEY_TESTS_STEP_WAYS_H
+#define COVEY_TESTS_STEP_WAYS_H
+
+#include "world.h"
+
+struct way {
+	const char *what, *name;
+	const struct covey_options *options;
+	void (*prepare)(covey *c);                        /* by the bystander */
+	int (*actor)(void *context);                      /* context: its number, from 0 */
+	int actors;                                       /* how many of them */
+	void (*setup)(covey *c, struct covey_lead *lead); /* by the victim, not stepped */
+	int (*call)(covey *c, struct covey_lead *lead);   /* by the victim */
+	void (*finish)(covey *c);                         /* by the victim, if it still lives, not stepped */
+	const char *thread;                               /* of the victim, that is stepped; NULL: the one that calls */
+	void (*cue)(covey *c);                            /* by the bystander, once the victim sleeps in the call */
+	const void *at;  /* give the cue not then, but when the victim comes to this function */
+	bool corpse;     /* actor 0 is killed before the call begins */
+	bool cue_kills;  /* the cue is that actor 0 is killed */
+	bool detached;   /* the call itself is to attach the victim */
+	bool unattended; /* there is no bystander before the point */
+	bool closes;     /* the call detaches the victim */
+	bool crowded;    /* while the victim lives, there may be no room for others' names or results */
+	bool once;       /* there is nothing to recover, so no second kill */
+};
+
+/* The tables that they are put together from; each ends with a way without a name. */
+extern const struct way ways_of_leading[], ways_of_answering[], ways_of_waiting[], ways_of_working[], ways_of_regions[],
+        ways_of_recovery[], ways_of_looking[];
+
+/* Words of world.h's memory that the plays use. */
+enum { FLAG_LED = 0, FLAG_ACTOR = 1, FLAG_LATER = 2, FLAG_AUDITED = 3, FLAG_PATIENT = 4, FLAG_WATCHED = 5 };
+enum { COUNT_TOOK_OVER = 0, COUNT_STEPPED = 1, COUNT_OTHERS = 2, COUNT_GAVE_UP = 3 };
+enum { NUMBER_BYSTANDER = 0, NUMBER_COMMAND = 1, NUMBER_NEW_NAME = 2, NUMBER_RESCUED = 3, NUMBER_VICTIM = 4 };
+
+#define LONG_NAME_SIZE 299
+extern char long_name[LONG_NAME_SIZE + 1];
+
+/* Groups that everybody uses after the point; see bystander.c. */
+const char *new_name(void); /* one that no other process has used */
+
+/* What the bystander leads through a play, if anything: it ends that when it survives. */
+extern struct covey_lead bystander_lead;
+extern bool bystander_leads;
+void lead_g(covey *c); /* it leads "g", and whoever waits for that has to wait until it survives */
+
+/* Actor: waits for "g" once it is led, is answered, takes over if the leader dies, and counts how it went. */
+int waits_for_g(void *context);
+/* Until so many wait for "g". */
+void until_waiters(covey *c, uint32_t count);
+
+/* A clock for cv_kernel that a way can have its cue at. */
+int64_t ways_now(void);
+
+/* For a region of twelve groups, six participants and four chunks. */
+extern const struct covey_options small;
+
+#endif

@@ -1,0 +1,170 @@
+/*
+ * ways_recovery.c - the dead are recovered: by who is called to, by who needs their memory, by the keeper
+ */
+#include "ways.h"
+
+/* As the small one, with room for others' results beside what the dead left. */
+static const struct covey_options roomy = {
+        .groups = 12, .participants = 6, .threads = 12, .heap = 1 << 17, .heap_max = 5 << 16};
+
+static void attach(covey *c, struct covey_lead *lead)
+{
+	(void)lead;
+	must(covey_find(c, long_name, LONG_NAME_SIZE, NULL) != COVEY_ECORRUPT);
+	until(atomic_load(&world->flag[FLAG_ACTOR]) == 1);
+}
+
+static void attach_and_lead(covey *c, struct covey_lead *lead)
+{
+	attach(c, lead);
+	must(lead_of(c, "another", lead) == COVEY_LEADER);
+}
+
+static void attach_with_two_waiters(covey *c, struct covey_lead *lead)
+{
+	attach(c, lead);
+	until_waiters(c, 2);
+}
+
+static int leads_much(void *context)
+{
+	covey *c = world_open();
+	struct covey_lead lead;
+	struct covey_result result;
+	uint32_t room;
+	void *data;
+
+	(void)context;
+	must(lead_of(c, "g", &lead) == COVEY_LEADER);
+	must(covey_room(c, &lead, NULL, 0, 70000, &data, &room) == 0);
+	must(covey_room(c, &lead, NULL, 0, 700, &data, &room) == 0);
+	must(lead_of(c, long_name, &lead) == COVEY_LEADER);
+	must(covey_forward_work(c, &lead, (uint32_t)covey_participant(c)) == 0);
+	atomic_store(&world->flag[FLAG_LED], 1);
+	atomic_store(&world->flag[FLAG_ACTOR], 1);
+	must(lead_of(c, "idle", &lead) == COVEY_LEADER && covey_unregister(c, &lead) == 0);
+	if (covey_join(c, "b", 1, &lead) == COVEY_WAIT)
+		covey_await(c, &lead, long_name, LONG_NAME_SIZE, COVEY_FOREVER, 0, &result);
+	for (;;)
+		pause();
+}
+
+static int leads_or_waits(void *context)
+{
+	covey *c;
+	struct covey_lead lead;
+
+	if (context != NULL)
+		return waits_for_g(context);
+	c = world_open();
+	must(lead_of(c, "g", &lead) == COVEY_LEADER);
+	atomic_store(&world->flag[FLAG_LED], 1);
+	atomic_store(&world->flag[FLAG_ACTOR], 1);
+	for (;;)
+		pause();
+}
+
+static int leads_all(void *context)
+{
+	covey *c = world_open();
+	struct covey_lead lead;
+	char group[16];
+
+	(void)context;
+	for (int i = 0; i < 12; i++) {
+		snprintf(group, sizeof(group), "dead %d", i);
+		must(lead_of(c, group, &lead) == COVEY_LEADER);
+	}
+	atomic_store(&world->flag[FLAG_ACTOR], 1);
+	for (;;)
+		pause();
+}
+
+static int holds_heap(void *context)
+{
+	covey *c = world_open();
+	struct covey_lead lead;
+	uint32_t room;
+	void *data;
+
+	(void)context;
+	must(lead_of(c, "g", &lead) == COVEY_LEADER);
+	while (covey_room(c, &lead, NULL, 0, 60000, &data, &room) == 0) {
+	}
+	atomic_store(&world->flag[FLAG_ACTOR], 1);
+	for (;;)
+		pause();
+}
+
+static void lead_b(covey *c)
+{
+	must(lead_of(c, "b", &bystander_lead) == COVEY_LEADER);
+	bystander_leads = true;
+}
+
+static int call_reap(covey *c, struct covey_lead *lead)
+{
+	(void)lead;
+	return covey_reap(c);
+}
+
+static int call_register_new(covey *c, struct covey_lead *lead)
+{
+	return lead_of(c, new_name(), lead);
+}
+
+static int call_room(covey *c, struct covey_lead *lead)
+{
+	uint32_t room;
+	void *data;
+	int r = covey_room(c, lead, NULL, 0, 60000, &data, &room);
+
+	if (r == 0)
+		covey_room_free(c, room);
+	return r;
+}
+
+static int call_nothing(covey *c, struct covey_lead *lead)
+{
+	(void)c, (void)lead;
+	return 0;
+}
+
+/* ------------------------------------------------------------------------------------------------ forwarded to the dead */
+
+static int is_forwarded_to(void *context)
+{
+	covey *c;
+
+	if (context != NULL)
+		return waits_for_g(context);
+	c = world_open();
+	atomic_store(&world->number[NUMBER_VICTIM], covey_participant(c));
+	for (;;)
+		pause();
+}
+
+static void forward_with_waiter(covey *c, struct covey_lead *lead)
+{
+	until(atomic_load(&world->number[NUMBER_VICTIM]) != 0);
+	must(lead_of(c, "g", lead) == COVEY_LEADER);
+	atomic_store(&world->flag[FLAG_LED], 1);
+	until_waiters(c, 1);
+	must(covey_forward_work(c, lead, (uint32_t)atomic_load(&world->number[NUMBER_VICTIM])) == 0);
+}
+
+const struct way ways_of_recovery[] = {
+        {"reap", "a leader, its rooms, its wait, a hand-over", &roomy, .prepare = lead_b, .actor = leads_much,
+                .actors = 1, .corpse = true, .setup = attach, .call = call_reap},
+        {"reap", "a leader for whom two wait", &small, .actor = leads_or_waits, .actors = 3, .corpse = true,
+                .setup = attach_with_two_waiters, .call = call_reap},
+        {"find_or_register", "full of what the dead led", &small, .actor = leads_all, .actors = 1, .corpse = true,
+                .setup = attach, .call = call_register_new, .crowded = true},
+        {"room", "full of what the dead held", &small, .actor = holds_heap, .actors = 1, .corpse = true,
+                .setup = attach_and_lead, .call = call_room, .crowded = true},
+        {"the keeper", "reaps a leader", &roomy, .actor = leads_much, .actors = 1, .unattended = true,
+                .cue_kills = true, .setup = attach, .call = call_nothing, .thread = "covey-keeper"},
+        {"the keeper", "tells of the death of whom it forwarded to", &small, .actor = is_forwarded_to, .actors = 2,
+                .cue_kills = true, .setup = forward_with_waiter, .call = call_nothing, .thread = "covey-keeper"},
+        {.what = NULL},
+};

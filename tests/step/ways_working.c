@@ -1,0 +1,200 @@
+/*
+ * ways_working.c - resolving, and workers: as threads, of a host, in the thread that leads
+ */
+#include "ways.h"
+
+static int repeat(void *self, struct covey_bytes base, struct covey_bytes request, struct covey_answer *answer)
+{
+	(void)self, (void)base;
+	return covey_answer_copy(answer, request.data, request.size);
+}
+
+static int named_g(void *self, struct covey_bytes base, struct covey_bytes request, struct covey_name *name)
+{
+	(void)self, (void)base, (void)request;
+	name->size = 1;
+	name->data[0] = 'g';
+	return 0;
+}
+
+static const struct covey_device device = {.group = named_g, .compute = repeat};
+
+/* ------------------------------------------------------------------------------------------------ resolve */
+
+static int resolve(covey *c, const struct covey_resolve_options *options)
+{
+	struct covey_result result;
+	int r = covey_resolve(
+	        c, &device, (struct covey_bytes){"base", 4}, (struct covey_bytes){"stepped", 7}, options, &result);
+
+	must(r != COVEY_OK || says(&result, "stepped") || says(&result, "survivor"));
+	covey_release(c, &result);
+	return r;
+}
+
+static int call_resolve(covey *c, struct covey_lead *lead)
+{
+	(void)lead;
+	return resolve(c, NULL);
+}
+
+static int call_resolve_and_leave(covey *c, struct covey_lead *lead)
+{
+	static const struct covey_resolve_options leaving = {
+	        .spawn_worker = COVEY_SPAWN_ONCE, .worker = {.static_worker = 1, .worker_timeout = COVEY_FOREVER}};
+
+	(void)lead;
+	return resolve(c, &leaving);
+}
+
+static void attach(covey *c, struct covey_lead *lead)
+{
+	(void)lead;
+	must(covey_find(c, long_name, LONG_NAME_SIZE, NULL) != COVEY_ECORRUPT);
+}
+
+static void cue_publish(covey *c)
+{
+	struct covey_reply reply = text("stepped");
+
+	must(covey_unregister_notify(c, &bystander_lead, NULL, 0, &reply) >= 0);
+	bystander_leads = false;
+}
+
+/* ------------------------------------------------------------------------------------------------ workers */
+
+static const struct covey_worker_options fixed = {.static_worker = 1, .worker_timeout = COVEY_FOREVER};
+static struct covey_worker *worker;
+
+static int start_with(covey *c, const struct covey_worker_options *options)
+{
+	int r = covey_start_worker(c, &device, "g", 1, (struct covey_bytes){"base", 4}, options, &worker);
+
+	return r == COVEY_WAIT ? 0 : r;
+}
+
+static int call_start(covey *c, struct covey_lead *lead)
+{
+	(void)lead;
+	return start_with(c, &fixed);
+}
+
+static int stop(void)
+{
+	int r = covey_stop_worker(worker);
+
+	return r == COVEY_ESTOPPED ? 0 : r;
+}
+
+static int call_stop(covey *c, struct covey_lead *lead)
+{
+	(void)c, (void)lead;
+	return stop();
+}
+
+static void start(covey *c, struct covey_lead *lead)
+{
+	(void)lead;
+	must(start_with(c, &fixed) == 0);
+	atomic_store(&world->flag[FLAG_LED], 1);
+}
+
+static void start_with_waiter(covey *c, struct covey_lead *lead)
+{
+	start(c, lead);
+	attach(c, lead);
+}
+
+/* Asks when it is told to, and is answered by the worker, or by whoever comes after it. */
+static int asks_later(void *context)
+{
+	covey *c = world_open();
+	struct covey_result result;
+	struct covey_lead lead;
+	int r;
+
+	(void)context;
+	until(atomic_load(&world->flag[FLAG_LATER]) == 1);
+	if (covey_join(c, "g", 1, &lead) != COVEY_WAIT)
+		return 0;
+	r = covey_await(c, &lead, "stepped", 7, COVEY_FOREVER, 0, &result);
+	must(r != COVEY_OK || says(&result, "stepped") || says(&result, "survivor"));
+	if (r == COVEY_DIED)
+		covey_unregister(c, &result.lead);
+	covey_release(c, &result);
+	return r < 0;
+}
+
+static void cue_ask(covey *c)
+{
+	atomic_store(&world->flag[FLAG_LATER], 1);
+	until(world_waiters(c, "g") == 1);
+}
+
+static void lead_one_waiter(covey *c, struct covey_lead *lead)
+{
+	must(lead_of(c, "g", lead) == COVEY_LEADER);
+	atomic_store(&world->flag[FLAG_LATER], 1);
+	until_waiters(c, 1);
+}
+
+/* Answers one, and ends as nobody asks for a while. */
+static int call_work(covey *c, struct covey_lead *lead)
+{
+	static const struct covey_worker_options brief = {.static_worker = 1, .worker_timeout = 2000000};
+
+	return covey_default_worker(c, &device, lead, (struct covey_bytes){"base", 4}, &brief);
+}
+
+/* ------------------------------------------------------------------------------------------------ hosts */
+
+static struct covey_host *host;
+
+static int call_host(covey *c, struct covey_lead *lead)
+{
+	struct covey_worker_options options = fixed;
+	int r = covey_host_open(c, 1, &host);
+
+	(void)lead;
+	options.host = host;
+	if (r == 0)
+		r = start_with(c, &options);
+	return r;
+}
+
+static int call_host_close(covey *c, struct covey_lead *lead)
+{
+	(void)c, (void)lead;
+	if (worker != NULL)
+		stop();
+	covey_host_close(host);
+	return 0;
+}
+
+static void finish_host(covey *c)
+{
+	call_host_close(c, NULL);
+}
+
+static void start_host(covey *c, struct covey_lead *lead)
+{
+	must(call_host(c, lead) == 0);
+}
+
+const struct way ways_of_working[] = {
+        {"resolve", "nobody leads", &small, .setup = attach, .call = call_resolve},
+        {"resolve", "another leads", &small, .prepare = lead_g, .setup = attach, .call = call_resolve,
+                .cue = cue_publish},
+        {"resolve", "it leaves a worker behind", &small, .setup = attach, .call = call_resolve_and_leave},
+        {"start_worker", "a thread", &small, .setup = attach, .call = call_start},
+        {"stop_worker", "a thread", &small, .setup = start, .call = call_stop},
+        {"the worker", "a thread, is asked", &small, .actor = asks_later, .actors = 1, .setup = start_with_waiter,
+                .call = call_stop, .thread = "covey-worker", .cue = cue_ask},
+        {"default_worker", "one waits", &small, .actor = asks_later, .actors = 1, .setup = lead_one_waiter,
+                .call = call_work},
+        {"host_open, start_worker", "one thread", &small, .setup = attach, .call = call_host, .finish = finish_host},
+        {"stop_worker, host_close", "one thread", &small, .setup = start_host, .call = call_host_close},
+        {"the host", "one of its workers is asked", &small, .actor = asks_later, .actors = 1, .setup = start_host,
+                .call = call_host_close, .thread = "covey-host", .cue = cue_ask},
+        {.what = NULL},
+};
