@@ -162,8 +162,9 @@ static void lines(void)
 {
 	pid_t other = child(last_cpu());
 
-	for (int page = 0; other == 0; page = (page + 1) % PAGES)
-		play(line(page), 1, 0);
+	if (other == 0)
+		for (int page = 0;; page = (page + 1) % PAGES)
+			play(line(page), 1, 0);
 	for (int i = 0; i < VISITS * PAGES; i++) {
 		int page = i % PAGES;
 		int64_t begin = now();

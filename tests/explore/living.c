@@ -249,8 +249,7 @@ static void take_and_give(size_t size)
 		return;
 	}
 	*bytes = self->t->seat;
-	expect(cv_heap_room(a, ref) >= size, "a block of %llu for %zu bytes", (unsigned long long)cv_heap_room(a, ref),
-	        size);
+	expect(cv_heap_fitting(a, ref, size) != NULL, "a block that is too small for %zu bytes", size);
 	expect(cv_word_owner(atomic_load(cv_heap_word(a, ref))) == self->t->seat, "%s has another's block", self->name);
 	expect(*bytes == self->t->seat, "somebody wrote to the block of %s", self->name);
 	cv_heap_retire(a, self->t->seat, ref);
