@@ -203,7 +203,7 @@ static void futex_trips(void)
 {
 	pid_t other = child(last_cpu());
 
-	while (other == 0) {
+	while (other == 0) { /* NOLINT(bugprone-infinite-loop): until it is killed */
 		until_it_says(&shared->ball, 1);
 		atomic_store(&shared->woken, now());
 		idle_apart();
