@@ -53,6 +53,7 @@ struct story {
 };
 
 /* (process, begin, end, ...): end 0 is a call that was cut short */
+/* NOLINTBEGIN(bugprone-macro-parentheses): designated initialisers, which take no harm */
 #define LED_(p, b, e, g)                                                                                               \
 	{                                                                                                              \
 		.call = REGISTER, .process = p, .begin = b, .end = e, .answer = COVEY_LEADER, .generation = g          \
@@ -106,6 +107,7 @@ struct story {
 	{                                                                                                              \
 		.call = DEATH, .process = p, .begin = b, .end = e                                                      \
 	}
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static const struct story stories[] = {
         {"one leads after another", true,

@@ -98,9 +98,11 @@ static int by_size(const void *a, const void *b)
 
 static bool measure_waits(const struct history *h, const struct look *before, struct look *out)
 {
-	double *waits = h->size ? malloc(h->size * sizeof(*waits)) : NULL;
+	double *waits = malloc((h->size + 1) * sizeof(*waits));
 
-	for (size_t i = h->size; waits && i-- > 0 && h->entries[i].view.time > before->time;) {
+	if (!waits)
+		return false;
+	for (size_t i = h->size; i-- > 0 && h->entries[i].view.time > before->time;) {
 		int64_t begin = ends_wait(&h->entries[i].view) ? began(h, i) : 0;
 
 		out->died += first_of_death(h, i, before->time);
@@ -113,7 +115,7 @@ static bool measure_waits(const struct history *h, const struct look *before, st
 		out->wait_longest = waits[out->waits - 1];
 	}
 	free(waits);
-	return waits || !h->size;
+	return true;
 }
 
 /* ------------------------------------------------------------------------------------------------ the look */

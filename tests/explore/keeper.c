@@ -3,7 +3,7 @@
  *
  * The loop is static there, as nobody else is to call it, and so is the way into a slot; so the source is taken in whole.
  */
-#include "../../shm/participant.c"
+#include "../../shm/participant.c" /* NOLINT(bugprone-suspicious-include) */
 
 #include "explore.h"
 

@@ -250,7 +250,7 @@ static unsigned char touch(const void *data, size_t size)
 	volatile unsigned char sum = 0;
 
 	must(size <= stage.size || data == NULL);
-	for (size_t i = 0; i < size; i++)
+	for (size_t i = 0; data != NULL && i < size; i++)
 		sum = (unsigned char)(sum + ((const unsigned char *)data)[i]);
 	return sum;
 }
@@ -431,7 +431,7 @@ static void inspect(covey *of, unsigned which)
 
 static void requests(void)
 {
-	for (uint32_t at = 0, node; (node = covey_asked(c, &at)) != 0;)
+	for (uint32_t at = 0; covey_asked(c, &at) != 0;)
 		must(at <= c->arena.seat_count);
 }
 

@@ -107,6 +107,7 @@ __attribute__((visibility("default"))) ssize_t getrandom(void *to, size_t size, 
 
 static void poison_between(unsigned char *base, uint64_t end, uint64_t next, bool on)
 {
+	/* NOLINTNEXTLINE(bugprone-branch-clone): both are nothing without the sanitizer */
 	if (on)
 		__asan_poison_memory_region(base + end, next - end);
 	else
