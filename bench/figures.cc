@@ -261,9 +261,9 @@ const char *const p8_note =
 more than before, while all have the result, by its size. Copied out: waiters whose bytes lie outside the region.)";
 
 const char *const p8_reason =
-        R"(the floor itself, one memcpy and one FUTEX_WAKE, takes about a fifth more than the sum of the two measured
-apart: the cores of the waiters idle for longer meanwhile, and the copy sends what the wake-ups need out of the caches. covey's
-copy goes past them. What the wake-ups take more: see P6.)";
+        R"(the floor itself, one memcpy and one FUTEX_WAKE, takes 15 to 20 % more than the sum of the two measured
+apart; probably the cores of the waiters idle for longer meanwhile, and the copy sends what the wake-ups need out of the caches.
+covey's copy goes past them. What the wake-ups take more: see P6.)";
 
 Figure p8()
 {
