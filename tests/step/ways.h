@@ -55,6 +55,12 @@ int waits_for_g(void *context);
 /* Until so many wait for "g". */
 void until_waiters(covey *c, uint32_t count);
 
+/* Actor: the first is forwarded to, and dies before that is done: between the forwarder's first look at it and its last.
+ * Any other waits for "g".  The victim leads, and knows the first; then it forwards. */
+int is_forwarded_to(void *context);
+void lead_and_know_actor(covey *c, struct covey_lead *lead);
+int call_forward_to_actor(covey *c, struct covey_lead *lead);
+
 /* A clock for cv_kernel that a way can have its cue at. */
 int64_t ways_now(void);
 

@@ -240,15 +240,14 @@ static int call_forward_to_itself(covey *c, struct covey_lead *l)
 	return covey_forward_work(c, l, (uint32_t)covey_participant(c));
 }
 
-static int call_forward_to_actor(covey *c, struct covey_lead *l)
+int call_forward_to_actor(covey *c, struct covey_lead *l)
 {
 	int r = covey_forward_work(c, l, (uint32_t)atomic_load(&world->number[NUMBER_VICTIM]));
 
 	return r == COVEY_ENOENT ? 0 : r;
 }
 
-/* It is forwarded to, and dies before that is done: between the forwarder's first look at it and its last. */
-static int is_forwarded_to(void *context)
+int is_forwarded_to(void *context)
 {
 	covey *c;
 
@@ -260,7 +259,7 @@ static int is_forwarded_to(void *context)
 		pause();
 }
 
-static void lead_and_know_actor(covey *c, struct covey_lead *l)
+void lead_and_know_actor(covey *c, struct covey_lead *l)
 {
 	lead(c, l);
 	until(atomic_load(&world->number[NUMBER_VICTIM]) != 0);

@@ -92,32 +92,6 @@ static void join_g(covey *c, struct covey_lead *l)
 
 /* ------------------------------------------------------------------------------------------------ in all that changes one */
 
-static int is_forwarded_to(void *context)
-{
-	covey *c;
-
-	if (context != NULL)
-		return waits_for_g(context);
-	c = world_open();
-	atomic_store(&world->number[NUMBER_VICTIM], covey_participant(c));
-	for (;;)
-		pause();
-}
-
-static void lead_and_know_actor(covey *c, struct covey_lead *l)
-{
-	lead(c, l);
-	until(atomic_load(&world->number[NUMBER_VICTIM]) != 0);
-	cv_kernel.now = ways_now; /* forward_work() tells the time between its first look at the other and its last */
-}
-
-static int call_forward(covey *c, struct covey_lead *l)
-{
-	int r = covey_forward_work(c, l, (uint32_t)atomic_load(&world->number[NUMBER_VICTIM]));
-
-	return r == COVEY_ENOENT ? 0 : r;
-}
-
 static int leads_and_sleeps(void *context)
 {
 	covey *c = world_open();
@@ -241,7 +215,7 @@ const struct way ways_of_looking[] = {
         {"await", "its deadline passes, watched", &small, .prepare = watch_and_lead, .setup = join_g,
                 .call = call_await_briefly},
         {"forward_work", "to one who dies meanwhile, watched", &small, .prepare = watch, .actor = is_forwarded_to,
-                .actors = 1, .setup = lead_and_know_actor, .call = call_forward, .cue_kills = true,
+                .actors = 1, .setup = lead_and_know_actor, .call = call_forward_to_actor, .cue_kills = true,
                 .at = (const void *)(uintptr_t)ways_now},
         {"reap", "a leader, watched", &small, .prepare = watch, .actor = leads_and_sleeps, .actors = 1, .corpse = true,
                 .setup = until_led, .call = call_reap},

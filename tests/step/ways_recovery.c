@@ -132,18 +132,6 @@ static int call_nothing(covey *c, struct covey_lead *lead)
 
 /* ------------------------------------------------------------------------------------------------ forwarded to the dead */
 
-static int is_forwarded_to(void *context)
-{
-	covey *c;
-
-	if (context != NULL)
-		return waits_for_g(context);
-	c = world_open();
-	atomic_store(&world->number[NUMBER_VICTIM], covey_participant(c));
-	for (;;)
-		pause();
-}
-
 static void forward_with_waiter(covey *c, struct covey_lead *lead)
 {
 	until(atomic_load(&world->number[NUMBER_VICTIM]) != 0);
