@@ -154,6 +154,8 @@ static void free_node(struct reaping *r, uint32_t node)
 
 	while (cv_word_owner(own) != 0 && seat_is_dead(r, cv_word_owner(own)) && free_dead_node(r, node, own))
 		own = atomic_load(word);
+	/* Orphaned by a reaper that was killed before it could see that nobody waits any more. */
+	cv_pool_settle(&r->c->arena, node, own);
 }
 
 /* ------------------------------------------------------------------------------------------------ slots */
