@@ -49,7 +49,8 @@ enum covey_role {
 	COVEY_UNGROUPED = 4, /* no group was asked for: compute, and tell nobody */
 };
 
-/* How an await ends.  These are not errors of the call: each is an answer. */
+/* How an await ends.  These are not errors of the call: each is an answer.  Roles have the same numbers: keep the two in
+ * variables of their own. */
 enum covey_outcome {
 	COVEY_OK = 0,        /* resolved: the leader's bytes are in the result */
 	COVEY_ERROR = 1,     /* resolved: the leader's own error, with its code and bytes */
@@ -115,8 +116,8 @@ struct covey_options {
 	mode_t mode;           /* permissions of a new region; default 0600 */
 	uint32_t groups;       /* groups led at once, 1 to 134217728; default 16384 */
 	uint32_t participants; /* processes attached at once, 1 to 4096; default 1024 */
-	uint32_t threads;      /* threads that lead or wait at once, 2 to 16383; default 4 a participant, at most 16383.
-	                        * Each participant uses one besides its callers' */
+	uint32_t threads;      /* living threads that have led or waited, 2 to 16383; default 4 a participant.  A thread
+	                        * keeps its place until it exits.  Less, where participants and these exceed 16383 */
 	uint64_t heap;         /* bytes for results, requests and long names set aside at creation; default 8 MiB */
 	uint64_t heap_max;     /* bytes to which the heap may grow on demand, up to 64 GiB; default 4 GiB */
 };
@@ -706,7 +707,7 @@ struct covey_participant_view {
 	pid_t pid;        /* in its own pid namespace */
 	int alive;        /* 0: it died, and what it held was not freed yet */
 	int64_t since;    /* when it joined */
-	uint32_t threads; /* of it, those that have led or waited, and its keeper */
+	uint32_t threads; /* of it, those that have led or waited */
 	char command[16];
 };
 

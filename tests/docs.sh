@@ -130,7 +130,7 @@ fault() { # line, what
 # Run a file with bash in the document's directory; its session is killed later.  It says what it says into "$stage/said".
 run() {
 	local status=0
-	(cd "$stage/here" && exec setsid -w timeout 300 bash -e "$1") </dev/null >"$stage/said" 2>&1 &
+	(cd "$stage/here" && exec setsid -w timeout 120 bash -e "$1") </dev/null >"$stage/said" 2>&1 &
 	sessions+=($!)
 	wait $! || status=$?
 	return $status

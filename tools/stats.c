@@ -36,7 +36,7 @@ static void gauges_of(const struct covey_usage *u, struct gauge out[GAUGES])
 	const struct gauge gauges[GAUGES] = {
 	        {"participants", "processes attached", u->participants, u->participants_max},
 	        {"participants_dead", "of them, dead and not reaped yet", u->participants_dead, 0},
-	        {"threads", "threads that led or waited, and keepers", u->threads, u->threads_max},
+	        {"threads", "their threads that have led or waited", u->threads, u->threads_max},
 	        {"groups_led", "groups led now", u->groups_led, u->groups_max},
 	        {"groups_cached", "groups led before, whose names are kept", u->groups_cached, 0},
 	        {"heap_blocks", "blocks of results, requests and long names", u->heap_blocks, 0},
