@@ -10,7 +10,8 @@
 #      ```sh        run by bash -e; the region that $COVEY_REGION names is the run's own
 #      ```c         a program.  With <!-- file: NAME --> on the line before, it is written to NAME, and a later sh block must
 #                   compile (or, of a header, include) it; without, it is compiled and run here
-#      ```text      what the block before it said, on both outputs.  A block that none follows must say nothing.
+#      ```text      what the block before it said, on both outputs.  A block that none follows must say nothing, so where no
+#                   block was run before it, it is a drawing.
 #                   "…" stands for anything within a line, and on a line of its own for any lines.  With
 #                   <!-- any numbers --> on the line before, each number stands for any, and blanks for blanks
 #      <!-- sh      run like sh, and not shown: what the reader's machine has and this one lacks, and further checks.
@@ -21,7 +22,7 @@
 # told as such; any other tag, and none, is a mistake.  What a block left running is killed at the end of its document.
 set -euo pipefail
 
-shown=' console json yaml dockerfile '
+shown=' text console json yaml dockerfile '
 build=$(realpath "$1") compiler=$2
 source=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 shift 2
@@ -175,11 +176,11 @@ used() {
 block() { # number, tag, line, name, mark
 	local file
 	printf -v file '%s/%03d' "$stage" "$1"
-	if [[ $2 == text ]]; then
-		((speaker)) || fault "$3" 'nothing before it can have said this'
+	if [[ $2 == text ]] && ((speaker)); then
 		same "$file" "$stage/said" "$5" ||
 			fault "$3" "the block at line $speaker says otherwise:"$'\n'"$(diff "$file" "$stage/said")"
 		speaker=0
+		((texts += 1))
 		return
 	fi
 	((speaker == 0)) || silent "$speaker"
@@ -213,7 +214,6 @@ check_document() {
 	blocks "$1" "$stage"
 	while read -r number tag line name mark <&3; do
 		block "$number" "$tag" "$line" "$name" "$mark"
-		[[ $tag != text ]] || ((texts += 1))
 	done 3<"$stage/index"
 	((speaker == 0)) || silent "$speaker"
 	used
@@ -245,7 +245,7 @@ mistakes() {
 	must_fail 'says otherwise' <<<$'```sh\necho a.b\necho c\n```\n```text\na…\n```'
 	must_fail 'says otherwise' <<<$'```sh\necho axb\n```\n```text\na.b\n```'
 	must_fail 'says what the document does not' <<<$'```sh\necho more\n```'
-	must_fail 'nothing before it' <<<$'```text\nwords\n```'
+	must_fail 'says what the document does not' <<<$'```sh\necho a\n```\n```console\na\n```\n```text\na\n```'
 	must_fail 'never compiled' <<<$'<!-- file: x.c -->\n```c\nint main(void) { return 0; }\n```'
 	must_fail 'no name' <<<$'```c\nx = 1;\n```'
 	must_fail 'unused' <<<$'```c\nint main(void)\n{\n\tint i;\n\treturn 0;\n}\n```'
