@@ -15,7 +15,7 @@ export covey
 callers=${COVEY_CLI_CALLERS:-200} # of one key at once
 large=${COVEY_CLI_LARGE:-300000000} # bytes of a large output
 device=$(realpath "${COVEY_CLI_DEVICE:-${covey%/*}/../tests/test_device.so}") # tests/device.c
-readme=$(realpath "${BASH_SOURCE[0]%/*}/../README.md")
+completion=$(realpath "${BASH_SOURCE[0]%/*}/../tools/covey.bash")
 top=$(mktemp -d)
 unset COVEY_LEADS
 trap 'rm -rf "$top"' EXIT
@@ -532,22 +532,6 @@ test_worker_bc() {
 }
 
 # The example of the README, its first line in a shell of its own.
-test_worker_readme() {
-	local lines
-	mapfile -t lines < <(awk '/^## A persistent worker/ { here = 1 } here && /^```$/ { exit } here && block; /^```sh/ { block = here }' \
-		"$readme")
-	((${#lines[@]} > 2)) || fail 'no example in README.md'
-	export PATH=${covey%/*}:$PATH
-	bash -c "exec env ${lines[0]}" &
-	until_true 'the worker' eval '! not_led sums'
-	printf '%s\n' "${lines[@]:1}" >rest
-	bash -e rest >said || fail 'the example fails'
-	sed -n 's/.*# gives //p' rest >expected
-	diff expected said >&2 || fail 'the example says something else'
-	kill "$(leader sums)"
-	wait
-}
-
 test_worker_idle() {
 	"$covey" worker --timeout 50 g -- bash -c serve 2>w.err &
 	pid_of[w]=$!
@@ -1045,7 +1029,7 @@ test_completion() {
 	PATH=$PWD:$PATH
 	ln -s "$covey" covey
 	# shellcheck source=tools/covey.bash
-	source "${readme%/*}/tools/covey.bash"
+	source "$completion"
 	start a key1 -- bash -c 'touch ready; until_true go test -e go'
 	until_true 'the command' test -e ready
 	equal 'a command' 'show ' "$(complete_to covey sh)"

@@ -148,6 +148,7 @@ program() { # line, file, name
 	if [[ $3 != - ]]; then
 		cp "$2" "$stage/here/$3"
 		echo "$1 $3" >>"$stage/named"
+		echo "$document:$1: c written to $3"
 		return
 	fi
 	grep -q '^int main(' "$2" || fault "$1" 'it has no name, and is no program'
