@@ -422,9 +422,12 @@ void covey_forward_end(covey *c, uint32_t seat)
 		return;
 	own = atomic_load(&c->arena.nodes[node].own);
 	handed = cv_word(CV_HANDED, cv_seat_of_keeper(&c->arena, (to & 0x1fff) - 1), cv_word_gen(own));
-	if ((own & ~CV_WAITERS) == handed && (uint32_t)cv_word_gen(own) == atomic_load(&s->forwards_as) &&
-	        !covey_participant_lives(c, to, &life))
-		take_back(c, node, handed);
+	if ((uint32_t)cv_word_gen(own) == atomic_load(&s->forwards_as)) {
+		if ((own & ~CV_WAITERS) == handed && !covey_participant_lives(c, to, &life))
+			take_back(c, node, handed);
+		else if ((own & ~CV_WAITERS) == cv_word(CV_LEADING, 0, cv_word_gen(own)))
+			covey_ring(c, node); /* taken back, perhaps by one who was killed before it rang */
+	}
 	cv_pool_settle(&c->arena, node, atomic_load(&c->arena.nodes[node].own)); /* nobody waits for it? */
 	atomic_store(&s->forwards, 0);
 }
@@ -435,6 +438,7 @@ int covey_forward_work(covey *c, const struct covey_lead *lead, uint32_t to)
 	struct covey_thread *t = covey_enter(c, &r);
 	struct covey_life life;
 	uint64_t own, handed;
+	pid_t pid;
 
 	if (t == NULL)
 		return r;
@@ -443,6 +447,8 @@ int covey_forward_work(covey *c, const struct covey_lead *lead, uint32_t to)
 		return r;
 	if (!covey_leads(c, lead))
 		return COVEY_EFENCED;
+	pid = covey_pid_of_slot(c, (to & 0x1fff) - 1);
+	atomic_thread_fence(memory_order_acquire); /* before the look whether the slot is that one's */
 	if (!covey_participant_lives(c, to, &life))
 		return COVEY_ENOENT;
 	forward_begin(c, t->seat, lead, to);
@@ -458,8 +464,7 @@ int covey_forward_work(covey *c, const struct covey_lead *lead, uint32_t to)
 	         !atomic_compare_exchange_strong(&c->arena.nodes[lead->node].own, &own, handed));
 	covey_thread_unled(t, lead->seat);
 	cv_changed(&c->arena, lead->node);
-	covey_event(t, COVEY_EVENT_FORWARDED, lead->node, lead->generation,
-	        (pid_t)atomic_load_explicit(&c->slots[life.slot].pid, memory_order_relaxed));
+	covey_event(t, COVEY_EVENT_FORWARDED, lead->node, lead->generation, pid);
 	/* The waiters sleep on our life, not on the new leader's.  Our keeper tells them if that one ends; if it cannot
 	 * take this on, they are woken now, to look for themselves. */
 	if (life.slot != c->slot && cv_word_waiters(handed) && !covey_keeper_watch(c, life.slot, lead->node))

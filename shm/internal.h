@@ -44,6 +44,7 @@ void covey_keeper_reap(covey *c);
 bool covey_keeper_watch(covey *c, uint32_t slot, uint32_t node);
 /* Does this number, as of covey_participant(), still name a living participant? */
 bool covey_participant_lives(const covey *c, uint32_t number, struct covey_life *life);
+pid_t covey_pid_of_slot(const covey *c, uint32_t slot); /* 0: there is none */
 pid_t covey_pid_of_seat(const covey *c, uint32_t seat);
 
 static inline bool covey_life_word_alive(uint32_t w)

@@ -86,12 +86,15 @@ void covey_life_pass(const covey *c, uint32_t slot)
 		cv_kernel.wake(&c->slots[slot].life[i * COVEY_LIFE_STRIDE], 1);
 }
 
-pid_t covey_pid_of_seat(const covey *c, uint32_t seat)
+pid_t covey_pid_of_slot(const covey *c, uint32_t slot)
 {
-	uint32_t slot = cv_seat_owner(&c->arena, seat) - 1;
-
 	return slot < c->counts.participants ? (pid_t)atomic_load_explicit(&c->slots[slot].pid, memory_order_relaxed)
 	                                     : 0;
+}
+
+pid_t covey_pid_of_seat(const covey *c, uint32_t seat)
+{
+	return covey_pid_of_slot(c, cv_seat_owner(&c->arena, seat) - 1);
 }
 
 /* ------------------------------------------------------------------------------------------------ the keeper */

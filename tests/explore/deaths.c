@@ -127,6 +127,17 @@ static void set_up_forward_stranger(void)
 	leads(0, 0);
 }
 
+/* The same without keepers, and what befalls the dead is one step. */
+static void set_up_forward_stranger_at_once(void)
+{
+	make_world(2, 2, 4);
+	actor("leader", 0, forward_led);
+	actor("waiter", 2, wait_for_led);
+	machine_actor("stranger", 1, 0, stranger_at_once_body);
+	machine_actor("death", 0, 0, reaped_body);
+	leads(0, 0);
+}
+
 /* ------------------------------------------------------------------------------------------------ reaping */
 
 /* The participant was killed before the story begins. */
@@ -256,6 +267,27 @@ static void set_up_reap_register(void)
 	actor("reaper", 2, reap);
 }
 
+/* The last who waited for a dead leader has gone, and the waiters' bit stays; who reaps it is killed between orphaning the
+ * group and its look whether anybody waits. */
+static void set_up_orphaner(void)
+{
+	make_world(2, 2, 3);
+	dead_leader();
+	atomic_fetch_or(&shared.handles[0].arena.nodes[led.node].own, CV_WAITERS);
+	actor("reaper", 1, reap);
+	death("death", 1);
+}
+
+/* The same, and the last one leaves at any time. */
+static void set_up_orphaner_leaver(void)
+{
+	make_world(2, 2, 3);
+	dead_leader();
+	actor("reaper", 1, reap);
+	actor("leaver", 2, wait_without_taking_over);
+	death("death", 1);
+}
+
 /* Who waits for a dead leader is killed before it has taken over. */
 static void set_up_orphan(void)
 {
@@ -286,6 +318,8 @@ const struct scenario deaths[] = {
         {"forward-death", "the same, the new leader is killed", set_up_forward_death, NULL, 1, false, 1, 0},
         {"forward-stranger", "the new leader is killed, a stranger has its slot, the old one may be killed",
                 set_up_forward_stranger, NULL, 1, false, 1, 0},
+        {"forward-at-once", "the same without keepers; death, reaping and the stranger's coming are one step",
+                set_up_forward_stranger_at_once, NULL, 1, false, 3, 1},
         {"forwarder-death", "the same, the old leader is killed", set_up_forwarder_death, NULL, 1, false, 1, 0},
         {"death-keeper", "a leader is killed; a waiter, and its keeper, which reaps", set_up_death_keeper, NULL, 1,
                 false, 2, 1},
@@ -301,6 +335,10 @@ const struct scenario deaths[] = {
                 2},
         {"reap-wait", "a waiter for a dead leader, and a reaper, which is killed", set_up_reap_wait, NULL, 1, false, 2,
                 1},
+        {"orphaner", "a dead leader for whom nobody waits any more, and a reaper, which is killed", set_up_orphaner,
+                NULL, 1, false, -1, -1},
+        {"orphaner-leaver", "the same, and the last who waited leaves meanwhile", set_up_orphaner_leaver, NULL, 1,
+                false, 2, 1},
         {"orphan", "a waiter for a dead leader, which is killed, and a reaper", set_up_orphan, NULL, 1, false, 2, 2},
         {0},
 };

@@ -42,6 +42,7 @@ struct actor {
 	void (*body)(void);
 	uint32_t participant;
 	bool daemon; /* may sleep for ever */
+	bool death;  /* of its participant */
 	covey *c;
 	struct covey_thread *t;
 	/* of one run */
@@ -120,7 +121,8 @@ enum why machine_run(void); /* until nobody goes on; the first is chosen by sear
 void machine_stop(enum why why) __attribute__((noreturn)); /* from an actor: this run is over */
 void machine_give_way(void); /* the caller cannot go on: another does, until the caller is chosen again */
 void machine_finished(void) __attribute__((noreturn));
-void machine_saw(uint64_t what); /* part of the caller's state from now on */
+void machine_at_once(void (*what)(void)); /* from an actor: nobody else goes on in between */
+void machine_saw(uint64_t what);          /* part of the caller's state from now on */
 uint64_t machine_signature(void);
 /* Before an operation of the caller at this place of shared memory, and after it. */
 enum { TO_READ = 1, TO_WRITE = 2, QUEUE = 4, ALWAYS = 8 };
@@ -172,6 +174,7 @@ bool search_replay(const struct scenario *s, struct bounds bounds, const char *s
 
 /* ---- world.c */
 
+extern uint32_t world_checker; /* a participant that has no actors */
 void world_make(uint32_t groups, uint32_t buckets, uint32_t participants);
 uint32_t world_seat(uint32_t participant); /* for a thread of it */
 void world_as(uint32_t seat);              /* in a scenario's set-up: the caller is this thread */
@@ -180,6 +183,9 @@ void world_place(const volatile void *at, char *out, size_t size);
 void world_changed(const volatile void *at, uint64_t old, uint64_t now);
 void keeper_body(void);   /* keeper.c */
 void stranger_body(void); /* the same */
+/* In one step: the stranger; and a death whose victim is reaped by one that has no actors. */
+void stranger_at_once_body(void);
+void reaped_body(void);
 
 /* ---- laws.c: what the actors were told, held against the laws */
 

@@ -24,3 +24,21 @@ void stranger_body(void)
 		atomic_store(&c->slots[1].life[i * COVEY_LIFE_STRIDE], TID(3) | FUTEX_WAITERS);
 	tell_predecessor(c);
 }
+
+void stranger_at_once_body(void)
+{
+	machine_at_once(stranger_body);
+}
+
+static void killed_and_reaped(void)
+{
+	int left = 0;
+
+	kernel_death();
+	covey_reap_dead(&shared.handles[world_checker], &left);
+}
+
+void reaped_body(void)
+{
+	machine_at_once(killed_and_reaped);
+}

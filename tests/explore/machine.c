@@ -262,7 +262,8 @@ void machine_actor(const char *name, uint32_t participant, uint32_t seat, void (
 	*a = (struct actor){.name = name, .body = body, .participant = participant};
 	a->c = &shared.handles[participant];
 	a->t = seat != 0 ? &shared.threads[seat] : NULL;
-	a->state = body == kernel_death ? ACTOR_DORMANT : ACTOR_READY;
+	a->death = body == kernel_death || body == reaped_body;
+	a->state = a->death ? ACTOR_DORMANT : ACTOR_READY;
 	a->daemon = body == keeper_body;
 	if (stacks[actor_count] == NULL)
 		stacks[actor_count] = malloc(STACK);
@@ -289,7 +290,7 @@ void machine_keep(void)
 
 static void actor_reset(struct actor *a)
 {
-	a->state = a->body == kernel_death ? ACTOR_DORMANT : ACTOR_READY;
+	a->state = a->death ? ACTOR_DORMANT : ACTOR_READY;
 	a->history = (uint64_t)(a - actors) + 1;
 	a->steps = 0;
 	a->touched = true;
@@ -393,6 +394,17 @@ void machine_finished(void)
 	memcpy(self->at, self->start, sizeof(self->at));
 	machine_give_way();
 	abort(); /* nobody chooses who is done */
+}
+
+void machine_at_once(void (*what)(void))
+{
+	bool counts = machine_before(
+	        &shared.slot_locks[self->participant], TO_READ | TO_WRITE | ALWAYS, "at once", __FILE__, __LINE__);
+
+	machine.running = false;
+	what();
+	machine.running = true;
+	machine_after(counts, machine.memory);
 }
 
 void machine_saw(uint64_t what)

@@ -187,7 +187,7 @@ static bool is_death(unsigned choice)
 static bool preempts(unsigned choice)
 {
 	return self != NULL && self != &actors[choice % IN_TIME] && self->state == ACTOR_READY && !self->paused &&
-	       self->body != kernel_death && !is_death(choice);
+	       !self->death && !is_death(choice);
 }
 
 static struct actor *take(unsigned choice)

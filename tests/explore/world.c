@@ -18,7 +18,8 @@
 
 _Thread_local struct covey_thread *covey_thread_last;
 
-static uint32_t seats_taken, checker;
+uint32_t world_checker;
+static uint32_t seats_taken;
 
 struct covey_thread *covey_thread_slow(covey *c, int *error)
 {
@@ -119,7 +120,7 @@ void world_make(uint32_t groups, uint32_t buckets, uint32_t participants)
 
 	memset(&shared, 0, sizeof(shared));
 	actor_count = seats_taken = 0;
-	checker = participants;
+	world_checker = participants;
 	shared.now = 1000;
 	covey_clock = clock_stopped;
 	if (!covey_layout_of(&counts, &layout) || layout.size > sizeof(shared.region) || participants >= PARTICIPANTS)
@@ -325,5 +326,5 @@ void world_verdict(const struct scenario *s)
 	law_verdict();
 	if (s->verdict != NULL)
 		s->verdict();
-	nothing_is_left(&shared.handles[checker]);
+	nothing_is_left(&shared.handles[world_checker]);
 }
