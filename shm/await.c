@@ -437,17 +437,13 @@ static const void *outbox_of_leader(const struct wait *w)
 
 static int wait_for_answer(struct wait *w)
 {
-	enum cv_parked parked = CV_PARK_LOOK;
+	enum cv_parked parked;
 
 	for (;;) {
-		int r;
+		int r = look(w);
 
-		if (parked == CV_PARK_BACKSTOP && overdue(w))
-			cv_seat_stat(&w->c->arena, w->t->seat, COVEY_COUNT_RESCUED);
-		r = look(w);
 		if (r != ASLEEP || w->life.alive)
 			pay_death(w, r);
-		parked = CV_PARK_LOOK;
 		if (r != ASLEEP)
 			return r;
 		if (!w->life.alive)
@@ -455,6 +451,9 @@ static int wait_for_answer(struct wait *w)
 		if (cv_spin_for(&w->t->spinner, cv_seat_futex(w->seat), (uint32_t)w->word, outbox_of_leader(w)))
 			continue;
 		parked = park(w);
+		/* before anybody is told of what it finds, and takes over */
+		if (parked == CV_PARK_BACKSTOP && overdue(w))
+			cv_seat_stat(&w->c->arena, w->t->seat, COVEY_COUNT_RESCUED);
 		if (parked != CV_PARK_EARLY)
 			pass_on_death(w);
 		if (parked == CV_PARK_EXPIRED)
@@ -467,12 +466,19 @@ static void record(struct wait *w, int64_t time, enum covey_event_kind kind, uin
 	covey_event_write(&w->t->lane, time, kind, w->node, w->hash, generation, peer);
 }
 
-static void record_begin(struct wait *w)
+/* Of a leader that the caller was not told of.  0: that one has ended by now, and what was read may be a stranger's. */
+static __attribute__((noinline)) pid_t pid_of_armed(const struct wait *w)
 {
 	uint32_t seat = cv_word_owner(w->armed);
+	pid_t pid = seat != 0 ? covey_pid_of_seat(w->c, seat) : w->out->pid;
 
+	return covey_still(w->c, w->node, w->armed) ? pid : 0;
+}
+
+static void record_begin(struct wait *w, const struct covey_lead *lead)
+{
 	w->generation = cv_word_gen(w->armed);
-	w->peer = seat != 0 ? covey_pid_of_seat(w->c, seat) : w->out->pid;
+	w->peer = cv_likely(w->generation == lead->generation) ? lead->pid : pid_of_armed(w);
 	record(w, w->began, COVEY_EVENT_WAITING, w->generation, w->peer);
 }
 
@@ -487,7 +493,7 @@ static void record_end(struct wait *w, int outcome)
 		        w->peer);
 }
 
-static int post_and_wait(struct wait *w)
+static int post_and_wait(struct wait *w, const struct covey_lead *lead)
 {
 	struct cv_arena *a = &w->c->arena;
 
@@ -496,7 +502,7 @@ static int post_and_wait(struct wait *w)
 	if (!arm(w))
 		return leave(w, COVEY_GAVE_UP);
 	cv_changed(a, w->node);
-	record_begin(w);
+	record_begin(w, lead);
 	tell_receiver(w);
 	cv_seat_stat(a, w->t->seat, COVEY_COUNT_JOINED);
 	/* Only a thread that leads can be waited for, and so close a circle. */
@@ -544,7 +550,7 @@ int covey_await(covey *c, const struct covey_lead *lead, const void *request, si
 	cv_fetch_to_write(w.seat); /* the leader may be looking at its first line */
 	r = covey_request_put(c, t, w.node, request, request_size);
 	if (r == 0) {
-		r = post_and_wait(&w);
+		r = post_and_wait(&w, lead);
 		/* Reading the clock exactly costs as much as a cache line's way to the leader and back, so only who
 		 * slept does it. */
 		w.ended = w.asleep != 0 ? cv_kernel.now() : covey_coarse_now();

@@ -208,6 +208,7 @@ static int receive_one(covey *c, struct covey_thread *t, const struct covey_lead
 
 	while ((seat = oldest(c, lead, &word, &ticket)) != 0) {
 		struct cv_seat *s = &c->arena.seats[seat];
+		pid_t pid = covey_pid_of_seat(c, seat); /* who waits there, if it still does after this */
 		int r;
 
 		/* The two lines that an answer will write; they come while the request is read. */
@@ -226,7 +227,7 @@ static int receive_one(covey *c, struct covey_thread *t, const struct covey_lead
 		cv_changed(&c->arena, lead->node);
 		t->asked_twice = t->asker == seat;
 		t->asker = seat;
-		*out = (struct covey_request){t->request, kept.size, covey_pid_of_seat(c, seat), seat, ticket};
+		*out = (struct covey_request){t->request, kept.size, pid, seat, ticket};
 		return 1;
 	}
 	return 0;

@@ -252,6 +252,24 @@ static struct covey_thread *slot_in_slabs(void)
 	return s == NULL ? NULL : &s->threads[0];
 }
 
+/* Of this thread's memberships those whose regions are still open: it may open and close regions for ever. */
+static struct membership *memberships(void)
+{
+	struct membership *first = pthread_getspecific(exit_key), **p = &first;
+
+	while (*p != NULL) {
+		struct membership *m = *p;
+
+		if (still_open(m->c, m->serial)) {
+			p = &m->next;
+			continue;
+		}
+		*p = m->next;
+		free(m);
+	}
+	return first;
+}
+
 static int thread_join(covey *c, struct covey_thread **out)
 {
 	struct covey_thread *t = slot_in_slabs();
@@ -271,7 +289,7 @@ static int thread_join(covey *c, struct covey_thread **out)
 	atomic_store_explicit(&c->arena.seats[seat].thread, (uint32_t)gettid(), memory_order_relaxed);
 	*t = (struct covey_thread){.c = c, .thread = &covey_thread_last, .seat = seat};
 	covey_lane_take(c, &t->lane);
-	*m = (struct membership){c, c->serial, t, pthread_getspecific(exit_key)};
+	*m = (struct membership){c, c->serial, t, memberships()};
 	pthread_setspecific(exit_key, m);
 	*out = t;
 	return 0;

@@ -11,8 +11,8 @@
 #include "internal.h"
 #include "pool.h"
 
-enum { LED, DONE, KILLED, RELEASED }; /* indexes of world->count */
-enum { GO, STOPPED };                 /* of world->flag */
+enum { LED, DONE, KILLED, RELEASED };                       /* indexes of world->count */
+enum { GO, STOPPED, ENDS, ENDED, ASKED, ANSWERED, JOINED }; /* of world->flag */
 
 /* Leads the group, says so, and stays until it is killed. */
 static int leads_for_ever(void *context)
@@ -403,6 +403,106 @@ static void killed_half_way(void **state)
 	}
 }
 
+/* ------------------------------------------------------------------------------------------------ answered by the dead */
+
+/* The kernel ends the threads of a process one after the other: its keeper first here, and then one still answers. */
+static int answers_after_its_life(void *context)
+{
+	struct covey_reply reply = text("late");
+	struct covey_lead lead;
+	covey *c = world_open();
+
+	(void)context;
+	must(lead_of(c, "g", &lead) == COVEY_LEADER);
+	atomic_store(&world->flag[GO], 1);
+	until(atomic_load(&world->flag[ENDS]) == 1);
+	for (int i = 0; i < COVEY_LIFE_WORDS; i++) {
+		_Atomic uint32_t *word = &c->slots[c->slot].life[i * COVEY_LIFE_STRIDE];
+
+		atomic_store(word, FUTEX_WAITERS | FUTEX_OWNER_DIED);
+		cv_kernel.wake(word, 1);
+	}
+	atomic_store(&world->flag[ENDED], 1);
+	until(atomic_load(&world->flag[ASKED]) == 1);
+	must(covey_notify(c, &lead, "first", 5, &reply) == 1);
+	atomic_store(&world->flag[ANSWERED], 1);
+	for (;;)
+		pause();
+}
+
+static int (*real_wake)(_Atomic uint32_t *word, int count);
+
+/* It has looked for an answer, then found the life ended, and is about to take over. */
+static int answered_as_it_passes_the_death_on(_Atomic uint32_t *word, int count)
+{
+	if (getpid() == gettid() && atomic_exchange(&world->flag[ASKED], 1) == 0)
+		until(atomic_load(&world->flag[ANSWERED]) == 1);
+	return real_wake(word, count);
+}
+
+static int takes_the_answer(void *context)
+{
+	struct covey_result result;
+	struct covey_lead lead;
+	covey *c = world_open();
+
+	(void)context;
+	must(lead_of(c, "g", &lead) == COVEY_WAIT);
+	atomic_store(&world->flag[JOINED], 1);
+	until(atomic_load(&world->flag[ENDED]) == 1);
+	real_wake = cv_kernel.wake;
+	cv_kernel.wake = answered_as_it_passes_the_death_on;
+	must(covey_await(c, &lead, "first", 5, COVEY_FOREVER, 0, &result) == COVEY_OK && says(&result, "late"));
+	cv_kernel.wake = real_wake;
+	covey_release(c, &result);
+	atomic_store(&world->flag[STOPPED], 1);
+	for (;;) /* it lives on, and leads nothing */
+		pause();
+}
+
+static int takes_the_group(void *context)
+{
+	struct covey_result result;
+	struct covey_lead lead;
+	covey *c = world_open();
+
+	(void)context;
+	must(lead_of(c, "g", &lead) == COVEY_WAIT);
+	must(covey_await(c, &lead, "second", 6, covey_in_ms(20000), 0, &result) == COVEY_DIED);
+	must(result.part == COVEY_TOOK_OVER && covey_unregister(c, &result.lead) == 0);
+	covey_close(c);
+	return 0;
+}
+
+/* Who takes over, and is answered at that moment, leaves the group to another. */
+static void answered_as_it_takes_over(void **state)
+{
+	pid_t leader, first, second;
+	int status;
+	covey *c;
+
+	(void)state;
+	world_begin(NULL);
+	leader = world_spawn(answers_after_its_life, NULL);
+	until(atomic_load(&world->flag[GO]) == 1);
+	c = world_open();
+	first = world_spawn(takes_the_answer, NULL);
+	until(atomic_load(&world->flag[JOINED]) == 1);
+	second = world_spawn(takes_the_group, NULL);
+	until(world_waiters(c, "g") == 1);
+	kill(second, SIGSTOP); /* so that the first is the one who takes over */
+	assert_int_equal(waitpid(second, &status, WUNTRACED), second);
+	atomic_store(&world->flag[ENDS], 1);
+	until(atomic_load(&world->flag[STOPPED]) == 1);
+	kill(second, SIGCONT);
+	assert_int_equal(world_join(second), 0);
+	world_kill(first);
+	world_kill(leader);
+	world_settle(c, 1);
+	world_check(c, 0);
+	covey_close(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -413,6 +513,7 @@ int main(void)
 	        cmocka_unit_test(exec_counts_as_leaving),
 	        cmocka_unit_test(nothing_of_the_dead_remains),
 	        cmocka_unit_test(killed_half_way),
+	        cmocka_unit_test(answered_as_it_takes_over),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

@@ -410,6 +410,45 @@ static void many_loans(void **state)
 	covey_close(c);
 }
 
+static int in_a_room(void *self, struct covey_bytes base, struct covey_bytes request, struct covey_answer *answer)
+{
+	void *room = covey_answer_room(answer, 60000);
+
+	(void)self, (void)base;
+	must(room != NULL);
+	memset(room, *(const char *)request.data, 60000);
+	return 0;
+}
+
+/* A thread borrows four results at once; what its own computations make beyond that is copied, before the room is another's. */
+static void more_rooms_than_loans(void **state)
+{
+	const struct covey_device device = {.compute = in_a_room};
+	const struct covey_options six = {.heap = 6 << 16, .heap_max = 6 << 16}; /* rooms at once */
+	struct covey_result result[12];
+	covey *c;
+
+	(void)state;
+	world_begin(&six);
+	c = world_open();
+	for (int i = 0; i < 12; i++) {
+		const char letter = (char)('a' + i);
+
+		assert_int_equal(covey_resolve(c, &device, (struct covey_bytes){0}, (struct covey_bytes){&letter, 1},
+		                         NULL, &result[i]),
+		        COVEY_OK);
+		assert_int_equal(result[i].loan != 0, i < 4);
+	}
+	for (int i = 0; i < 12; i++) {
+		assert_int_equal(result[i].size, 60000);
+		for (int k = 0; k < 60000; k++)
+			assert_int_equal(((const char *)result[i].data)[k], 'a' + i);
+		covey_release(c, &result[i]);
+	}
+	world_check(c, 0);
+	covey_close(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -425,6 +464,7 @@ int main(void)
 	        cmocka_unit_test(a_thread_that_exits_gives_up),
 	        cmocka_unit_test(closing_gives_up),
 	        cmocka_unit_test(many_loans),
+	        cmocka_unit_test(more_rooms_than_loans),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

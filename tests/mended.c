@@ -3,13 +3,16 @@
  */
 #include "world.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { READY, STOP };
+#include "internal.h"
+
+enum { READY, STOP, REAPER, KILLED };
 
 /* ------------------------------------------------------------------------------------------------ requests */
 
@@ -318,6 +321,74 @@ static void orphans_become_idle(void **state)
 	covey_close(c);
 }
 
+static covey *reaper;
+static _Thread_local bool reaps; /* any other thread of the process sleeps for ever once it sleeps */
+static struct cv_futex_ops kernel;
+
+static enum cv_slept waits_for_ever(const struct cv_futex *one, int64_t deadline)
+{
+	while (!reaps)
+		pause();
+	return kernel.wait(one, deadline);
+}
+
+static enum cv_slept waits_for_ever_on_many(const struct cv_futex *list, unsigned count, int64_t deadline)
+{
+	while (!reaps)
+		pause();
+	return kernel.waitv(list, count, deadline);
+}
+
+static int killed_at_a_bell(_Atomic uint32_t *word, int count)
+{
+	for (uint32_t i = 1; i <= reaper->arena.node_count; i++)
+		if (word == &reaper->arena.tails[i].bell)
+			raise(SIGKILL);
+	return kernel.wake(word, count);
+}
+
+static int is_killed_as_it_orphans(void *context)
+{
+	(void)context;
+	reaps = true;
+	kernel = cv_kernel;
+	cv_kernel.wait = waits_for_ever;
+	cv_kernel.waitv = waits_for_ever_on_many;
+	reaper = world_open();
+	must(covey_reap(reaper) ==
+	        0); /* its seat is not that of the one who waits, or what that one waited for is looked at */
+	atomic_store(&world->flag[REAPER], 1);
+	until(atomic_load(&world->flag[KILLED]) == 1);
+	cv_kernel.wake = killed_at_a_bell; /* after the swap, before the look whether anybody waits */
+	return covey_reap(reaper);
+}
+
+/* Then its reaper saw no group of the dead one's any more. */
+static void orphans_of_a_reaper_that_is_killed(void **state)
+{
+	static char group[] = "g0";
+	struct covey_usage usage;
+	pid_t leader, victim;
+	covey *c;
+
+	(void)state;
+	world_begin(NULL);
+	leader = world_spawn(leads_until_killed, NULL);
+	until(atomic_load(&world->flag[READY]) == 1);
+	victim = world_spawn(is_killed_as_it_orphans, NULL);
+	until(atomic_load(&world->flag[REAPER]) == 1);
+	assert_int_equal(world_join(world_spawn(tires_of_waiting, group)), 0);
+	world_kill(leader);
+	atomic_store(&world->flag[KILLED], 1);
+	assert_int_equal(world_join(victim), 128 + SIGKILL);
+	c = world_open();
+	world_settle(c, 1);
+	assert_int_equal(covey_usage_of(c, &usage), 0);
+	assert_int_equal(usage.groups_led, 0);
+	world_check(c, 0);
+	covey_close(c);
+}
+
 static uint32_t participants(covey *c)
 {
 	struct covey_usage usage;
@@ -450,6 +521,26 @@ static void a_child_without_descriptors(void **state)
 	covey_close(c);
 }
 
+/* What a thread keeps of each region that it ever used stayed until it exited. */
+static void opening_and_closing_takes_no_memory(void **state)
+{
+	enum { TIMES = 300 };
+	size_t before = 0;
+
+	(void)state;
+	world_begin(NULL);
+	for (int i = 0; i < 2 * TIMES; i++) {
+		covey *c = world_open();
+		struct covey_lead lead;
+
+		must(lead_of(c, "g", &lead) == COVEY_LEADER && covey_unregister(c, &lead) == 0);
+		covey_close(c);
+		if (i == TIMES)
+			before = mallinfo2().uordblks;
+	}
+	assert_in_range(mallinfo2().uordblks, 0, before + TIMES * sizeof(void *));
+}
+
 static void the_largest_number_of_participants(void **state)
 {
 	struct covey_options options = {.participants = 4096};
@@ -469,10 +560,12 @@ int main(void)
 	        cmocka_unit_test(rooms_of_threads_that_exit),
 	        cmocka_unit_test(requests_without_bytes_are_refused),
 	        cmocka_unit_test(orphans_become_idle),
+	        cmocka_unit_test(orphans_of_a_reaper_that_is_killed),
 	        cmocka_unit_test(keepers_reap_by_themselves),
 	        cmocka_unit_test(leavers_killed_half_way),
 	        cmocka_unit_test(a_child_leads_nothing),
 	        cmocka_unit_test(a_child_without_descriptors),
+	        cmocka_unit_test(opening_and_closing_takes_no_memory),
 	        cmocka_unit_test(the_largest_number_of_participants),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);

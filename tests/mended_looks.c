@@ -1,10 +1,11 @@
 /*
- * mended_looks.c - who leads a group is read from several words: what is told of them must have been true together
+ * mended_looks.c - another process is known by several words: what is told of it must have been true together
  *
- * A process is single-stepped into a call that tells who leads, and stopped after N instructions, for every seventh N
- * (COVEY_PROVE: every one).  Meanwhile the leader gives the group up, is killed and reaped, and a stranger gets its slot and
- * its seat.  Continued, the call must tell of the leader as it was, or that there is none; not that it died as it led, and
- * not of the stranger.
+ * A process is single-stepped into a call that has to do with another, and stopped after N instructions, for every seventh N
+ * (COVEY_PROVE: every one).  Meanwhile the other one ends what it does, is killed and reaped, and a stranger gets its slot
+ * and its seat.  Continued, the call must tell of the other as it was, or of nobody; not that it died as it led, and not of
+ * the stranger.  Nor may the stranger keep a group that was being forwarded to the other one; also if the forwarder is
+ * killed before it is done.
  */
 #include "world.h"
 
@@ -12,8 +13,14 @@
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
-enum { LEADS, END, ENDED, STRANGER };                       /* of world->flag */
-enum { ANSWER, GENERATION, PID, SLOT, LED, LEADER, ALIVE }; /* of world->number */
+#include "internal.h"
+
+enum { THERE, END, ENDED, STRANGER };                      /* of world->flag */
+enum { ANSWER, GENERATION, PID, SLOT, LED, OTHER, ALIVE }; /* of world->number */
+
+/* ------------------------------------------------------------------------------------------------ who is stepped */
+
+static struct covey_lead held; /* a process's own */
 
 static void note(int r, uint64_t generation, pid_t pid, bool alive)
 {
@@ -63,45 +70,134 @@ static void visits(covey *c)
 	covey_each_group(c, visit, NULL);
 }
 
-static int reads(void *context)
+static void waits(covey *c)
 {
-	void (*look)(covey *) = *(void (**)(covey *))context;
+	struct covey_result result;
+
+	if (covey_join(c, "g", 1, &held) == COVEY_WAIT)
+		covey_await(c, &held, NULL, 0, covey_in_ms(1), 0, &result);
+}
+
+static void begins_to_lead(covey *c)
+{
+	must(lead_of(c, "g", &held) == COVEY_LEADER);
+	atomic_store(&world->number[LED], (int64_t)held.generation);
+}
+
+static void receives(covey *c)
+{
+	struct covey_request request = {0};
+	int r = covey_receive(c, &held, COVEY_NOW, &request);
+
+	note(r, held.generation, request.pid, true);
+}
+
+static void begins_and_receives(covey *c)
+{
+	begins_to_lead(c);
+	receives(c);
+}
+
+static void forwards(covey *c)
+{
+	int r = covey_forward_work(c, &held, (uint32_t)atomic_load(&world->number[OTHER]));
+
+	must(r == 0 || (r == COVEY_ENOENT && covey_unregister(c, &held) == 0));
+}
+
+/* Who is stepped, and who is replaced meanwhile; the first is there before the other. */
+struct play {
+	void (*prepare)(covey *c); /* not stepped */
+	void (*call)(covey *c);
+	int (*other)(void *context);
+	void (*judge)(covey *c, pid_t stepped, pid_t other);
+	uint32_t waiters; /* for the group, before the first step */
+};
+
+static int is_stepped(void *context)
+{
+	const struct play *play = context;
 	covey *c = world_open();
 
-	look(c);
+	play->prepare(c);
 	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
 	raise(SIGSTOP); /* the first step is from here */
-	look(c);
+	play->call(c);
 	raise(SIGSTOP); /* and the last one ends here */
 	covey_close(c);
 	return 0;
 }
 
-static int leads(void *context)
-{
-	covey *c = world_open();
-	struct covey_lead lead;
+/* ------------------------------------------------------------------------------------------------ the others */
 
-	(void)context;
-	must(lead_of(c, "g", &lead) == COVEY_LEADER);
-	atomic_store(&world->number[LED], (int64_t)lead.generation);
+static void is_there(covey *c)
+{
+	atomic_store(&world->number[OTHER], covey_participant(c));
 	atomic_store(&world->number[SLOT], covey_participant(c) & 0x1fff);
-	atomic_store(&world->flag[LEADS], 1);
-	until(atomic_load(&world->flag[END]) == 1);
-	must(covey_unregister(c, &lead) == 0);
+	atomic_store(&world->flag[THERE], 1);
+}
+
+static _Noreturn void has_ended(void)
+{
 	atomic_store(&world->flag[ENDED], 1);
 	for (;;)
 		pause();
+}
+
+static int leads(void *context)
+{
+	covey *c = world_open();
+
+	(void)context;
+	begins_to_lead(c);
+	is_there(c);
+	until(atomic_load(&world->flag[END]) == 1);
+	must(covey_unregister(c, &held) == 0);
+	has_ended();
+}
+
+static int takes_part(void *context)
+{
+	(void)context;
+	is_there(world_open());
+	has_ended();
+}
+
+static int asks(void *context)
+{
+	struct covey_result result;
+	covey *c = world_open();
+
+	(void)context;
+	must(covey_join(c, "g", 1, &held) == COVEY_WAIT);
+	atomic_store(&world->flag[ENDED], 1);
+	is_there(c);
+	covey_await(c, &held, "what", 4, COVEY_FOREVER, 0, &result);
+	return 1; /* it is killed as it waits */
+}
+
+/* In the end it is told that there is nothing, or left the group. */
+static int waits_for_all(void *context)
+{
+	struct covey_result result;
+	covey *c = world_open();
+	int r;
+
+	(void)context;
+	must(covey_join(c, "g", 1, &held) == COVEY_WAIT);
+	r = covey_await(c, &held, NULL, 0, covey_in_ms(20000), 0, &result);
+	must(r == COVEY_GAVE_UP || (r == COVEY_DIED && result.part == COVEY_TOOK_OVER));
+	must(r == COVEY_GAVE_UP || covey_unregister(c, &result.lead) == 0);
+	covey_close(c);
 	return 0;
 }
 
 static int is_a_stranger(void *context)
 {
 	covey *c = world_open();
-	struct covey_lead lead;
 
 	(void)context;
-	must(lead_of(c, "another", &lead) == COVEY_LEADER);
+	must(lead_of(c, "another", &held) == COVEY_LEADER);
 	must((covey_participant(c) & 0x1fff) == atomic_load(&world->number[SLOT]));
 	atomic_store(&world->flag[STRANGER], 1);
 	for (;;)
@@ -109,23 +205,79 @@ static int is_a_stranger(void *context)
 	return 0;
 }
 
+/* ------------------------------------------------------------------------------------------------ what is told */
+
+static void told_of(pid_t told, pid_t other)
+{
+	if (told != other)
+		fprintf(stderr, "told of pid %d instead of %d\n", (int)told, (int)other);
+	must(told == other);
+}
+
+static void judge_look(covey *c, pid_t stepped, pid_t other)
+{
+	(void)c, (void)stepped;
+	if (atomic_load(&world->number[ANSWER]) != COVEY_WAIT)
+		return;
+	must(atomic_load(&world->number[GENERATION]) == atomic_load(&world->number[LED]));
+	told_of((pid_t)atomic_load(&world->number[PID]), other);
+	must(atomic_load(&world->number[ALIVE]));
+}
+
+static void judge_request(covey *c, pid_t stepped, pid_t other)
+{
+	(void)c, (void)stepped;
+	if (atomic_load(&world->number[ANSWER]) == 0)
+		told_of((pid_t)atomic_load(&world->number[PID]), other);
+}
+
+struct story {
+	pid_t stepped, other;
+	uint32_t waits;
+};
+
+static int tells(void *context, const struct covey_event_view *event)
+{
+	struct story *story = context;
+	bool waiting = event->kind == COVEY_EVENT_WAITING || event->kind == COVEY_EVENT_UNANSWERED ||
+	               event->kind == COVEY_EVENT_DIED;
+
+	/* pids come again, but not with this generation */
+	if (event->pid != story->stepped || event->generation < (uint64_t)atomic_load(&world->number[LED]))
+		return 0;
+	if ((waiting || event->kind == COVEY_EVENT_FORWARDED) && event->peer != 0 && story->other != 0)
+		told_of(event->peer, story->other);
+	story->waits += waiting;
+	return 0;
+}
+
+static void judge_history(covey *c, pid_t stepped, pid_t other)
+{
+	struct story story = {.stepped = stepped, .other = other};
+
+	must(covey_each_event(c, tells, &story) >= 0);
+}
+
+/* That it waits is in its history: nothing more is told of whom it waits for. */
+static bool has_told(covey *c, pid_t stepped)
+{
+	struct story story = {.stepped = stepped};
+
+	must(covey_each_event(c, tells, &story) >= 0);
+	return story.waits != 0;
+}
+
+/* ------------------------------------------------------------------------------------------------ one performance */
+
+struct stage {
+	covey *c;
+	const struct play *play;
+	pid_t stepped, other, stranger, waiter; /* 0: not there */
+};
+
 static bool stopped_by(int status, int signal)
 {
 	return WIFSTOPPED(status) && WSTOPSIG(status) == signal;
-}
-
-/* The leader is gone, and another has its place. */
-static pid_t replace(covey *c, pid_t leader)
-{
-	pid_t stranger;
-
-	atomic_store(&world->flag[END], 1);
-	until(atomic_load(&world->flag[ENDED]) == 1);
-	world_kill(leader);
-	world_settle(c, 2);
-	stranger = world_spawn(is_a_stranger, NULL);
-	until(atomic_load(&world->flag[STRANGER]) == 1);
-	return stranger;
 }
 
 static void await_stop(pid_t child)
@@ -151,73 +303,187 @@ static bool step(pid_t child, long n)
 	return false;
 }
 
-static bool looks_stopped_after(covey *c, void (*look)(covey *), long n)
+static void begin(struct stage *s)
 {
-	pid_t leader, reader, stranger;
-	bool over;
-
 	memset(world->flag, 0, sizeof(world->flag));
-	leader = world_spawn(leads, NULL);
-	until(atomic_load(&world->flag[LEADS]) == 1);
-	reader = world_spawn(reads, &look);
-	await_stop(reader);
-	over = step(reader, n);
-	stranger = replace(c, leader);
-	if (!over) {
-		ptrace(PTRACE_CONT, reader, NULL, NULL);
-		await_stop(reader);
-	}
-	if (atomic_load(&world->number[ANSWER]) == COVEY_WAIT) {
-		must(atomic_load(&world->number[GENERATION]) == atomic_load(&world->number[LED]));
-		if (atomic_load(&world->number[PID]) != leader)
-			fprintf(stderr, "after %ld instructions: pid %d instead of %d; the stranger is %d\n", n,
-			        (int)atomic_load(&world->number[PID]), (int)leader, (int)stranger);
-		must(atomic_load(&world->number[PID]) == leader && atomic_load(&world->number[ALIVE]));
-	}
-	ptrace(PTRACE_DETACH, reader, NULL, NULL);
-	kill(reader, SIGCONT);
-	must(world_join(reader) == 0);
-	world_kill(stranger);
-	world_settle(c, 1);
-	return over;
+	s->stepped = world_spawn(is_stepped, (void *)(uintptr_t)s->play);
+	await_stop(s->stepped);
+	s->other = world_spawn(s->play->other, NULL);
+	until(atomic_load(&world->flag[THERE]) == 1);
+	s->waiter = s->play->call == forwards ? world_spawn(waits_for_all, NULL) : 0;
+	until(world_waiters(s->c, "g") == s->play->waiters);
 }
 
-static void looks(void (*look)(covey *))
+/* The other one is gone, and a stranger has its place. */
+static void replace(struct stage *s)
 {
-	long n = 0, stride = getenv("COVEY_PROVE") != NULL ? 1 : getenv("COVEY_STRIDE") != NULL ? 61 : 7;
+	atomic_store(&world->flag[END], 1);
+	until(atomic_load(&world->flag[ENDED]) == 1);
+	world_kill(s->other);
+	until(covey_reap(s->c) >= 0 &&
+	        atomic_load(&s->c->slots[atomic_load(&world->number[SLOT]) - 1].state) == COVEY_SLOT_FREE);
+	s->stranger = world_spawn(is_a_stranger, NULL);
+	until(atomic_load(&world->flag[STRANGER]) == 1);
+}
+
+static void end(struct stage *s)
+{
+	must(s->waiter == 0 || world_join(s->waiter) == 0); /* before the forwarder leaves */
+	if (s->stepped != 0) {
+		ptrace(PTRACE_DETACH, s->stepped, NULL, NULL);
+		kill(s->stepped, SIGCONT);
+		must(world_join(s->stepped) == 0);
+	}
+	world_kill(s->stranger);
+	world_settle(s->c, 1);
+}
+
+static bool replaced_after(covey *c, const struct play *play, long n)
+{
+	struct stage s = {.c = c, .play = play};
+	bool over, told;
+
+	begin(&s);
+	over = step(s.stepped, n);
+	told = play->call == waits && has_told(c, s.stepped);
+	replace(&s);
+	if (!over) {
+		ptrace(PTRACE_CONT, s.stepped, NULL, NULL);
+		await_stop(s.stepped);
+	}
+	play->judge(c, s.stepped, s.other);
+	end(&s);
+	return over || told;
+}
+
+static long stride(void)
+{
+	return getenv("COVEY_PROVE") != NULL ? 1 : getenv("COVEY_STRIDE") != NULL ? 61 : 7;
+}
+
+static void replaced_anywhere(const struct play *play)
+{
+	long n = 0;
 	covey *c;
 
 	world_begin(NULL);
 	c = world_open();
-	while (!looks_stopped_after(c, look, n))
-		n += stride;
+	while (!replaced_after(c, play, n))
+		n += stride();
 	assert_true(n > 100);
+	assert_int_equal(covey_counter(c, COVEY_COUNT_RESCUED), 0);
 	world_check(c, 0);
 	covey_close(c);
 }
 
+/* ------------------------------------------------------------------------------------------------ replaced as ... */
+
 static void a_leader_ends_as_it_is_found(void **state)
 {
 	(void)state;
-	looks(finds);
+	replaced_anywhere(&(struct play){finds, finds, leads, judge_look, 0});
 }
 
 static void a_leader_ends_as_one_registers(void **state)
 {
 	(void)state;
-	looks(registers);
+	replaced_anywhere(&(struct play){registers, registers, leads, judge_look, 0});
 }
 
 static void a_leader_ends_as_one_joins(void **state)
 {
 	(void)state;
-	looks(joins);
+	replaced_anywhere(&(struct play){joins, joins, leads, judge_look, 0});
 }
 
 static void a_leader_ends_as_it_is_listed(void **state)
 {
 	(void)state;
-	looks(visits);
+	replaced_anywhere(&(struct play){visits, visits, leads, judge_look, 0});
+}
+
+static void a_leader_ends_as_one_waits(void **state)
+{
+	(void)state;
+	replaced_anywhere(&(struct play){waits, waits, leads, judge_history, 0});
+}
+
+static void an_asker_leaves_as_its_request_is_received(void **state)
+{
+	(void)state;
+	replaced_anywhere(&(struct play){begins_and_receives, receives, asks, judge_request, 1});
+}
+
+/* ------------------------------------------------------------------------------------------------ forwarding */
+
+static const struct play forwarding = {begins_to_lead, forwards, takes_part, judge_history, 1};
+
+static void a_stranger_is_not_forwarded_to(void **state)
+{
+	(void)state;
+	replaced_anywhere(&forwarding);
+}
+
+/* Whether it has handed the group over. */
+static bool handed(covey *c)
+{
+	for (uint32_t i = 1; i <= c->arena.node_count; i++)
+		if (cv_word_state(atomic_load(&c->arena.nodes[i].own)) == CV_HANDED)
+			return true;
+	return false;
+}
+
+/* How many instructions it is until then. */
+static long steps_until_handed(covey *c)
+{
+	struct stage s = {.c = c, .play = &forwarding};
+	long n = 0;
+
+	begin(&s);
+	while (!handed(c)) {
+		must(!step(s.stepped, 1));
+		n++;
+	}
+	replace(&s);
+	ptrace(PTRACE_CONT, s.stepped, NULL, NULL);
+	await_stop(s.stepped);
+	end(&s);
+	return n;
+}
+
+/* The other one is replaced before the last of the first steps, and the forwarder is killed after some more. */
+static bool killed_after(covey *c, long first, long more)
+{
+	struct stage s = {.c = c, .play = &forwarding};
+	bool over;
+
+	begin(&s);
+	must(!step(s.stepped, first - 1));
+	must(!handed(c));
+	replace(&s);
+	must(!step(s.stepped, 1));
+	must(handed(c));
+	over = step(s.stepped, more);
+	world_kill(s.stepped);
+	s.stepped = 0;
+	end(&s);
+	return over;
+}
+
+static void a_stranger_does_not_keep_what_the_dead_forwarded(void **state)
+{
+	long first, more = 0;
+	covey *c;
+
+	(void)state;
+	world_begin(NULL);
+	c = world_open();
+	first = steps_until_handed(c);
+	while (!killed_after(c, first, more))
+		more += stride();
+	assert_int_equal(covey_counter(c, COVEY_COUNT_RESCUED), 0);
+	world_check(c, 0);
+	covey_close(c);
 }
 
 int main(void)
@@ -227,6 +493,10 @@ int main(void)
 	        cmocka_unit_test(a_leader_ends_as_one_registers),
 	        cmocka_unit_test(a_leader_ends_as_one_joins),
 	        cmocka_unit_test(a_leader_ends_as_it_is_listed),
+	        cmocka_unit_test(a_leader_ends_as_one_waits),
+	        cmocka_unit_test(an_asker_leaves_as_its_request_is_received),
+	        cmocka_unit_test(a_stranger_is_not_forwarded_to),
+	        cmocka_unit_test(a_stranger_does_not_keep_what_the_dead_forwarded),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

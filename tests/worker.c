@@ -590,6 +590,9 @@ static void a_process_is_stopped(void **state)
 	options.program = "/nonexistent/program";
 	assert_int_equal(covey_start_worker(c, NULL, "p", 1, bytes(""), &options, &worker), COVEY_ESYSTEM);
 	assert_int_equal(errno, ENOENT);
+	options.program = "no-such-program"; /* looked for by the process itself, which tells */
+	assert_int_equal(covey_start_worker(c, NULL, "p", 1, bytes(""), &options, &worker), COVEY_ESYSTEM);
+	assert_int_equal(errno, ENOENT);
 	world_settle(c, 1);
 	world_check(c, 0);
 	covey_close(c);
