@@ -142,10 +142,7 @@ static void attached_without_descriptors(void **state)
 	world_kill(leader);
 	assert_int_equal(world_join(child), 0);
 	neighbours_finish();
-	world_settle(c, 1);
-	world_check(c, 0);
-	assert_int_equal(covey_counter(c, COVEY_COUNT_RESCUED), 0);
-	covey_close(c);
+	settled(c);
 }
 
 /* ------------------------------------------------------------------------------------------------ memory */
@@ -304,10 +301,7 @@ static void replaced(void (*by)(void), int newcomer)
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(world_join(waiter[i]), 0);
 	assert_int_equal(covey_unregister(c, &lead), 0);
-	world_settle(c, 1);
-	world_check(c, 0);
-	assert_int_equal(covey_counter(c, COVEY_COUNT_RESCUED), 0);
-	covey_close(c);
+	settled(c);
 	remove_again();
 	neighbours_finish();
 }
@@ -404,10 +398,7 @@ static void users_who_share(void **state)
 	until(world_waiters(c, "g") == 1);
 	world_kill(leader);
 	assert_int_equal(world_join(waiter), 0);
-	world_settle(c, 1);
-	world_check(c, 0);
-	assert_int_equal(covey_counter(c, COVEY_COUNT_RESCUED), 0);
-	covey_close(c);
+	settled(c);
 }
 
 /* No thread for the keeper: the process does not attach, and keeps no place. */

@@ -100,6 +100,15 @@ static inline int waits_or_succeeds(void *context)
 	return 0;
 }
 
+/* Nobody else is left, nothing of the others is, and nobody had to be woken by the backstop. */
+static inline void settled(covey *c)
+{
+	world_settle(c, 1);
+	world_check(c, 0);
+	assert_int_equal(covey_counter(c, COVEY_COUNT_RESCUED), 0);
+	covey_close(c);
+}
+
 #define skip_because(reason)                                                                                           \
 	do {                                                                                                           \
 		print_message("skipped: %s\n", reason);                                                                \

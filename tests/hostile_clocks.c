@@ -155,10 +155,7 @@ static void everybody_finishes(int (*waiter)(void *context))
 	world_kill(leader);
 	assert_int_equal(world_join(child), 0);
 	neighbours_finish();
-	world_settle(c, 1);
-	world_check(c, 0);
-	assert_int_equal(covey_counter(c, COVEY_COUNT_RESCUED), 0);
-	covey_close(c);
+	settled(c);
 }
 
 static void the_time_of_day_jumps(void **state)

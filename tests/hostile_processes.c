@@ -27,10 +27,7 @@ static void begin(void)
 static void end(void)
 {
 	neighbours_finish();
-	world_settle(here, 1);
-	world_check(here, 0);
-	assert_int_equal(covey_counter(here, COVEY_COUNT_RESCUED), 0);
-	covey_close(here);
+	settled(here);
 }
 
 /* ------------------------------------------------------------------------------------------------ vfork and exec */

@@ -1,15 +1,6 @@
 # command.awk - a page of section 1, from what "covey COMMAND --help" prints
 #
-# usage: covey COMMAND --help | awk -v name=COMMAND -v summary=TEXT -v version=V -f command.awk
-
-function escape(text)
-{
-	gsub(/\\/, "\\e", text)
-	gsub(/-/, "\\-", text)
-	if (text ~ /^[.']/)
-		text = "\\&" text
-	return text
-}
+# usage: covey COMMAND --help | awk -v name=COMMAND -v summary=TEXT -v version=V -f escape.awk -f command.awk
 
 BEGIN {
 	printf ".\\\" From \"covey %s --help\"; do not edit.\n.TH COVEY\\-%s 1 \"\" \"covey %s\" \"covey\"\n", name, toupper(name), version

@@ -1,19 +1,10 @@
 # library.awk - the manual's pages of section 3, one a topic, from the comments of covey.h
 #
-# usage: awk -v out=DIRECTORY -v version=V -f library.awk covey.h
+# usage: awk -v out=DIRECTORY -v version=V -f escape.awk -f library.awk covey.h
 #
 # A topic begins with a comment that is a row of dashes and its title.  In SYNOPSIS stands what the header declares there; in
 # DESCRIPTION what its comments say: a paragraph's line of the form "term  text" begins an item, and lines that are set in
 # below it belong to that.  Further pages, one a function, lead to the topic's.
-
-function escape(text)
-{
-	gsub(/\\/, "\\e", text)
-	gsub(/-/, "\\-", text)
-	if (text ~ /^[.']/)
-		text = "\\&" text
-	return text
-}
 
 function emphasize(text)
 {
