@@ -112,10 +112,12 @@ static bool victim_in_place(struct stage *s)
 	return expect(s, s->stepped != 0 && tracer_hold(s->stepped), "the victim's thread cannot be held");
 }
 
+static covey *inherited; /* by the victim, which is forked while this is open */
+
 static int victim(void *context)
 {
 	const struct way *way = context;
-	covey *c = way->detached ? NULL : world_open();
+	covey *c = way->detached ? NULL : way->inherits ? inherited : world_open();
 	struct covey_lead lead = {0};
 	int r;
 
@@ -147,7 +149,9 @@ bool stage_begin(struct stage *s, const struct way *way, bool hold)
 	        !expect(s, tracer_continue(s->bystander, false) == TRACER_READY,
 	                "the bystander did not prepare the play"))
 		return false;
+	inherited = way->inherits ? world_open() : NULL;
 	s->victim = world_spawn(victim, (void *)(uintptr_t)way);
+	covey_close(inherited);
 	if (!victim_in_place(s))
 		return false;
 	if (hold || way->corpse || way->cue_kills)

@@ -24,6 +24,7 @@ struct way {
 	bool corpse;     /* actor 0 is killed before the call begins */
 	bool cue_kills;  /* the cue is that actor 0 is killed */
 	bool detached;   /* the call itself is to attach the victim */
+	bool inherits;   /* it is the child of a fork, and has its parent's handle; the call is to attach it anew */
 	bool unattended; /* there is no bystander before the point */
 	bool closes;     /* the call detaches the victim */
 	bool crowded;    /* while the victim lives, there may be no room for others' names or results */

@@ -112,6 +112,13 @@ static int call_nothing(covey *c, struct covey_lead *lead)
 	return 0;
 }
 
+/* ------------------------------------------------------------------------------------------------ the child of a fork */
+
+static int call_first(covey *c, struct covey_lead *lead)
+{
+	return lead_of(c, "g", lead);
+}
+
 /* ------------------------------------------------------------------------------------------------ releasing */
 
 static struct covey_result borrowed;
@@ -161,6 +168,9 @@ const struct way ways_of_regions[] = {
         {"unlink", "others are attached", &three, .call = call_unlink, .once = true},
         {"a thread ends", "it leads, two wait", &small, .actor = waits_for_g, .actors = 2, .setup = start_thread,
                 .call = call_nothing, .thread = "ends", .cue = cue_end},
+        {"a fork's child", "its first call", &small, .call = call_first, .inherits = true},
+        {"a fork's child", "closes before any call", &small, .call = call_close, .inherits = true, .closes = true,
+                .once = true},
         {"release", "the last that borrows it", &small, .actor = publishes_large, .actors = 1, .corpse = true,
                 .setup = borrow, .call = call_release},
         {.what = NULL},
