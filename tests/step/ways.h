@@ -62,6 +62,9 @@ int is_forwarded_to(void *context);
 void lead_and_know_actor(covey *c, struct covey_lead *lead);
 int call_forward_to_actor(covey *c, struct covey_lead *lead);
 
+/* The program, run as the process of a worker, writes there what it is to do. */
+int ways_hand_on_brief(const char *path);
+
 /* A clock for cv_kernel that a way can have its cue at. */
 int64_t ways_now(void);
 

@@ -3,6 +3,12 @@
  */
 #include "ways.h"
 
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "worker.h"
+
 static int repeat(void *self, struct covey_bytes base, struct covey_bytes request, struct covey_answer *answer)
 {
 	(void)self, (void)base;
@@ -146,6 +152,67 @@ static int call_work(covey *c, struct covey_lead *lead)
 	return covey_default_worker(c, &device, lead, (struct covey_bytes){"base", 4}, &brief);
 }
 
+/* ------------------------------------------------------------------------------------------------ a process */
+
+/* A process of its own is one that has gone through exec, where no instruction lies as in others.  So the one that is stepped
+ * is forked, and has what the other was given to do. */
+static int brief = -1;
+
+static void copy(int from, int to)
+{
+	char bytes[4096];
+	ssize_t n;
+
+	must(lseek(from, 0, SEEK_SET) == 0);
+	while ((n = read(from, bytes, sizeof(bytes))) > 0)
+		must(write(to, bytes, (size_t)n) == n);
+}
+
+int ways_hand_on_brief(const char *path)
+{
+	int to = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+
+	must(to >= 0);
+	copy(3, to);
+	return 0;
+}
+
+static void be_briefed(covey *c, struct covey_lead *lead)
+{
+	static char program[4096], library[4096], path[128];
+	struct covey_worker_options options = {.static_worker = 1,
+	        .worker_timeout = 2000000,
+	        .library = library,
+	        .symbol = "worker_device",
+	        .program = program};
+	ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
+	int from;
+
+	(void)lead;
+	must(n > 0);
+	snprintf(library, sizeof(library), "%.*s/libworker_device.so", (int)(strrchr(program, '/') - program), program);
+	must(dlopen(library, RTLD_NOW | RTLD_LOCAL) != NULL); /* the loader's work is no part of what is stepped */
+	snprintf(path, sizeof(path), "/dev/shm/%s-brief", world->region);
+	must(setenv("COVEY_STEP_BRIEF", path, 1) == 0);
+	c = world_open();
+	must(covey_start_worker(c, NULL, "g", 1, (struct covey_bytes){"base", 4}, &options, &worker) == COVEY_EDEVICE);
+	covey_close(c);
+	from = open(path, O_RDONLY);
+	brief = memfd_create("brief", 0);
+	must(from >= 0 && brief >= 0);
+	copy(from, brief);
+	must(close(from) == 0 && unlink(path) == 0);
+}
+
+/* Begins, and ends as nobody asks for a while; nobody hears what it says of itself. */
+static int call_worker_main(covey *c, struct covey_lead *lead)
+{
+	int r = covey_worker_main(brief, open("/dev/null", O_WRONLY));
+
+	(void)c, (void)lead;
+	return r == COVEY_ESTOPPED ? 0 : r;
+}
+
 /* ------------------------------------------------------------------------------------------------ hosts */
 
 static struct covey_host *host;
@@ -192,6 +259,8 @@ const struct way ways_of_working[] = {
                 .call = call_stop, .thread = "covey-worker", .cue = cue_ask},
         {"default_worker", "one waits", &small, .actor = asks_later, .actors = 1, .setup = lead_one_waiter,
                 .call = call_work},
+        {"the worker", "a process, nobody asks", &small, .setup = be_briefed, .call = call_worker_main,
+                .detached = true},
         {"host_open, start_worker", "one thread", &small, .setup = attach, .call = call_host, .finish = finish_host},
         {"stop_worker, host_close", "one thread", &small, .setup = start_host, .call = call_host_close},
         {"the host", "one of its workers is asked", &small, .actor = asks_later, .actors = 1, .setup = start_host,
