@@ -148,6 +148,36 @@ static void blocks_of_every_size(void **state)
 	free_arena(&a);
 }
 
+/* The sizes in a block's header are another process's: what they say must lie in the block. */
+static void damaged_headers_are_refused(void **state)
+{
+	struct cv_arena a = make_arena(4);
+	struct cv_hint hint = {0};
+	uint32_t ref = cv_heap_take(&a, 1, 100, &hint);
+	struct cv_block *b = cv_heap_fitting(&a, ref, 100);
+	const unsigned char *request, *data;
+	size_t size;
+
+	(void)state;
+	b->request_size = 20;
+	b->size = 64;
+	assert_true(cv_heap_payload(&a, ref, &request, &data, &size));
+	assert_int_equal(size, 64);
+	assert_int_equal(data - request, 32);
+	b->size = (uint64_t)1 << 30;
+	assert_false(cv_heap_payload(&a, ref, &request, &data, &size));
+	b->size = UINT64_MAX;
+	assert_false(cv_heap_payload(&a, ref, &request, &data, &size));
+	b->size = 0;
+	b->request_size = UINT32_MAX;
+	assert_false(cv_heap_payload(&a, ref, &request, &data, &size));
+	b->size = 4096;
+	b->request_size = 0;
+	assert_false(cv_heap_payload(&a, ref, &request, &data, &size));
+	cv_heap_free(&a, 1, ref);
+	free_arena(&a);
+}
+
 static void memory_is_committed_and_given_back(void **state)
 {
 	struct cv_arena a = make_arena(4); /* eight chunks, four of them backed for good; a header makes one more */
@@ -678,6 +708,7 @@ int main(void)
 	        cmocka_unit_test(words_hold_what_they_are_given),
 	        cmocka_unit_test(seat_words_hold_what_they_are_given),
 	        cmocka_unit_test(blocks_of_every_size),
+	        cmocka_unit_test(damaged_headers_are_refused),
 	        cmocka_unit_test(memory_is_committed_and_given_back),
 	        cmocka_unit_test(a_pinned_block_is_not_reused),
 	        cmocka_unit_test(an_outbox_is_one_addressees),

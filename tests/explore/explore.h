@@ -82,7 +82,7 @@ struct laws {
 		unsigned group;
 		uint64_t generation; /* 0: it is not answering */
 	} answering[ACTORS];
-	unsigned led, results, gave_up, died, taken_over, full; /* how often anybody was told */
+	unsigned led, results, gave_up, died, taken_over, full, cycles; /* how often anybody was told */
 };
 
 /* All that the actors share, so that it can be set back. */

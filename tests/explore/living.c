@@ -234,6 +234,53 @@ static void set_up_deadline_join(void)
 	shared.all_publish = true;
 }
 
+/* ------------------------------------------------------------------------------------------------ circles */
+
+static struct covey_lead circle[2]; /* each led by one who waits for the other */
+
+static void wait_in_circle(unsigned mine)
+{
+	struct covey_lead lead = circle[1 - mine];
+	struct covey_result result;
+	int r = covey_await(self->c, &lead, NULL, 0, COVEY_FOREVER, 0, &result);
+
+	machine_saw((uint64_t)r);
+	laws.cycles += r == COVEY_CYCLE;
+	expect(r == COVEY_CYCLE || r == COVEY_OK || r == COVEY_GAVE_UP, "%s: a wait in a circle gives %d", self->name,
+	        r);
+	if (r == COVEY_OK)
+		law_result(1 - mine, &lead, 0, &result);
+	covey_release(self->c, &result);
+	lead_on(mine, &circle[mine], 0);
+}
+
+static void wait_for_second(void)
+{
+	wait_in_circle(0);
+}
+
+static void wait_for_first(void)
+{
+	wait_in_circle(1);
+}
+
+static void set_up_circle(void)
+{
+	make_world(2, 2, 2);
+	actor("first", 0, wait_for_second);
+	actor("second", 1, wait_for_first);
+	for (unsigned i = 0; i < 2; i++) {
+		leads(i, i);
+		circle[i] = led;
+	}
+}
+
+static void one_is_told(void)
+{
+	if (laws.cycles != 1)
+		violation("%u are told of the circle", laws.cycles);
+}
+
 /* ------------------------------------------------------------------------------------------------ the heap */
 
 /* A block of its own: what it writes there stays until it is given back. */
@@ -317,6 +364,7 @@ const struct scenario living[] = {
         {"deadline", "a result against a deadline", set_up_deadline, NULL, 0, true, -1, -1},
         {"deadline-join", "a result against one who leaves and one who comes", set_up_deadline_join, NULL, 0, true, 3,
                 2},
+        {"circle", "two who wait for each other's group", set_up_circle, one_is_told, 0, false, -1, 3},
         {"heap", "two who take blocks and give them back", set_up_heap, NULL, 0, false, -1, 3},
         {"loan", "a result that is read while another looks for a block", set_up_loan, NULL, 0, false, 3, 2},
         {"heap-close", "one takes a block of a slab that the other closes", set_up_heap_close, NULL, 0, false, 3, 3},
