@@ -46,10 +46,15 @@ static int load(const char *file, struct picture *p)
 	return error;
 }
 
+static uint32_t at_least_one(uint32_t n)
+{
+	return n > 0 ? n : 1;
+}
+
 /* Of the pixels from (left, top) to before (right, bottom). */
 static void mean(const struct picture *p, uint32_t left, uint32_t top, uint32_t right, uint32_t bottom, uint16_t *out)
 {
-	uint64_t sum[CHANNELS] = {0}, count = (uint64_t)(right - left) * (bottom - top);
+	uint64_t sum[CHANNELS] = {0}, count = at_least_one((right - left) * (bottom - top));
 
 	for (uint32_t y = top; y < bottom; y++)
 		for (uint32_t x = left; x < right; x++)
@@ -62,11 +67,6 @@ static void mean(const struct picture *p, uint32_t left, uint32_t top, uint32_t 
 static uint32_t part(uint32_t i, uint32_t of, uint32_t length)
 {
 	return (uint32_t)((uint64_t)i * length / of);
-}
-
-static uint32_t at_least_one(uint32_t n)
-{
-	return n > 0 ? n : 1;
 }
 
 static int shrink(const struct picture *p, uint32_t pixels, struct picture *small)
