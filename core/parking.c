@@ -127,3 +127,17 @@ enum cv_parked cv_park(const struct cv_futex *list, unsigned count, int64_t dead
 		return slept == CV_WOKEN_EARLY ? CV_PARK_EARLY : CV_PARK_LOOK;
 	return deadline < backstop ? CV_PARK_EXPIRED : CV_PARK_BACKSTOP;
 }
+
+bool cv_park_overdue(const struct cv_futex *list, unsigned count, bool news)
+{
+	struct cv_futex rung;
+	unsigned i = 0;
+
+	while (i < count && atomic_load(list[i].word) == list[i].expected)
+		i++;
+	if (i == count && !news)
+		return false;
+	rung.word = list[i < count ? i : 0].word;
+	rung.expected = atomic_load(rung.word);
+	return cv_kernel.wait(&rung, cv_kernel.now() + CV_GRACE_NS) == CV_TIMED_OUT;
+}

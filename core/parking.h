@@ -19,6 +19,7 @@
 #include "futex.h"
 
 #define CV_BACKSTOP_NS 1000000000 /* one look a second for what the kernel cannot promise */
+#define CV_GRACE_NS 50000000      /* how long a wake-up may be on its way */
 #define CV_BOUNDED_NS 5000000     /* one look every 5 ms where it cannot wait for several words */
 
 struct cv_spinner {
@@ -56,5 +57,9 @@ bool cv_keep_off(int64_t nanoseconds);
 /* Sleep until a word no longer holds what is expected, somebody rings it, or the deadline passes.
  * *bounded is set to 1 if only list[0] could be waited for. */
 enum cv_parked cv_park(const struct cv_futex *list, unsigned count, int64_t deadline, int *bounded);
+
+/* After CV_PARK_BACKSTOP: is there something new, or has one of these words been changed, and nobody was woken for it?  Who
+ * is to ring may have been put aside by the scheduler in between, so overdue is what a while later still is. */
+bool cv_park_overdue(const struct cv_futex *list, unsigned count, bool news);
 
 #endif

@@ -36,7 +36,6 @@
 
 #define ASLEEP (-100)     /* inside this file: no answer yet */
 #define COPIED UINT32_MAX /* the loan's seat of a result that was copied from an outbox */
-#define GRACE_NS 50000000
 #define HELP_AFTER 64 /* looks at a publication in progress before lending a hand */
 
 struct wait {
@@ -423,7 +422,7 @@ static bool overdue(struct wait *w)
 	if (!anything_new(w, own))
 		return false;
 	if (cv_seat_state(atomic_load(&w->seat->word)) == CV_SEAT_WAITING)
-		cv_kernel.wait(&word, cv_kernel.now() + GRACE_NS);
+		cv_kernel.wait(&word, cv_kernel.now() + CV_GRACE_NS);
 	return ((atomic_load(&w->n->own) ^ own) & ~CV_WAITERS) == 0 && anything_new(w, own);
 }
 

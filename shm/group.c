@@ -553,6 +553,11 @@ static int accept_look(struct accepting *a, const void *name, size_t size, struc
 	return NOT_YET;
 }
 
+static bool word_changed(const struct accepting *a)
+{
+	return ((atomic_load(&a->c->arena.nodes[a->spot.node].own) ^ a->spot.own) & ~CV_WAITERS) != 0;
+}
+
 static int accept_until(struct accepting *a, const void *name, size_t size, int64_t deadline, struct covey_lead *out)
 {
 	enum cv_parked parked = CV_PARK_LOOK;
@@ -569,6 +574,8 @@ static int accept_until(struct accepting *a, const void *name, size_t size, int6
 		if (parked == CV_PARK_EXPIRED)
 			return COVEY_ETIMEDOUT;
 		parked = cv_park(a->list, 3, deadline, &bounded);
+		if (parked == CV_PARK_BACKSTOP && cv_park_overdue(a->list, 3, word_changed(a)))
+			cv_seat_stat(&a->c->arena, a->t->seat, COVEY_COUNT_RESCUED);
 	}
 }
 

@@ -91,7 +91,6 @@ static void free_leadership(struct reaping *r, uint32_t node, uint64_t own)
 		}
 	} else if (swap(&n->own, own, cv_word(CV_LEADING, 0, gen) | waiters)) {
 		covey_ring(r->c, node);
-		cv_pool_settle(&r->c->arena, node, cv_word(CV_LEADING, 0, gen) | waiters); /* nobody waits any more? */
 	}
 }
 
@@ -154,7 +153,7 @@ static void free_node(struct reaping *r, uint32_t node)
 
 	while (cv_word_owner(own) != 0 && seat_is_dead(r, cv_word_owner(own)) && free_dead_node(r, node, own))
 		own = atomic_load(word);
-	/* Orphaned by a reaper that was killed before it could see that nobody waits any more. */
+	/* Orphaned, by us or by a reaper that was killed here: does nobody wait any more? */
 	cv_pool_settle(&r->c->arena, node, own);
 }
 

@@ -294,6 +294,8 @@ int covey_receive(covey *c, struct covey_lead *lead, int64_t deadline, struct co
 			continue;
 		atomic_fetch_add(&n->receivers, 1); /* seq_cst: before the kernel compares the bell */
 		parked = cv_park(&bell, 1, deadline, &bounded);
+		if (parked == CV_PARK_BACKSTOP && cv_park_overdue(&bell, 1, !covey_leads(c, lead)))
+			cv_seat_stat(&c->arena, t->seat, COVEY_COUNT_RESCUED);
 		atomic_fetch_sub(&n->receivers, 1);
 	}
 }

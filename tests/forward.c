@@ -301,6 +301,20 @@ static void both_die(void **state)
 	counts(&s, WAITERS / KINDS, 0, WAITERS - WAITERS / KINDS);
 }
 
+/* Work that is forwarded to one is not another's, who asks for it. */
+static void a_third_one_is_not_meant(void **state)
+{
+	struct story s = begin();
+	struct covey_lead lead;
+
+	(void)state;
+	go(FORWARDED);
+	assert_int_equal(covey_accept_work(s.c, "g", 1, COVEY_NOW, &lead), COVEY_ETIMEDOUT);
+	finish(&s);
+	assert_int_equal(world_join(s.old_one) | world_join(s.new_one), 0);
+	counts(&s, WAITERS / KINDS, WAITERS - WAITERS / KINDS, 0);
+}
+
 /* The new one has died before it is forwarded to: the old one is told, and leads on. */
 static void nobody_there(void **state)
 {
@@ -337,6 +351,7 @@ int main(void)
 	        cmocka_unit_test(new_dies_having_accepted),
 	        cmocka_unit_test(new_dies_while_answering),
 	        cmocka_unit_test(both_die),
+	        cmocka_unit_test(a_third_one_is_not_meant),
 	        cmocka_unit_test(nobody_there),
 	};
 

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -210,6 +211,85 @@ static void receives_in_order_and_responds(void **state)
 	covey_close(c);
 }
 
+/* Both are received before the first is answered. */
+static void receives_each_once(void **state)
+{
+	struct ask ask[2] = {{"one", "answer", COVEY_OK, 60000}, {"two", "answer", COVEY_OK, 60000}};
+	struct covey_reply reply = text("answer");
+	struct covey_request request[2], none;
+	struct covey_lead lead;
+	pid_t child[2];
+	covey *c;
+
+	(void)state;
+	world_begin(NULL);
+	c = world_open();
+	assert_int_equal(lead_of(c, "g", &lead), COVEY_LEADER);
+	for (int i = 0; i < 2; i++)
+		child[i] = world_spawn(asks, &ask[i]);
+	until(world_waiters(c, "g") == 2);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(covey_receive(c, &lead, COVEY_NOW, &request[i]), 0);
+	assert_int_not_equal(request[0].pid, request[1].pid);
+	assert_int_equal(covey_receive(c, &lead, COVEY_NOW, &none), COVEY_ETIMEDOUT);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(covey_respond(c, &lead, &request[i], &reply), 1);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(world_join(child[i]), 0);
+	covey_unregister(c, &lead);
+	world_check(c, 0);
+	covey_close(c);
+}
+
+struct receiving {
+	covey *c;
+	struct covey_lead lead;
+	_Atomic pid_t thread;
+	int said;
+};
+
+static void *receives(void *context)
+{
+	struct receiving *r = context;
+	struct covey_request request;
+
+	must(lead_of(r->c, "g", &r->lead) == COVEY_LEADER);
+	atomic_store(&r->thread, (pid_t)syscall(SYS_gettid));
+	r->said = covey_receive(r->c, &r->lead, COVEY_FOREVER, &request);
+	return NULL;
+}
+
+static bool in_futex(pid_t thread)
+{
+	char path[64], text[32] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", (int)thread);
+	f = fopen(path, "r");
+	must(f != NULL && fgets(text, sizeof(text), f) != NULL);
+	fclose(f);
+	return atoi(text) == SYS_futex;
+}
+
+/* Nobody waits for the group; a receiver that sleeps is to hear of its end all the same. */
+static void receiver_hears_that_a_sibling_ended_it(void **state)
+{
+	struct receiving r = {0};
+	pthread_t thread;
+
+	(void)state;
+	world_begin(NULL);
+	r.c = world_open();
+	assert_int_equal(pthread_create(&thread, NULL, receives, &r), 0);
+	until(atomic_load(&r.thread) != 0 && in_futex(atomic_load(&r.thread)));
+	assert_int_equal(covey_unregister(r.c, &r.lead), 0);
+	pthread_join(thread, NULL);
+	assert_int_equal(r.said, COVEY_EFENCED);
+	assert_int_equal(covey_counter(r.c, COVEY_COUNT_RESCUED), 0);
+	world_check(r.c, 0);
+	covey_close(r.c);
+}
+
 static int asks_after_a_while(void *context)
 {
 	covey *c = world_open();
@@ -238,6 +318,7 @@ static void receiver_is_woken(void **state)
 	assert_int_equal(covey_receive(c, &lead, COVEY_FOREVER, &request), 0);
 	assert_int_equal(covey_respond(c, &lead, &request, &reply), 1);
 	assert_int_equal(world_join(child), 0);
+	assert_int_equal(covey_counter(c, COVEY_COUNT_RESCUED), 0);
 	covey_unregister(c, &lead);
 	covey_close(c);
 }
@@ -458,7 +539,9 @@ int main(void)
 	        cmocka_unit_test(requests_are_told_apart),
 	        cmocka_unit_test(predicate_picks),
 	        cmocka_unit_test(receives_in_order_and_responds),
+	        cmocka_unit_test(receives_each_once),
 	        cmocka_unit_test(receiver_is_woken),
+	        cmocka_unit_test(receiver_hears_that_a_sibling_ended_it),
 	        cmocka_unit_test(result_built_in_the_region),
 	        cmocka_unit_test(a_sibling_thread_waits),
 	        cmocka_unit_test(a_thread_that_exits_gives_up),

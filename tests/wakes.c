@@ -232,6 +232,63 @@ static void told_by_the_reaper_alone(void **state)
 	end(c, 0);
 }
 
+static int accepts(void *context)
+{
+	struct covey_lead lead;
+	covey *c = world_open();
+
+	(void)context;
+	send_lock(c);
+	atomic_store(&world->number[0], covey_participant(c));
+	must(covey_accept_work(c, "g", 1, COVEY_FOREVER, &lead) == COVEY_LEADER);
+	for (;;)
+		pause();
+}
+
+static int forwards(void *context)
+{
+	struct covey_lead lead;
+	covey *c = world_open();
+
+	(void)context;
+	must(lead_of(c, "g", &lead) == COVEY_LEADER);
+	atomic_store(&world->flag[0], 1);
+	until(atomic_load(&world->flag[1]) == 1);
+	must(covey_forward_work(c, &lead, (uint32_t)atomic_load(&world->number[0])) == 0);
+	for (;;)
+		pause();
+}
+
+/* The waiter sleeps on the life of the forwarder, which goes on; the new leader's death is told to the forwarder's keeper.
+ * Nobody can reap it. */
+static void told_by_the_forwarder_alone(void **state)
+{
+	pid_t old, new, waiter;
+	covey *c;
+
+	(void)state;
+	world_begin(NULL);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, locks), 0);
+	old = world_spawn(forwards, NULL);
+	until(atomic_load(&world->flag[0]) == 1);
+	new = world_spawn(accepts, NULL);
+	until(atomic_load(&world->number[0]) != 0);
+	c = inspector();
+	waiter = world_spawn(waits, NULL);
+	until(asleep(c) == 1);
+	atomic_store(&world->flag[1], 1);
+	until(leader_now(c) == new);
+	world_kill(new);
+	until(leader_now(c) == waiter);
+	world_kill(old);
+	world_kill(waiter);
+	for (int i = 0; i < 2; i++) {
+		close(locks[i]);
+		locks[i] = -1;
+	}
+	end(c, 0);
+}
+
 #define CHAIN 8
 
 /* None of the dead can be reaped, so nobody rings for them; all who sleep on a life must hear that it ended, or the next death
@@ -273,6 +330,7 @@ int main(void)
 	        cmocka_unit_test(told_by_the_kernel_alone),
 	        cmocka_unit_test(the_one_woken_is_killed),
 	        cmocka_unit_test(told_by_the_reaper_alone),
+	        cmocka_unit_test(told_by_the_forwarder_alone),
 	        cmocka_unit_test(a_chain_of_deaths_without_reaping),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,6 +94,7 @@ struct shared {
 	int64_t now;
 	bool may_be_full; /* there are as many actors as nodes */
 	bool all_publish; /* every execution ends with a result for everybody */
+	bool all_told; /* only who serves has a deadline, which passes when nobody can go on: it finds nothing then */
 	struct laws laws;
 };
 extern struct shared shared;

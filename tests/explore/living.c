@@ -194,6 +194,7 @@ static void set_up_serve(void)
 	actor("server", 0, serve);
 	actor("asker", 1, ask_twice);
 	leads(0, 0);
+	shared.all_told = true;
 }
 
 static void set_up_serve_two(void)
@@ -203,6 +204,7 @@ static void set_up_serve_two(void)
 	actor("asker", 1, ask_x);
 	actor("other", 2, ask_y);
 	leads(0, 0);
+	shared.all_told = true;
 }
 
 static void set_up_serve_leave(void)

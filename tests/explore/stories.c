@@ -127,10 +127,12 @@ void serve(void)
 {
 	struct covey_request request;
 	struct covey_reply reply;
+	int64_t until = shared.now + 1000;
 	int r;
 
-	while ((r = covey_receive(self->c, &led, shared.now + 1000, &request)) == 0) {
+	while ((r = covey_receive(self->c, &led, until, &request)) == 0) {
 		machine_saw((uint64_t)r);
+		expect(!shared.all_told || shared.now < until, "%s slept through a request", self->name);
 		reply = law_reply(0, led.generation, request.size != 0 ? *(const char *)request.data : 0);
 		law_answers(0, led.generation);
 		r = covey_respond(self->c, &led, &request, &reply);
