@@ -65,6 +65,18 @@ static void do_job(size_t i)
 		        &reports[i / POINT_MODES]);
 }
 
+/* In one piece. */
+static void print_row(const char *what, const char *way, const struct report *r)
+{
+	char name[128];
+
+	snprintf(name, sizeof(name), "%s%s%s", what, way[0] != '\0' ? ", " : "", way);
+	printf("%-52s %7u %6u %7u %7u %8u %6u %7u %5u %7.1f\n", name, r->instructions, r->distinct,
+	        atomic_load(&r->killed), atomic_load(&r->stopped), atomic_load(&r->second), atomic_load(&r->missed),
+	        atomic_load(&r->longest), atomic_load(&r->violations), (double)atomic_load(&r->nanoseconds) * 1e-9);
+	fflush(stdout);
+}
+
 /* A job keeps to one processor, and so do its plays: the switch from tracer to traced and
  * back is then the shortest. */
 static void work(int job)
@@ -83,8 +95,13 @@ static void work(int job)
 		sched_setaffinity(0, sizeof(one), &one);
 	}
 	tracer_begin();
-	while ((i = atomic_fetch_add(next, 1)) < job_count())
+	while ((i = atomic_fetch_add(next, 1)) < job_count()) {
+		size_t way = points_all() ? i / POINT_MODES : i;
+
 		do_job(i);
+		if (atomic_load(&reports[way].done) == POINT_MODES)
+			print_row(ways[way]->what, ways[way]->name, &reports[way]);
+	}
 	_exit(0);
 }
 
@@ -117,13 +134,6 @@ static void run_jobs(void)
 		fprintf(stderr, "\r\033[K");
 }
 
-static void print_row(const char *name, const struct report *r)
-{
-	printf("%-52s %7u %6u %7u %7u %8u %6u %7u %5u %7.1f\n", name, r->instructions, r->distinct,
-	        atomic_load(&r->killed), atomic_load(&r->stopped), atomic_load(&r->second), atomic_load(&r->missed),
-	        atomic_load(&r->longest), atomic_load(&r->violations), (double)atomic_load(&r->nanoseconds) * 1e-9);
-}
-
 static void add(struct report *sum, const struct report *r)
 {
 	sum->instructions += r->instructions;
@@ -139,18 +149,10 @@ static void add(struct report *sum, const struct report *r)
 
 /* instructions: of the call.  distinct: those after which the region, or what the kernel holds, was another.  missed: a
  * run took another path, and did not come to the point.  longest: instructions of the survivor. */
-static void print_table(struct report *sum)
+static void print_head(void)
 {
-	char name[128];
-
 	printf("%-52s %7s %6s %7s %7s %8s %6s %7s %5s %7s\n", "call", "instr.", "dist.", "killed", "stopped",
 	        "2nd kill", "missed", "longest", "viol.", "seconds");
-	for (size_t i = 0; i < way_count; i++) {
-		snprintf(name, sizeof(name), "%s, %s", ways[i]->what, ways[i]->name);
-		print_row(name, &reports[i]);
-		add(sum, &reports[i]);
-	}
-	print_row("all", sum);
 }
 
 int main(int argc, char **argv)
@@ -167,10 +169,13 @@ int main(int argc, char **argv)
 	next = mmap(NULL, size + 64, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	must(next != MAP_FAILED);
 	reports = (struct report *)(void *)((char *)next + 64);
+	print_head();
 	run_jobs();
-	print_table(&sum);
-	for (size_t i = 0; i < way_count; i++)
+	for (size_t i = 0; i < way_count; i++) {
+		add(&sum, &reports[i]);
 		whole = whole && atomic_load(&reports[i].done) == POINT_MODES;
+	}
+	print_row("all", "", &sum);
 	if (!whole)
 		printf("not every way was gone through\n");
 	return sum.violations == 0 && whole && way_count != 0 ? 0 : 1;

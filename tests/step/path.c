@@ -23,6 +23,7 @@ void path_free(struct path *p)
 	free(p->pc);
 	free(p->segment);
 	free(p->way);
+	free(p->again);
 	path_begin(p);
 }
 
@@ -55,17 +56,30 @@ static uint32_t tally_up(struct tally *t, uint64_t pc)
 	return ++t->times[i];
 }
 
-static void ways_from(struct path *p, uint32_t from, uint32_t end)
+static struct tally tally_for(uint32_t addresses)
 {
 	struct tally t = {.mask = 1};
-	struct waypoint best = {from, 0};
-	int64_t least = -(int64_t)from; /* cost of the best one, less the steps that remain */
 
-	while (t.mask < 2 * (end - from + 1))
+	while (t.mask < 2 * (addresses + 1))
 		t.mask = t.mask * 2 + 1;
 	t.pc = calloc(t.mask + 1, sizeof(*t.pc));
 	t.times = calloc(t.mask + 1, sizeof(*t.times));
 	must(t.pc != NULL && t.times != NULL);
+	return t;
+}
+
+static void tally_end(struct tally *t)
+{
+	free(t->pc);
+	free(t->times);
+}
+
+static void ways_from(struct path *p, uint32_t from, uint32_t end)
+{
+	struct tally t = tally_for(end - from);
+	struct waypoint best = {from, 0};
+	int64_t least = -(int64_t)from; /* cost of the best one, less the steps that remain */
+
 	for (uint32_t i = from + 1; i < end; i++) {
 		/* Where it stands, it would be stopped at once: such an instruction is none to stop at. */
 		uint32_t times = p->pc[i] == p->pc[from] ? UINT32_MAX : tally_up(&t, p->pc[i]);
@@ -76,8 +90,20 @@ static void ways_from(struct path *p, uint32_t from, uint32_t end)
 		}
 		p->way[i] = best;
 	}
-	free(t.pc);
-	free(t.times);
+	tally_end(&t);
+}
+
+/* Among points between which the region stays as it is: whose instruction came twice before, and will come again. */
+static void mark_again(struct path *p, uint32_t from, uint32_t end)
+{
+	struct tally before = tally_for(end - from), after = tally_for(end - from);
+
+	for (uint32_t i = from; i < end; i++)
+		p->again[i] = tally_up(&before, p->pc[i]) > 2;
+	for (uint32_t i = end; i-- > from;)
+		p->again[i] = tally_up(&after, p->pc[i]) > 1 && p->again[i];
+	tally_end(&before);
+	tally_end(&after);
 }
 
 /* Where it goes on from once the cue was given. */
@@ -96,6 +122,13 @@ void path_finish(struct path *p)
 	ways_from(p, 0, p->cue == PATH_NOWHERE ? entries : p->cue + 1);
 	if (p->cue != PATH_NOWHERE && after_cue(p) < entries)
 		ways_from(p, after_cue(p), entries);
+	p->again = calloc(entries, sizeof(*p->again));
+	must(p->again != NULL);
+	for (uint32_t i = 0, end; i < entries; i = end) {
+		for (end = i + 1; end < entries && !path_distinct(p, end);)
+			end++;
+		mark_again(p, i, end);
+	}
 }
 
 bool path_distinct(const struct path *p, uint32_t n)

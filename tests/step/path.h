@@ -23,6 +23,7 @@ struct path {
 	uint64_t *pc;
 	uint64_t *segment; /* a hash of the region's bytes */
 	struct waypoint *way;
+	bool *again;      /* a round of a loop like those before it, and not the last one */
 	uint32_t cue;     /* where the cue was given, or PATH_NOWHERE */
 	bool cue_asleep;  /* while the next instruction slept */
 	bool ends_asleep; /* the next sleep after the cue is the end; before it, there is none */

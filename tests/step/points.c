@@ -6,8 +6,9 @@
  * if that does not come there either.
  *
  * A dead process leaves the region's bytes, and what the kernel held for it: so for death, points between which neither
- * changed are the same.  The long form takes them all for first kills and for stops; for second kills it takes the distinct
- * ones, of the first and of the second.
+ * changed are the same.  The long form takes them all for first kills and for stops, but that of a loop in which the region
+ * stays as it is, such as a spin, it takes the first two rounds and the last; for second kills it takes the distinct ones, of
+ * the first and of the second.
  */
 #include "points.h"
 
@@ -40,7 +41,7 @@ static uint32_t choose(const struct path *path, bool all, uint32_t sample, uint3
 
 	must(list != NULL);
 	for (uint32_t i = 0; i <= path->length; i++)
-		if (all || path_distinct(path, i))
+		if (path_distinct(path, i) || (all && !path->again[i]))
 			list[n++] = i;
 	if (sample != 0 && n > sample) {
 		for (uint32_t i = 0; i < sample; i++)
