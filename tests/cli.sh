@@ -879,7 +879,7 @@ test_ls_show_rm() {
 	contains 'show' " ${pid_of[b]}  covey" "$out"
 	covey_run show --json "$odd"
 	contains 'show --json' "\"waiters\": [
-  {\"pid\": ${pid_of[b]}, \"command\": \"covey\", \"waits\": " "$out"
+  {\"pid\": ${pid_of[b]}, \"thread\": ${pid_of[b]}, \"command\": \"covey\", \"waits\": " "$out"
 	touch go
 	finish a b
 	covey_run rm

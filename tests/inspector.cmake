@@ -5,3 +5,6 @@ target_link_libraries(test_scene PRIVATE covey ${CMOCKA_LIBRARY})
 covey_test(damage process)
 target_compile_definitions(test_damage PRIVATE COVEY_CLI="$<TARGET_FILE:covey_cli>")
 add_dependencies(test_damage covey_cli)
+add_test(NAME json COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/json.sh $<TARGET_FILE:covey_cli> $<TARGET_FILE:test_scene>
+  ${PROJECT_SOURCE_DIR}/docs/json.md)
+set_tests_properties(json PROPERTIES LABELS process TIMEOUT 120 SKIP_RETURN_CODE 77)

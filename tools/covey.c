@@ -18,6 +18,7 @@
 
 #include "cmd.h"
 #include "options.h"
+#include "print.h"
 
 struct subcommand {
 	const char *name;
@@ -42,16 +43,25 @@ static const struct subcommand subcommands[] = {
 
 enum { SUBCOMMANDS = sizeof(subcommands) / sizeof(subcommands[0]), NAME_LIMIT = 32 };
 
+/* What is quoted may be of any bytes, and must not steer the terminal. */
+static void say(const char *format, va_list args)
+{
+	char text[COVEY_NAME_MAX + 512];
+
+	vsnprintf(text, sizeof(text), format, args);
+	fputs("covey: ", stderr);
+	complain_text(text);
+	fputc('\n', stderr);
+}
+
 int complain(int status, const char *format, ...)
 {
 	va_list args;
 
 	fflush(stdout);
-	fputs("covey: ", stderr);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	say(format, args);
 	va_end(args);
-	fputc('\n', stderr);
 	return status;
 }
 
@@ -59,11 +69,10 @@ int misuse(const char *usage, const char *format, ...)
 {
 	va_list args;
 
-	fputs("covey: ", stderr);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	say(format, args);
 	va_end(args);
-	fprintf(stderr, "\n%s", usage);
+	fputs(usage, stderr);
 	return EXIT_COVEY;
 }
 
