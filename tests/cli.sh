@@ -958,10 +958,8 @@ test_verify_reap() {
 }
 
 # covey top, by its keys, in a terminal of tmux's.
-screen() { tmux -L "$COVEY_REGION" capture-pane -p; }
-shows() { [[ $(screen) == *"$1"* ]]; }
-hides() { ! shows "$1"; }
-keys() { tmux -L "$COVEY_REGION" send-keys "$@"; }
+# shellcheck source=tests/terminal.sh
+source "${BASH_SOURCE[0]%/*}/terminal.sh"
 
 test_top() {
 	covey_run top
@@ -977,12 +975,12 @@ test_top() {
 		finish a
 		return
 	fi
-	trap 'tmux -L "$COVEY_REGION" kill-server 2>/dev/null || true; "$covey" rm 2>/dev/null || true' EXIT
+	trap 'terminal_close; "$covey" rm 2>/dev/null || true' EXIT
 	start b key2 -- bash -c 'touch ready2; until_true go test -e go'
 	until_true 'the command' test -e ready2
 	start c key1 -- false
 	until_true 'a waiter' have_waiters key1 1
-	LC_ALL=C.UTF-8 tmux -L "$COVEY_REGION" -u new-session -d -x 80 -y 24 \
+	terminal_open 80 24 \
 		"bash -c '$covey top -n 0.1; echo \"top ended with \$?\"; read -r _; $covey top -n 0.1; echo \"the second ended with \$?\"; read -r _'"
 	until_true 'the groups' shows 'groups led 2 of'
 	until_true 'a waiter' shows 'waiters 1'
@@ -1003,13 +1001,13 @@ test_top() {
 	until_true 'help' shows 'any key: back'
 	keys x Space
 	until_true 'a pause' shows PAUSED
-	tmux -L "$COVEY_REGION" resize-window -x 200 -y 50
+	resize 200 50
 	until_true 'a larger terminal' shows '? keys  q quit'
 	equal 'lines' 50 "$(screen | wc -l)"
-	tmux -L "$COVEY_REGION" resize-window -x 20 -y 5
+	resize 20 5
 	keys Space q
 	until_true 'its end' shows 'top ended with 0'
-	tmux -L "$COVEY_REGION" resize-window -x 80 -y 24
+	resize 80 24
 	keys Enter
 	until_true 'the groups' shows 'groups led 2 of'
 	truncate -s 4096 "/dev/shm/$COVEY_REGION"
