@@ -1018,6 +1018,60 @@ test_top() {
 	touch go
 }
 
+# The inspector where its output is not taken, or is asked for in vain.
+test_inspector_odd_places() {
+	local command odd=$'ev\033il' reader watcher
+	cp "$covey" "$odd"
+	"./$odd" run key -- bash -c 'touch ready; until_true go test -e go' &
+	until_true 'the command' test -e ready
+	for command in help 'ls --help' ls 'ls --json' 'show key' 'show --json key' events 'events --json' stats 'stats --json' \
+		'stats --prometheus' verify 'verify --json' reap; do
+		status=0
+		# shellcheck disable=SC2086
+		"$covey" $command >/dev/full 2>now.err || status=$?
+		equal "$command on a full disk" 125 "$status"
+		contains "$command on a full disk" 'No space left' "$(cat now.err)"
+		exec {pipe}> >(:)
+		reader=$!
+		wait "$reader" || true
+		status=0
+		# shellcheck disable=SC2086
+		"$covey" $command >&"$pipe" 2>now.err || status=$?
+		exec {pipe}>&-
+		equal "$command without a reader" '141 ' "$status $(cat now.err)"
+	done
+	for command in ls 'show key' events; do
+		covey_run $command
+		contains "$command, the command's name" 'ev\x1bil' "$out"
+		equal "$command, escapes" 0 "$(grep -c $'\033' now.out || true)"
+	done
+	covey_run ls --json
+	contains 'ls --json, the command' '"command": "ev\u001bil"' "$out"
+	covey_run show $'no\033\nne'
+	contains 'show of nobody' 'nobody leads "no\x1b' "$err"
+	covey_run show --json key
+	contains 'show --json' '"alive": true, "command": "ev\u001bil", "generation": 1' "$out"
+	"$covey" watch -n 1e300 >now.out &
+	watcher=$!
+	until_true 'a report of a watch with a period beyond all clocks' has_lines now.out 2
+	kill -TERM "$watcher"
+	wait "$watcher" || fail "watch -n 1e300 ends with $?"
+	for command in 'top key' 'ls -n 1' 'show --prometheus key' 'stats key' 'verify --jso=n' 'events one two'; do
+		covey_run $command
+		equal "$command" 125 "$status"
+		contains "$command" 'usage: covey' "$err"
+	done
+	if command -v tmux >/dev/null; then
+		trap 'terminal_close; "$covey" rm 2>/dev/null || true' EXIT
+		terminal_open 80 24 "bash -c 'TERM=none-such $covey top; echo \"ended with \$?\"; env -u TERM $covey top; echo \"then with \$?\"; read -r _'"
+		until_true 'both ends' shows 'then with 125'
+		shows 'ended with 125' || fail "an unknown terminal: $(screen)"
+		shows '("none-such") are not known' || fail "an unknown terminal: $(screen)"
+	fi
+	touch go
+	wait
+}
+
 test_completion() {
 	complete_to() { # words... (the last one is being typed): what it could become
 		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()

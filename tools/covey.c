@@ -251,7 +251,9 @@ static int overview(void)
 	for (int i = 0; i < SUBCOMMANDS; i++)
 		printf("  %-6s %s\n", subcommands[i].name, subcommands[i].summary);
 	printf("\nEvery command takes -r REGION (else $COVEY_REGION, else a region of your own).\n"
-	       "\"covey COMMAND --help\" tells more.\n");
+	       "\"covey COMMAND --help\" tells more.\n\n"
+	       "Commands that look at a region exit 1 when it, or what they were asked about, is not there, 2 when\n"
+	       "it is damaged, and 125 when they are misused or cannot write what they found.\n");
 	return finish(0);
 }
 
