@@ -90,6 +90,8 @@ class Command
 	void end()
 	{
 		kill(-pid_, SIGTERM);
+		while (!output().empty()) { /* it may wait for its last output to be taken */
+		}
 		join();
 	}
 	void join()

@@ -49,7 +49,7 @@ scene_says() {
 	[[ $line == "$1" ]] || fail "the scene is $line, not $1"
 }
 
-coproc actors { exec "$scene" "$COVEY_REGION" 800 20; }
+coproc actors { exec "$scene" "$COVEY_REGION" 420 20; }
 scene_says lively
 "$covey" watch --json -n 0 >watch.all &
 watcher=$!

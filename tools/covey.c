@@ -227,6 +227,7 @@ int inspect_begin(struct inspection *in, int argc, char **argv, const char *usag
 	int o;
 
 	*in = (struct inspection){.period = 1000000000};
+	setvbuf(stdout, NULL, _IOFBF, 1 << 16); /* not line by line, also on a terminal */
 	sigaction(SIGBUS, &(struct sigaction){.sa_handler = cut_short}, NULL);
 	opterr = 0;
 	while ((o = getopt_long(argc, argv, letters, options, NULL)) != -1)

@@ -150,13 +150,14 @@ void print_json_text(const char *text)
 
 void print_json_name(const void *name, size_t size)
 {
+	static const char digits[] = "0123456789abcdef";
 	const unsigned char *s = name;
 
 	printf("\"group\": ");
 	print_json(name, size);
 	printf(", \"name_hex\": \"");
 	for (size_t i = 0; i < size; i++)
-		printf("%02x", s[i]);
+		fwrite((char[2]){digits[s[i] >> 4], digits[s[i] & 15]}, 1, 2, stdout);
 	putchar('"');
 }
 
