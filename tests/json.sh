@@ -55,7 +55,7 @@ scene_says lively
 watcher=$!
 look ls 0
 look show 0 user/00000/avatar
-look show 0 price/0
+look show 0 user/00101/avatar
 look events 0
 look stats 0
 look verify 0
