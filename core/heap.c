@@ -554,6 +554,33 @@ void cv_heap_reap(struct cv_arena *a, uint32_t seat, bool (*dead)(void *context,
 			reap_block(a, seat, ref_of(c, b), dead, context);
 }
 
+/* Also after its owner's death: a run's parts are taken before its head says RUN, and freed after that says TAKEN. */
+bool cv_heap_chunk_sound(const struct cv_arena *a, uint32_t chunk, uint32_t *owner)
+{
+	uint64_t w = chunk_load(a, chunk), backed = chunk < a->chunk_base ? 0 : CHUNK_BACKED | CHUNK_WORDED, head;
+	uint32_t n = chunk_arg(w);
+	bool used = chunk < chunk_high(a) && (w & backed) == backed;
+
+	*owner = chunk_owner(w);
+	switch (chunk_state(w)) {
+	case CHUNK_FREE:
+		return *owner == 0 && n == 0;
+	case CHUNK_TAKEN:
+		return *owner != 0 && n == 0;
+	case CHUNK_SLAB:
+	case CHUNK_CLOSING:
+		return used && n < CV_CLASSES && (*owner != 0) == (chunk_state(w) == CHUNK_CLOSING);
+	case CHUNK_RUN:
+		return used && *owner == 0 && n == run_length(a, chunk) &&
+		       cv_word_state(atomic_load(&a->blocks[(uint64_t)chunk * CV_CHUNK_BLOCKS])) != CV_FREE;
+	case CHUNK_PART:
+		head = n < chunk ? chunk_load(a, n) : 0;
+		return *owner == 0 && (chunk_state(head) == CHUNK_TAKEN ||
+		                              (chunk_state(head) == CHUNK_RUN && chunk_arg(head) > chunk - n));
+	}
+	return false;
+}
+
 int cv_heap_count(const struct cv_arena *a, uint64_t *blocks, uint64_t *bytes)
 {
 	uint32_t high = chunk_high(a);

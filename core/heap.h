@@ -112,6 +112,10 @@ void cv_heap_try_free(struct cv_arena *a, uint32_t seat, uint32_t ref);
 /* For the reaper: take over and free what `dead` seats own, then what is retired or orphaned.  seat is the reaper's. */
 void cv_heap_reap(struct cv_arena *a, uint32_t seat, bool (*dead)(void *context, uint32_t seat), void *context);
 
+/* For the checker: is this chunk's word one that the words around it bear out?  *owner: who has it TAKEN, or closes it, by
+ * its seat; else 0. */
+bool cv_heap_chunk_sound(const struct cv_arena *a, uint32_t chunk, uint32_t *owner);
+
 /* Blocks in use, and the bytes of their chunks; for figures and for the checker.  Returns 0 or CV_ECORRUPT. */
 int cv_heap_count(const struct cv_arena *a, uint64_t *blocks, uint64_t *bytes);
 

@@ -700,6 +700,7 @@ struct covey_waiter_view {
 	int64_t since; /* when it went to sleep; now, if it has not yet */
 	size_t request_size;
 	char command[16];
+	pid_t thread; /* of it, the one that waits */
 };
 
 /* One attached process. */
@@ -719,6 +720,10 @@ typedef int (*covey_participant_visitor)(void *context, const struct covey_parti
 /* covey_each_group - visit the groups that are led now, in no order.  Gives how many were visited, or COVEY_ECORRUPT.
  * Works on any handle, COVEY_INSPECT too; writes nothing. */
 COVEY_API int covey_each_group(covey *c, covey_group_visitor visit, void *context);
+
+/* covey_group_view_of - the same of one group.  Gives 0 and *out, whose name is the caller's; COVEY_ENOENT when nobody leads
+ * it, COVEY_EINVAL, COVEY_ECORRUPT.  Works on any handle; writes nothing. */
+COVEY_API int covey_group_view_of(covey *c, const void *name, size_t size, struct covey_group_view *out);
 
 /* covey_each_waiter - visit the waiters of one group.  Gives how many, COVEY_ENOENT when nobody leads it, or an error. */
 COVEY_API int covey_each_waiter(covey *c, const void *name, size_t size, covey_waiter_visitor visit, void *context);

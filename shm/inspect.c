@@ -99,6 +99,26 @@ int covey_each_group(covey *c, covey_group_visitor visit, void *context)
 	return n;
 }
 
+int covey_group_view_of(covey *c, const void *name, size_t size, struct covey_group_view *out)
+{
+	unsigned char found[COVEY_NAME_MAX];
+	struct cv_key key = {name, (uint32_t)size, 0};
+	struct cv_spot spot;
+	int r;
+
+	if (c == NULL || out == NULL || name == NULL || size == 0 || size > COVEY_NAME_MAX)
+		return COVEY_EINVAL;
+	key.hash = cv_hash(c->arena.key, name, size);
+	r = cv_table_find(&c->arena, 0, &key, &spot);
+	if (r != 1 || !covey_is_led(spot.own))
+		return r < 0 ? r : COVEY_ENOENT;
+	/* If the node is another group's by now, nobody led this one in between. */
+	if (!group_view(c, spot.node, found, out) || out->size != size || memcmp(found, name, size) != 0)
+		return COVEY_ENOENT;
+	out->name = name;
+	return 0;
+}
+
 static void waiter_read(covey *c, uint32_t seat, struct covey_waiter_view *out)
 {
 	struct cv_seat *s = &c->arena.seats[seat];
@@ -108,6 +128,7 @@ static void waiter_read(covey *c, uint32_t seat, struct covey_waiter_view *out)
 	if (atomic_load_explicit(&s->mode, memory_order_relaxed) == CV_PARK_AWAKE)
 		out->since = cv_kernel.now(); /* it has not gone to sleep yet, or is about to go on */
 	out->request_size = atomic_load_explicit(&s->request_size, memory_order_relaxed);
+	out->thread = (pid_t)thread_of(c, seat);
 	command_of(c, seat, out->command);
 }
 

@@ -879,7 +879,7 @@ test_ls_show_rm() {
 	contains 'show' " ${pid_of[b]}  covey" "$out"
 	covey_run show --json "$odd"
 	contains 'show --json' "\"waiters\": [
-  {\"pid\": ${pid_of[b]}, \"command\": \"covey\", \"waits\": " "$out"
+  {\"pid\": ${pid_of[b]}, \"thread\": ${pid_of[b]}, \"command\": \"covey\", \"waits\": " "$out"
 	touch go
 	finish a b
 	covey_run rm
@@ -958,10 +958,8 @@ test_verify_reap() {
 }
 
 # covey top, by its keys, in a terminal of tmux's.
-screen() { tmux -L "$COVEY_REGION" capture-pane -p; }
-shows() { [[ $(screen) == *"$1"* ]]; }
-hides() { ! shows "$1"; }
-keys() { tmux -L "$COVEY_REGION" send-keys "$@"; }
+# shellcheck source=tests/terminal.sh
+source "${BASH_SOURCE[0]%/*}/terminal.sh"
 
 test_top() {
 	covey_run top
@@ -977,12 +975,12 @@ test_top() {
 		finish a
 		return
 	fi
-	trap 'tmux -L "$COVEY_REGION" kill-server 2>/dev/null || true; "$covey" rm 2>/dev/null || true' EXIT
+	trap 'terminal_close; "$covey" rm 2>/dev/null || true' EXIT
 	start b key2 -- bash -c 'touch ready2; until_true go test -e go'
 	until_true 'the command' test -e ready2
 	start c key1 -- false
 	until_true 'a waiter' have_waiters key1 1
-	LC_ALL=C.UTF-8 tmux -L "$COVEY_REGION" -u new-session -d -x 80 -y 24 \
+	terminal_open 80 24 \
 		"bash -c '$covey top -n 0.1; echo \"top ended with \$?\"; read -r _; $covey top -n 0.1; echo \"the second ended with \$?\"; read -r _'"
 	until_true 'the groups' shows 'groups led 2 of'
 	until_true 'a waiter' shows 'waiters 1'
@@ -1003,13 +1001,13 @@ test_top() {
 	until_true 'help' shows 'any key: back'
 	keys x Space
 	until_true 'a pause' shows PAUSED
-	tmux -L "$COVEY_REGION" resize-window -x 200 -y 50
+	resize 200 50
 	until_true 'a larger terminal' shows '? keys  q quit'
 	equal 'lines' 50 "$(screen | wc -l)"
-	tmux -L "$COVEY_REGION" resize-window -x 20 -y 5
+	resize 20 5
 	keys Space q
 	until_true 'its end' shows 'top ended with 0'
-	tmux -L "$COVEY_REGION" resize-window -x 80 -y 24
+	resize 80 24
 	keys Enter
 	until_true 'the groups' shows 'groups led 2 of'
 	truncate -s 4096 "/dev/shm/$COVEY_REGION"
@@ -1018,6 +1016,60 @@ test_top() {
 	{ kill -KILL "${pid_of[a]}" "${pid_of[b]}" "${pid_of[c]}" || true; } 2>/dev/null
 	{ wait || true; } 2>/dev/null
 	touch go
+}
+
+# The inspector where its output is not taken, or is asked for in vain.
+test_inspector_odd_places() {
+	local command odd=$'ev\033il' reader watcher
+	cp "$covey" "$odd"
+	"./$odd" run key -- bash -c 'touch ready; until_true go test -e go' &
+	until_true 'the command' test -e ready
+	for command in help 'ls --help' ls 'ls --json' 'show key' 'show --json key' events 'events --json' stats 'stats --json' \
+		'stats --prometheus' verify 'verify --json' reap; do
+		status=0
+		# shellcheck disable=SC2086
+		"$covey" $command >/dev/full 2>now.err || status=$?
+		equal "$command on a full disk" 125 "$status"
+		contains "$command on a full disk" 'No space left' "$(cat now.err)"
+		exec {pipe}> >(:)
+		reader=$!
+		wait "$reader" || true
+		status=0
+		# shellcheck disable=SC2086
+		"$covey" $command >&"$pipe" 2>now.err || status=$?
+		exec {pipe}>&-
+		equal "$command without a reader" '141 ' "$status $(cat now.err)"
+	done
+	for command in ls 'show key' events; do
+		covey_run $command
+		contains "$command, the command's name" 'ev\x1bil' "$out"
+		equal "$command, escapes" 0 "$(grep -c $'\033' now.out || true)"
+	done
+	covey_run ls --json
+	contains 'ls --json, the command' '"command": "ev\u001bil"' "$out"
+	covey_run show $'no\033\nne'
+	contains 'show of nobody' 'nobody leads "no\x1b' "$err"
+	covey_run show --json key
+	contains 'show --json' '"alive": true, "command": "ev\u001bil", "generation": 1' "$out"
+	"$covey" watch -n 1e300 >now.out &
+	watcher=$!
+	until_true 'a report of a watch with a period beyond all clocks' has_lines now.out 2
+	kill -TERM "$watcher"
+	wait "$watcher" || fail "watch -n 1e300 ends with $?"
+	for command in 'top key' 'ls -n 1' 'show --prometheus key' 'stats key' 'verify --jso=n' 'events one two'; do
+		covey_run $command
+		equal "$command" 125 "$status"
+		contains "$command" 'usage: covey' "$err"
+	done
+	if command -v tmux >/dev/null; then
+		trap 'terminal_close; "$covey" rm 2>/dev/null || true' EXIT
+		terminal_open 80 24 "bash -c 'TERM=none-such $covey top; echo \"ended with \$?\"; env -u TERM $covey top; echo \"then with \$?\"; read -r _'"
+		until_true 'both ends' shows 'then with 125'
+		shows 'ended with 125' || fail "an unknown terminal: $(screen)"
+		shows '("none-such") are not known' || fail "an unknown terminal: $(screen)"
+	fi
+	touch go
+	wait
 }
 
 test_completion() {

@@ -18,6 +18,7 @@
 
 #include "cmd.h"
 #include "options.h"
+#include "print.h"
 
 struct subcommand {
 	const char *name;
@@ -42,16 +43,25 @@ static const struct subcommand subcommands[] = {
 
 enum { SUBCOMMANDS = sizeof(subcommands) / sizeof(subcommands[0]), NAME_LIMIT = 32 };
 
+/* What is quoted may be of any bytes, and must not steer the terminal. */
+static void say(const char *format, va_list args)
+{
+	char text[COVEY_NAME_MAX + 512];
+
+	vsnprintf(text, sizeof(text), format, args);
+	fputs("covey: ", stderr);
+	complain_text(text);
+	fputc('\n', stderr);
+}
+
 int complain(int status, const char *format, ...)
 {
 	va_list args;
 
 	fflush(stdout);
-	fputs("covey: ", stderr);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	say(format, args);
 	va_end(args);
-	fputc('\n', stderr);
 	return status;
 }
 
@@ -59,11 +69,10 @@ int misuse(const char *usage, const char *format, ...)
 {
 	va_list args;
 
-	fputs("covey: ", stderr);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	say(format, args);
 	va_end(args);
-	fprintf(stderr, "\n%s", usage);
+	fputs(usage, stderr);
 	return EXIT_COVEY;
 }
 
@@ -218,6 +227,7 @@ int inspect_begin(struct inspection *in, int argc, char **argv, const char *usag
 	int o;
 
 	*in = (struct inspection){.period = 1000000000};
+	setvbuf(stdout, NULL, _IOFBF, 1 << 16); /* not line by line, also on a terminal */
 	sigaction(SIGBUS, &(struct sigaction){.sa_handler = cut_short}, NULL);
 	opterr = 0;
 	while ((o = getopt_long(argc, argv, letters, options, NULL)) != -1)
@@ -242,7 +252,9 @@ static int overview(void)
 	for (int i = 0; i < SUBCOMMANDS; i++)
 		printf("  %-6s %s\n", subcommands[i].name, subcommands[i].summary);
 	printf("\nEvery command takes -r REGION (else $COVEY_REGION, else a region of your own).\n"
-	       "\"covey COMMAND --help\" tells more.\n");
+	       "\"covey COMMAND --help\" tells more.\n\n"
+	       "Commands that look at a region exit 1 when it, or what they were asked about, is not there, 2 when\n"
+	       "it is damaged, and 125 when they are misused or cannot write what they found.\n");
 	return finish(0);
 }
 

@@ -19,10 +19,10 @@ static const char usage[] =
         "the hash of its name, in brackets.\n"
         "\n"
         "  -r, --region REGION   the region; else $COVEY_REGION, else one of your own\n"
-        "      --json            as JSON; \"name_hex\" has the group's bytes where \"group\" cannot\n"
+        "      --json            as JSON, see docs/json.md; \"name_hex\" has the group's very bytes\n"
         "  -h, --help            this text\n"
         "\n"
-        "Exits 1 when there is no such region.\n";
+        "Exits 1 when there is no such region, 2 when it is damaged.\n";
 
 static void print_row(const struct covey_event_view *v)
 {
@@ -31,8 +31,9 @@ static void print_row(const struct covey_event_view *v)
 	print_age(v->time, 8);
 	if (v->peer != 0)
 		snprintf(peer, sizeof(peer), "%d", (int)v->peer);
-	printf(" %7d%c %-15.15s %-14s %10" PRIu64 " %7s  ", (int)v->pid, v->alive ? ' ' : '+', v->command,
-	        covey_event_name(v->kind), v->generation, peer);
+	printf(" %7d%c ", (int)v->pid, v->alive ? ' ' : '+');
+	print_command(v->command, 15);
+	printf(" %-14s %10" PRIu64 " %7s  ", covey_event_name(v->kind), v->generation, peer);
 	if (v->name)
 		print_name(v->name, v->size);
 	else
@@ -95,6 +96,6 @@ int cmd_events(int argc, char **argv)
 	exhausted = list.exhausted;
 	history_free(&list);
 	if (n < 0)
-		return complain(EXIT_ABSENT, "region \"%s\": %s", in.region, covey_strerror(n));
+		return region_failed(in.region, n);
 	return exhausted ? complain(EXIT_ABSENT, "out of memory: the history is cut short") : finish(0);
 }

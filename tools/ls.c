@@ -18,14 +18,14 @@ static const char usage[] =
         "usage: covey ls [-r REGION] [--json]\n"
         "\n"
         "List the groups that are led now, oldest first: the group, its leader's pid and command, the\n"
-        "generation of this execution, its age, and how many wait for it.  A leader marked with a\n"
-        "cross (+) is dead and nobody took over yet.\n"
+        "generation of this execution, its age, and how many wait for it.  A leader that is dead, and\n"
+        "that nobody took over from yet, is marked with a cross (+).\n"
         "\n"
         "  -r, --region REGION   the region; else $COVEY_REGION, else one of your own\n"
-        "      --json            as JSON; \"name_hex\" has the group's bytes where \"group\" cannot\n"
+        "      --json            as JSON, see docs/json.md; \"name_hex\" has the group's very bytes\n"
         "  -h, --help            this text\n"
         "\n"
-        "Exits 1 when there is no such region.\n";
+        "Exits 1 when there is no such region, 2 when it is damaged.\n";
 
 enum { WIDEST = 48 };
 
@@ -33,16 +33,24 @@ static int by_age(const void *a, const void *b)
 {
 	const struct covey_group_view *x = a, *y = b;
 
-	return (x->info.since > y->info.since) - (x->info.since < y->info.since);
+	int r = (x->info.since > y->info.since) - (x->info.since < y->info.since);
+
+	if (r == 0)
+		r = memcmp(x->name, y->name, x->size < y->size ? x->size : y->size);
+	return r ? r : (x->size > y->size) - (x->size < y->size);
 }
 
 static void print_row(const struct covey_group_view *v)
 {
 	int columns = print_name(v->name, v->size);
 
-	printf("%*s %7d%c ", columns < WIDEST ? WIDEST - columns : 0, "", (int)v->info.pid,
-	        v->leader_alive ? ' ' : '+');
-	printf("%-15.15s %10" PRIu64 " ", v->command, v->info.generation);
+	printf("%*s ", columns < WIDEST ? WIDEST - columns : 0, "");
+	if (v->leader_alive)
+		printf("%7d  ", (int)v->info.pid);
+	else
+		printf("%7s+ ", "dead");
+	print_command(v->command, 15);
+	printf(" %10" PRIu64 " ", v->info.generation);
 	print_age(v->info.since, 8);
 	printf(" %7" PRIu32 "\n", v->info.waiters);
 }
@@ -57,13 +65,8 @@ static void print_table(const struct group_list *list)
 static void print_object(const struct covey_group_view *v)
 {
 	printf("{");
-	print_json_name(v->name, v->size);
-	printf(", \"hash\": \"%016" PRIx64 "\"", v->hash);
-	printf(", \"pid\": %d, \"thread\": %d, \"alive\": %s, \"command\": ", (int)v->info.pid, (int)v->thread,
-	        v->leader_alive ? "true" : "false");
-	print_json(v->command, strnlen(v->command, sizeof(v->command)));
-	printf(", \"generation\": %" PRIu64 ", \"age\": %.3f, \"waiters\": %" PRIu32 "}", v->info.generation,
-	        age_seconds(v->info.since), v->info.waiters);
+	print_json_leader(v);
+	printf(", \"waiters\": %" PRIu32 "}", v->info.waiters);
 }
 
 static void print_array(const char *region, const struct group_list *list)
@@ -98,6 +101,6 @@ int cmd_ls(int argc, char **argv)
 	exhausted = list.exhausted;
 	groups_free(&list);
 	if (n < 0)
-		return complain(EXIT_ABSENT, "region \"%s\": %s", in.region, covey_strerror(n));
+		return region_failed(in.region, n);
 	return exhausted ? complain(EXIT_ABSENT, "out of memory: the list is cut short") : finish(0);
 }

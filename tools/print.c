@@ -9,9 +9,12 @@
 #include "print.h"
 
 #include <inttypes.h>
+#include <langinfo.h>
+#include <locale.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <wchar.h>
 
 #include "cmd.h"
 
@@ -34,8 +37,25 @@ static size_t character(const unsigned char *s, size_t left, uint32_t *code)
 
 static bool printable(uint32_t code)
 {
-	return code >= 0x20 && code != 0x7f && (code < 0x80 || code >= 0xa0) && (code < 0x200b || code > 0x200f) &&
-	       (code < 0x2028 || code > 0x202e) && (code < 0x2066 || code > 0x2069) && code != 0xfeff;
+	return code >= 0x20 && code != 0x7f && (code < 0x80 || code >= 0xa0) && code != 0x61c &&
+	       (code < 0x200b || code > 0x200f) && (code < 0x2028 || code > 0x202e) &&
+	       (code < 0x2066 || code > 0x2069) && code != 0xfeff && (code < 0xfff9 || code > 0xfffb) &&
+	       (code < 0xe0000 || code > 0xe007f);
+}
+
+/* Columns of a terminal.  Of the C library's locales only those of UTF-8 know; where there is none, each takes one. */
+static int width_of(uint32_t code)
+{
+	static bool asked;
+	int columns;
+
+	if (code < 0x80)
+		return 1;
+	if (!asked && setlocale(LC_CTYPE, "") != NULL && strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
+		setlocale(LC_CTYPE, "C.UTF-8");
+	asked = true;
+	columns = wcwidth((wchar_t)code);
+	return columns < 0 ? 1 : columns;
 }
 
 /* What a character, or a byte that is none, looks like. */
@@ -54,7 +74,7 @@ static int escape(FILE *out, const unsigned char *s, size_t left, size_t *taken)
 	if (code == '\\')
 		return fprintf(out, "\\\\");
 	fwrite(s, 1, n, out);
-	return 1;
+	return width_of(code);
 }
 
 int print_name(const void *name, size_t size)
@@ -65,6 +85,29 @@ int print_name(const void *name, size_t size)
 	for (size_t i = 0, taken; i < size; i += taken)
 		columns += escape(stdout, s + i, size - i, &taken);
 	return columns;
+}
+
+void print_command(const char *command, int width)
+{
+	const unsigned char *s = (const unsigned char *)command;
+	int columns = 0;
+
+	for (size_t left = strnlen(command, 16), taken; left != 0 && columns < width; left -= taken, s += taken)
+		columns += escape(stdout, s, left, &taken);
+	printf("%*s", columns < width ? width - columns : 0, "");
+}
+
+void complain_text(const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+
+	for (size_t left = strlen(text), taken; left != 0; left -= taken, s += taken) {
+		taken = 1;
+		if (*s == '\\' || *s == '\n')
+			fputc(*s, stderr);
+		else
+			escape(stderr, s, left, &taken);
+	}
 }
 
 void format_name(char *out, size_t room, const void *name, size_t size)
@@ -89,8 +132,8 @@ void print_json(const void *name, size_t size)
 		uint32_t code;
 		size_t n = character(s + i, size - i, &code);
 
-		if (n == 0 || code < 0x20 || code == 0x7f)
-			printf("\\u%04x", s[i]);
+		if (n == 0 || (!printable(code) && code <= 0xffff))
+			printf("\\u%04x", n == 0 ? s[i] : (unsigned)code);
 		else if (code == '"' || code == '\\')
 			printf("\\%c", (int)code);
 		else
@@ -107,14 +150,25 @@ void print_json_text(const char *text)
 
 void print_json_name(const void *name, size_t size)
 {
+	static const char digits[] = "0123456789abcdef";
 	const unsigned char *s = name;
 
 	printf("\"group\": ");
 	print_json(name, size);
 	printf(", \"name_hex\": \"");
 	for (size_t i = 0; i < size; i++)
-		printf("%02x", s[i]);
+		fwrite((char[2]){digits[s[i] >> 4], digits[s[i] & 15]}, 1, 2, stdout);
 	putchar('"');
+}
+
+void print_json_leader(const struct covey_group_view *v)
+{
+	print_json_name(v->name, v->size);
+	printf(", \"hash\": \"%016" PRIx64 "\"", v->hash);
+	printf(", \"pid\": %d, \"thread\": %d, \"alive\": %s, \"command\": ", (int)v->info.pid, (int)v->thread,
+	        v->leader_alive ? "true" : "false");
+	print_json(v->command, strnlen(v->command, sizeof(v->command)));
+	printf(", \"generation\": %" PRIu64 ", \"age\": %.3f", v->info.generation, age_seconds(v->info.since));
 }
 
 double age_seconds(int64_t since)

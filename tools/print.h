@@ -5,19 +5,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "covey.h"
+
 /* print_name - for people: UTF-8 as it is, all else as \xHH, a backslash doubled.  Gives the columns it took. */
 int print_name(const void *name, size_t size);
+
+/* print_command - the name of a process, which may be any bytes as well, in so many columns at least. */
+void print_command(const char *command, int width);
+
+/* complain_text - on standard error, where a message may quote any bytes: as print_name(), but newlines and backslashes stay. */
+void complain_text(const char *text);
 
 /* format_name - the same, cut after a whole character where room ends. */
 void format_name(char *out, size_t room, const void *name, size_t size);
 
-/* print_json - a JSON string.  Bytes that are no UTF-8 become \u00HH, so that the string shows them but does not tell
+/* print_json - a JSON string.  What is not printable is escaped, and bytes that are no UTF-8 become \u00HH, so that the string shows them but does not tell
  * them from the character U+00HH: programs that need the very bytes read the "name_hex" beside it. */
 void print_json(const void *name, size_t size);
 void print_json_text(const char *text);
 
 /* print_json_name - the two fields of a group's name: "group": "...", "name_hex": "..." */
 void print_json_name(const void *name, size_t size);
+
+/* print_json_leader - the fields of a group and its leader, which several commands tell. */
+void print_json_leader(const struct covey_group_view *v);
 
 /* print_age - seconds since then, such as 0.3s, 12.0s, 5m03s, 2h07m, 3d04h; at least width columns. */
 void print_age(int64_t since, int width);

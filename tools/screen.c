@@ -53,6 +53,48 @@ static int put(int row, int column, int width, const char *text)
 	return used;
 }
 
+/* Columns that all of a text takes, as put() counts them. */
+static int columns_of(const char *text)
+{
+	mbstate_t state = {0};
+	int used = 0;
+
+	while (*text) {
+		wchar_t wide;
+		size_t n = mbrtowc(&wide, text, MB_CUR_MAX, &state);
+		int columns = n == (size_t)-1 || n == (size_t)-2 || n == 0 ? -1 : wcwidth(wide);
+
+		if (columns < 0)
+			state = (mbstate_t){0};
+		used += columns < 0 ? 1 : columns;
+		text += columns < 0 ? 1 : n;
+	}
+	return used;
+}
+
+/* Where the last so many columns of a text begin. */
+static const char *end_of(const char *text, int width)
+{
+	while (columns_of(text) > width)
+		for (text++; draws_unicode() && ((unsigned char)*text & 0xc0) == 0x80; text++) {
+		}
+	return text;
+}
+
+/* The same, but of a text that is too long the middle is left out: names differ at both ends. */
+static void put_ends(int row, int column, int width, const char *text)
+{
+	int end = (width - 1) / 3, used;
+
+	if (columns_of(text) <= width || width < 4) {
+		put(row, column, width, text);
+		return;
+	}
+	used = put(row, column, width - 1 - end, text);
+	put(row, column + used, 1, draws_unicode() ? "…" : "~");
+	put(row, column + used + 1, end, end_of(text, end));
+}
+
 __attribute__((format(printf, 2, 3))) static void line(int row, const char *format, ...)
 {
 	char text[LINE];
@@ -64,11 +106,16 @@ __attribute__((format(printf, 2, 3))) static void line(int row, const char *form
 	put(row, 0, COLS, text);
 }
 
-static void bar(int row, const char *text)
+/* right: what must be seen however long the text is. */
+static void bar(int row, const char *text, const char *right)
 {
+	int width = COLS - columns_of(right);
+
 	attron(A_REVERSE);
 	mvhline(row, 0, ' ', COLS);
-	put(row, 0, COLS, text);
+	put_ends(row, 0, width > 2 ? width - 2 : COLS, text);
+	if (width > 2)
+		put(row, width, COLS - width, right);
 	attroff(A_REVERSE);
 }
 
@@ -81,6 +128,17 @@ static void format_bytes(uint64_t bytes, char out[16])
 	for (; value >= 1024 && unit < 3; unit++)
 		value /= 1024;
 	snprintf(out, 16, value < 10 && unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+}
+
+/* In at most seven columns. */
+static void format_rate(double rate, char out[16])
+{
+	static const char *const units[] = {"", "k", "M", "G"};
+	int unit = 0;
+
+	for (; rate >= 10000 && unit < 3; unit++)
+		rate /= 1000;
+	snprintf(out, 16, "%.1f%s", rate, units[unit]);
 }
 
 static void format_wait(double seconds, char out[16])
@@ -125,31 +183,49 @@ static void draw_waits(const struct screen *s, const struct look *l, int row)
 	draw_sparks(s, row, put(row, 0, COLS, text));
 }
 
-static void draw_head(const struct screen *s, const struct look *l, const struct look *before)
+static void draw_top(const struct screen *s, const char *what)
 {
-	const struct covey_usage *u = &l->usage;
-	double seconds = before->time ? (double)(l->time - before->time) / 1e9 : 0;
-	char clock[16] = "", used[16], room[16], text[LINE];
+	char clock[16] = "", left[LINE], right[64];
 	time_t now = time(NULL);
 	struct tm parts;
 
 	if (localtime_r(&now, &parts))
 		strftime(clock, sizeof(clock), "%H:%M:%S", &parts);
-	snprintf(text, sizeof(text), "covey top  %s  %s  every %.4g s%s", s->region, clock, (double)s->period / 1e9,
-	        s->paused ? "  PAUSED" : "");
-	bar(0, text);
+	snprintf(left, sizeof(left), "covey top  %s%s", s->shown_region, what);
+	snprintf(right, sizeof(right), "%severy %.4g s  %s", s->paused ? "PAUSED  " : "", (double)s->period / 1e9,
+	        clock);
+	bar(0, left, right);
+}
+
+static void draw_rates(const struct look *l, const struct look *before)
+{
+	double seconds = before->time ? (double)(l->time - before->time) / 1e9 : 0;
+	char rates[5][16];
+
+	format_rate(look_rate(l, before, COVEY_COUNT_LED), rates[0]);
+	format_rate(look_rate(l, before, COVEY_COUNT_JOINED), rates[1]);
+	format_rate(seconds > 0 ? (double)l->died / seconds : 0, rates[2]);
+	format_rate(look_rate(l, before, COVEY_COUNT_TOOK_OVER), rates[3]);
+	format_rate(look_rate(l, before, COVEY_COUNT_TIMED_OUT), rates[4]);
+	line(3, "a second: led %s  joined %s  died %s  taken over %s  timed out %s", rates[0], rates[1], rates[2],
+	        rates[3], rates[4]);
+}
+
+static void draw_head(const struct screen *s, const struct look *l, const struct look *before)
+{
+	const struct covey_usage *u = &l->usage;
+	char used[16], room[16];
+
+	draw_top(s, "");
 	format_bytes(u->heap_bytes, used);
 	format_bytes(u->heap_max, room);
 	line(1,
-	        "processes %" PRIu32 " of %" PRIu32 ", dead %" PRIu32 "   threads %" PRIu32 " of %" PRIu32
-	        "   heap %s of %s",
+	        "processes %" PRIu32 " of %" PRIu32 ", dead %" PRIu32 "  threads %" PRIu32 " of %" PRIu32
+	        "  heap %s of %s",
 	        u->participants, u->participants_max, u->participants_dead, u->threads, u->threads_max, used, room);
-	line(2, "groups led %" PRIu32 " of %" PRIu32 ", kept %" PRIu32 "   waiters %" PRIu64, u->groups_led,
+	line(2, "groups led %" PRIu32 " of %" PRIu32 ", kept %" PRIu32 "  waiters %" PRIu64, u->groups_led,
 	        u->groups_max, u->groups_cached, l->waiters);
-	line(3, "a second: led %.1f  joined %.1f  died %.1f  taken over %.1f  timed out %.1f",
-	        look_rate(l, before, COVEY_COUNT_LED), look_rate(l, before, COVEY_COUNT_JOINED),
-	        seconds > 0 ? (double)l->died / seconds : 0, look_rate(l, before, COVEY_COUNT_TOOK_OVER),
-	        look_rate(l, before, COVEY_COUNT_TIMED_OUT));
+	draw_rates(l, before);
 	draw_waits(s, l, 4);
 	if (s->typing || s->filter[0])
 		line(5, "groups with: %s%s", s->filter, s->typing ? "_" : "   (Esc shows all)");
@@ -212,26 +288,66 @@ size_t screen_page(void)
 	return LINES > HEAD + 1 ? (size_t)(LINES - HEAD - 1) : 0;
 }
 
-enum { FIGURES = 63 }; /* columns right of the name */
+/* What stands right of the name, in order; on a narrow terminal only some of it. */
+enum column { PID, THREAD, COMMAND, GENERATION, AGE, WAITERS, RATE, COLUMNS };
+static const struct {
+	const char *title;
+	int width, least; /* the terminal's width from which on it is shown */
+	bool left;
+} columns[COLUMNS] = {{"PID", 8, 50, false}, {"THREAD", 7, 110, false}, {"COMMAND", 15, 72, true},
+        {"GENERATION", 11, 94, false}, {"AGE", 7, 28, false}, {"WAITERS", 7, 0, false}, {"RATE/s", 7, 38, false}};
+
+static int name_width(void)
+{
+	int width = COLS;
+
+	for (int i = 0; i < COLUMNS; i++)
+		width -= COLS >= columns[i].least ? columns[i].width + 1 : 0;
+	return width > 4 ? width : 4;
+}
+
+static void draw_columns(int row, const char *name, char text[COLUMNS][48])
+{
+	int at = name_width();
+
+	put_ends(row, 0, at, name);
+	for (int i = 0; i < COLUMNS; i++) {
+		int width = columns[i].width, free = width - columns_of(text[i]);
+
+		if (COLS < columns[i].least)
+			continue;
+		put(row, at + 1 + (columns[i].left || free < 0 ? 0 : free), width, text[i]);
+		at += width + 1;
+	}
+}
+
+/* The name of a process may be of any bytes. */
+static void format_command(const char command[16], char out[48])
+{
+	format_name(out, 48, command, strnlen(command, 16));
+}
 
 static void draw_row(int row, const struct look *l, size_t i, bool chosen)
 {
 	const struct covey_group_view *v = &l->groups.views[i];
-	char name[LINE], figures[LINE], rate[16] = "-", age[24];
-	int width = COLS > FIGURES + 8 ? COLS - FIGURES : 8;
+	char name[LINE], text[COLUMNS][48] = {[RATE] = "-"};
 
 	format_name(name, sizeof(name), v->name, v->size);
-	format_age(v->info.since, age, sizeof(age));
+	if (v->leader_alive)
+		snprintf(text[PID], sizeof(text[PID]), "%d ", (int)v->info.pid);
+	else
+		snprintf(text[PID], sizeof(text[PID]), "dead+");
+	snprintf(text[THREAD], sizeof(text[THREAD]), "%d", (int)v->thread);
+	format_command(v->command, text[COMMAND]);
+	snprintf(text[GENERATION], sizeof(text[GENERATION]), "%" PRIu64, v->info.generation);
+	format_age(v->info.since, text[AGE], sizeof(text[AGE]));
+	snprintf(text[WAITERS], sizeof(text[WAITERS]), "%" PRIu32, v->info.waiters);
 	if (l->rates[i] >= 0)
-		snprintf(rate, sizeof(rate), "%.1f", l->rates[i]);
-	snprintf(figures, sizeof(figures), "%7d%c%7d %-12.12s %11" PRIu64 " %7s %6" PRIu32 " %7s", (int)v->info.pid,
-	        v->leader_alive ? ' ' : '+', (int)v->thread, v->command, v->info.generation, age, v->info.waiters,
-	        rate);
+		format_rate(l->rates[i], text[RATE]);
 	if (chosen)
 		attron(A_REVERSE);
 	mvhline(row, 0, ' ', COLS);
-	put(row, 0, width - 1, name);
-	put(row, width, COLS - width, figures);
+	draw_columns(row, name, text);
 	if (chosen)
 		attroff(A_REVERSE);
 }
@@ -239,17 +355,16 @@ static void draw_row(int row, const struct look *l, size_t i, bool chosen)
 static void draw_titles(const struct screen *s)
 {
 	static const char *const orders[ORDERS] = {"WAITERS", "AGE", "RATE", "GROUP"};
-	char text[LINE];
+	char text[COLUMNS][48], left[LINE];
 
-	snprintf(text, sizeof(text), "%-*s%7s %7s %-12s %11s %7s %6s %7s", COLS > FIGURES + 8 ? COLS - FIGURES : 8,
-	        "GROUP", "PID", "THREAD", "COMMAND", "GENERATION", "AGE", "WAIT", "RATE/s");
+	for (int i = 0; i < COLUMNS; i++)
+		snprintf(text[i], sizeof(text[i]), i == PID ? "%s " : "%s", columns[i].title);
 	attron(A_BOLD);
-	put(HEAD - 1, 0, COLS, text);
+	draw_columns(HEAD - 1, "GROUP", text);
 	attroff(A_BOLD);
-	snprintf(text, sizeof(text),
-	        "by %s  %zu of %zu   w a r g sort  / filter  Enter one  space pause  ? keys  q quit", orders[s->order],
-	        s->shown ? s->selected + 1 : 0, s->shown);
-	bar(LINES - 1, text);
+	snprintf(left, sizeof(left), "by %s  %zu of %zu%s%s", orders[s->order], s->shown ? s->selected + 1 : 0,
+	        s->shown, COLS >= 78 ? "  w a r g sort  / filter  Enter one" : "", COLS >= 100 ? "  space pause" : "");
+	bar(LINES - 1, left, COLS >= 36 ? "? keys  q quit" : "?");
 }
 
 void screen_list(struct screen *s, const struct look *l, const struct look *before)
@@ -280,15 +395,45 @@ struct waiters {
 static int draw_waiter(void *context, const struct covey_waiter_view *v)
 {
 	struct waiters *w = context;
-	char age[24];
+	char age[24], command[48];
 
 	if (w->row > w->last) {
 		w->hidden++;
 		return 0;
 	}
 	format_age(v->since, age, sizeof(age));
-	line(w->row++, "  %7d  %-15.15s waits %8s, asks %zu bytes", (int)v->pid, v->command, age, v->request_size);
+	format_command(v->command, command);
+	line(w->row++, "%9s %7d  %7d %-15.15s %7zu bytes", age, (int)v->pid, (int)v->thread, command, v->request_size);
 	return 0;
+}
+
+static void draw_waiters(covey *c, const char *name, size_t size, struct waiters *w)
+{
+	int titles = w->row++;
+
+	covey_each_waiter(c, name, size, draw_waiter, w);
+	if (w->row == titles + 1 && !w->hidden) {
+		w->row = titles;
+		return;
+	}
+	attron(A_BOLD);
+	line(titles, "%9s %7s  %7s %-15s %s", "WAITS", "PID", "THREAD", "COMMAND", "REQUEST");
+	attroff(A_BOLD);
+	if (w->hidden)
+		line(w->row++, "and %u more", w->hidden);
+	w->row++;
+}
+
+static void draw_event(int row, const struct covey_event_view *v)
+{
+	char age[24], peer[16] = "-", command[48];
+
+	format_age(v->time, age, sizeof(age));
+	format_command(v->command, command);
+	if (v->peer)
+		snprintf(peer, sizeof(peer), "%d", (int)v->peer);
+	line(row, "%9s %7d%c %-15.15s %-14s %10" PRIu64 " %7s", age, (int)v->pid, v->alive ? ' ' : '+', command,
+	        covey_event_name(v->kind), v->generation, peer);
 }
 
 static void draw_history(covey *c, const char *name, size_t size, int row)
@@ -296,25 +441,19 @@ static void draw_history(covey *c, const char *name, size_t size, int row)
 	struct history h;
 	size_t from = 0, room = LINES - 1 > row + 1 ? (size_t)(LINES - 1 - row - 1) : 0, count = 0;
 
-	if (history_take(c, &h) == 0)
-		line(row, "history");
+	if (history_take(c, &h) == 0) {
+		attron(A_BOLD);
+		line(row, "%9s %7s  %-15s %-14s %10s %7s", "AGO", "PID", "COMMAND", "EVENT", "GENERATION", "PEER");
+		attroff(A_BOLD);
+	}
 	for (size_t i = h.size; i-- > 0 && count < room;)
 		if (history_is_of(&h.entries[i].view, name, size)) {
 			from = i;
 			count++;
 		}
-	for (size_t i = from; count && i < h.size; i++) {
-		const struct covey_event_view *v = &h.entries[i].view;
-		char age[24], peer[16] = "";
-
-		if (!history_is_of(v, name, size))
-			continue;
-		format_age(v->time, age, sizeof(age));
-		if (v->peer)
-			snprintf(peer, sizeof(peer), "%d", (int)v->peer);
-		line(++row, "  %8s ago %7d%c %-15.15s %-14s %10" PRIu64 " %s", age, (int)v->pid, v->alive ? ' ' : '+',
-		        v->command, covey_event_name(v->kind), v->generation, peer);
-	}
+	for (size_t i = from; count && i < h.size; i++)
+		if (history_is_of(&h.entries[i].view, name, size))
+			draw_event(++row, &h.entries[i].view);
 	history_free(&h);
 }
 
@@ -322,14 +461,18 @@ static void draw_leader(const char *name, size_t size, const struct look *l, int
 {
 	for (size_t i = 0; i < l->groups.size; i++) {
 		const struct covey_group_view *v = &l->groups.views[i];
-		char age[24];
+		char age[24], command[48];
 
 		if (v->size != size || memcmp(v->name, name, size) != 0)
 			continue;
 		format_age(v->info.since, age, sizeof(age));
-		line(row, "led by %d (%.15s, thread %d)%s for %s, generation %" PRIu64 ", %" PRIu32 " waiting",
-		        (int)v->info.pid, v->command, (int)v->thread, v->leader_alive ? "" : ", which is dead,", age,
-		        v->info.generation, v->info.waiters);
+		format_command(v->command, command);
+		if (v->leader_alive)
+			line(row, "led by %d (%s, thread %d) for %s, generation %" PRIu64 ", %" PRIu32 " waiting",
+			        (int)v->info.pid, command, (int)v->thread, age, v->info.generation, v->info.waiters);
+		else
+			line(row, "its leader is dead (%s, thread %d; %s), generation %" PRIu64 ", %" PRIu32 " waiting",
+			        command, (int)v->thread, age, v->info.generation, v->info.waiters);
 		return;
 	}
 	line(row, "nobody leads it now");
@@ -338,18 +481,15 @@ static void draw_leader(const char *name, size_t size, const struct look *l, int
 void screen_group(struct screen *s, covey *c, const char *name, size_t size, const struct look *l)
 {
 	struct waiters w = {.row = 4, .last = LINES / 2 - 1};
-	char shown[LINE], text[LINE + 64];
+	char text[LINE] = "  group ";
 
-	format_name(shown, sizeof(shown), name, size);
+	format_name(text + strlen(text), sizeof(text) - strlen(text), name, size);
 	erase();
-	snprintf(text, sizeof(text), "covey top  %s  group %s%s", s->region, shown, s->paused ? "  PAUSED" : "");
-	bar(0, text);
+	draw_top(s, text);
 	draw_leader(name, size, l, 2);
-	covey_each_waiter(c, name, size, draw_waiter, &w);
-	if (w.hidden)
-		line(w.row++, "  and %u more", w.hidden);
-	draw_history(c, name, size, w.row + 1);
-	bar(LINES - 1, "Esc back   space pause   q quit");
+	draw_waiters(c, name, size, &w);
+	draw_history(c, name, size, w.row);
+	bar(LINES - 1, "Esc back   space pause   q quit", "");
 	refresh();
 }
 
@@ -361,13 +501,14 @@ void screen_help(void)
 	        "/            show only groups whose name has what you type",
 	        "Esc          back; of a filter: show all", "+ -          look less often, more often",
 	        "space        pause, and go on", "q            quit", "",
-	        "A leader marked with a cross (+) is dead and nobody took over yet.  RATE is executions a",
-	        "second.  The marks show the longest wait of each look, from 10 us to 10 s, by its logarithm."};
+	        "RATE is executions a second.  A leader marked with a cross (+) is dead, and",
+	        "nobody took over yet.  The marks behind the waits that ended show the longest",
+	        "of each look, from 10 us to 10 s, by its logarithm.  A wider terminal shows", "more columns."};
 
 	erase();
-	bar(0, "covey top  keys");
+	bar(0, "covey top  keys", "");
 	for (int i = 0; i < (int)(sizeof(keys) / sizeof(keys[0])); i++)
 		put(i + 2, 0, COLS, keys[i]);
-	bar(LINES - 1, "any key: back");
+	bar(LINES - 1, "any key: back", "");
 	refresh();
 }

@@ -12,7 +12,7 @@ enum order { BY_WAITERS, BY_AGE, BY_RATE, BY_GROUP, ORDERS };
 enum { SPARKS = 120, FILTER = 64 };
 
 struct screen {
-	const char *region;
+	char shown_region[1024]; /* its name, printable */
 	int64_t period;
 	enum order order;
 	char filter[FILTER]; /* only groups whose name has it */

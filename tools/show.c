@@ -14,13 +14,14 @@
 static const char usage[] =
         "usage: covey show [-r REGION] [--json] GROUP\n"
         "\n"
-        "Show who leads GROUP since when, and who waits for it.\n"
+        "Show who leads GROUP since when, and who waits for it: since when, and with a request of how\n"
+        "many bytes.\n"
         "\n"
         "  -r, --region REGION   the region; else $COVEY_REGION, else one of your own\n"
-        "      --json            as JSON; \"name_hex\" has the group's bytes where \"group\" cannot\n"
+        "      --json            as JSON, see docs/json.md; \"name_hex\" has the group's very bytes\n"
         "  -h, --help            this text\n"
         "\n"
-        "Exits 1 when nobody leads GROUP, or there is no such region.\n";
+        "Exits 1 when nobody leads GROUP, or there is no such region, 2 when the region is damaged.\n";
 
 struct count {
 	unsigned shown;
@@ -31,8 +32,10 @@ static int print_waiter(void *context, const struct covey_waiter_view *v)
 	struct count *count = context;
 
 	if (count->shown++ == 0)
-		printf("%7s  %-15s %8s %7s\n", "WAITER", "COMMAND", "WAITS", "REQUEST");
-	printf("%7d  %-15.15s ", (int)v->pid, v->command);
+		printf("%7s %7s  %-15s %8s %7s\n", "WAITER", "THREAD", "COMMAND", "WAITS", "REQUEST");
+	printf("%7d %7d  ", (int)v->pid, (int)v->thread);
+	print_command(v->command, 15);
+	printf(" ");
 	print_age(v->since, 8);
 	printf(" %7zu\n", v->request_size);
 	return 0;
@@ -42,36 +45,42 @@ static int print_waiter_object(void *context, const struct covey_waiter_view *v)
 {
 	struct count *count = context;
 
-	printf("%s\n  {\"pid\": %d, \"command\": ", count->shown++ ? "," : "", (int)v->pid);
+	printf("%s\n  {\"pid\": %d, \"thread\": %d, \"command\": ", count->shown++ ? "," : "", (int)v->pid,
+	        (int)v->thread);
 	print_json(v->command, strnlen(v->command, sizeof(v->command)));
 	printf(", \"waits\": %.3f, \"request_size\": %zu}", age_seconds(v->since), v->request_size);
 	return 0;
 }
 
-static int show_text(const struct inspection *in, const struct covey_info *info)
+static int show_text(const struct inspection *in, const struct covey_group_view *v)
 {
 	struct count count = {.shown = 0};
 
 	printf("group       ");
 	print_name(in->group, strlen(in->group));
-	if (info->pid)
-		printf("\nleader      %d\nsince       ", (int)info->pid);
+	printf("\nleader      ");
+	if (v->leader_alive)
+		printf("%d\n", (int)v->info.pid);
 	else
-		printf("\nleader      dead, not taken over yet\nsince       ");
-	print_age(info->since, 0);
-	printf("\ngeneration  %" PRIu64 "\nwaiters     %" PRIu32 "\n", info->generation, info->waiters);
+		printf("dead, not taken over yet\n");
+	printf("thread      %d\ncommand     ", (int)v->thread);
+	print_name(v->command, strnlen(v->command, sizeof(v->command)));
+	printf("\nsince       ");
+	print_age(v->info.since, 0);
+	printf("\ngeneration  %" PRIu64 "\nwaiters     %" PRIu32 "\n", v->info.generation, v->info.waiters);
 	return covey_each_waiter(in->c, in->group, strlen(in->group), print_waiter, &count);
 }
 
-static int show_json(const struct inspection *in, const struct covey_info *info)
+static int show_json(const struct inspection *in, const struct covey_group_view *v)
 {
 	struct count count = {.shown = 0};
 	int n;
 
-	printf("{");
-	print_json_name(in->group, strlen(in->group));
-	printf(", \"pid\": %d, \"generation\": %" PRIu64 ", \"age\": %.3f, \"waiters\": [", (int)info->pid,
-	        info->generation, age_seconds(info->since));
+	printf("{\"region\": ");
+	print_json_text(in->region);
+	printf(", ");
+	print_json_leader(v);
+	printf(", \"waiters\": [");
 	n = covey_each_waiter(in->c, in->group, strlen(in->group), print_waiter_object, &count);
 	printf("%s]}\n", count.shown ? "\n" : "");
 	return n;
@@ -79,15 +88,15 @@ static int show_json(const struct inspection *in, const struct covey_info *info)
 
 static int show(const struct inspection *in)
 {
-	struct covey_info info;
-	int error = covey_find(in->c, in->group, strlen(in->group), &info);
+	struct covey_group_view view;
+	int error = covey_group_view_of(in->c, in->group, strlen(in->group), &view);
 
 	if (error == COVEY_ENOENT)
 		return complain(EXIT_ABSENT, "nobody leads \"%s\"", in->group);
 	if (error == 0)
-		error = in->json ? show_json(in, &info) : show_text(in, &info);
+		error = in->json ? show_json(in, &view) : show_text(in, &view);
 	if (error < 0 && error != COVEY_ENOENT) /* it may have ended between the two looks */
-		return complain(EXIT_ABSENT, "region \"%s\": %s", in->region, covey_strerror(error));
+		return region_failed(in->region, error);
 	return finish(0);
 }
 

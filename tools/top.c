@@ -7,12 +7,14 @@
 #include <langinfo.h>
 #include <locale.h>
 #include <ncurses.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cmd.h"
+#include "print.h"
 #include "screen.h"
 
 static const char usage[] =
@@ -22,7 +24,7 @@ static const char usage[] =
         "and how long waits take.  Press ? for its keys.\n"
         "\n"
         "  -r, --region REGION   the region; else $COVEY_REGION, else one of your own\n"
-        "  -n SECONDS            between two looks, 1 unless given\n"
+        "  -n SECONDS            between two looks, 0.1 to 60; 1 unless given\n"
         "  -h, --help            this text\n"
         "\n"
         "Exits 1 when there is no such region, 2 when it is damaged.\n";
@@ -210,6 +212,14 @@ static void draw(struct top *t)
 		screen_list(&t->screen, &t->looks[0], &t->looks[1]);
 }
 
+/* The terminal is gone, and nobody told us by SIGHUP. */
+static bool terminal_gone(void)
+{
+	struct pollfd in = {.fd = STDIN_FILENO};
+
+	return poll(&in, 1, 0) > 0 && (in.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
+}
+
 static void run(struct top *t)
 {
 	int64_t next = monotonic_now();
@@ -227,7 +237,9 @@ static void run(struct top *t)
 			draw(t);
 		timeout((int)((next - now) / 1000000) + 1);
 		key = getch();
-		if (key != ERR && key != KEY_RESIZE)
+		if (key == ERR)
+			t->quit = terminal_gone();
+		else if (key != KEY_RESIZE)
 			on_key(t, key);
 		if (next > monotonic_now() + t->screen.period)
 			next = monotonic_now() + t->screen.period;
@@ -239,13 +251,15 @@ static void terminal_end(void)
 	endwin();
 }
 
-static void terminal_begin(void)
+/* False: the terminal is of a kind that is not known. */
+static bool terminal_begin(void)
 {
 	const struct sigaction end = {.sa_handler = on_end};
 
 	setlocale(LC_CTYPE, "");
 	set_escdelay(50);
-	initscr();
+	if (!getenv("TERM") || !newterm(NULL, stdout, stdin))
+		return false;
 	cbreak();
 	noecho();
 	nonl();
@@ -255,6 +269,7 @@ static void terminal_begin(void)
 	sigaction(SIGTERM, &end, NULL);
 	sigaction(SIGHUP, &end, NULL);
 	inspect_restore = terminal_end;
+	return true;
 }
 
 int cmd_top(int argc, char **argv)
@@ -270,11 +285,15 @@ int cmd_top(int argc, char **argv)
 		return complain(EXIT_COVEY, "top: needs a terminal; covey ls, stats, watch and events can be piped");
 	}
 	t.c = in.c;
-	t.screen.region = in.region;
-	t.screen.period = in.period < period_least ? period_least : in.period;
+	format_name(t.screen.shown_region, sizeof(t.screen.shown_region), in.region, strlen(in.region));
+	t.screen.period = in.period < period_least ? period_least : in.period > period_most ? period_most : in.period;
 	for (int i = 0; i < SPARKS; i++)
 		t.screen.sparks[i] = -1;
-	terminal_begin();
+	if (!terminal_begin()) {
+		covey_close(in.c);
+		return complain(EXIT_COVEY, "top: terminals of the kind that $TERM names (\"%s\") are not known here",
+		        getenv("TERM") ? getenv("TERM") : "");
+	}
 	run(&t);
 	terminal_end();
 	inspect_restore = NULL;

@@ -21,12 +21,14 @@ static const char usage[] =
         "region, which it does not disturb, and on what is left of a dead one.\n"
         "\n"
         "  -r, --region REGION   the region; else $COVEY_REGION, else one of your own\n"
-        "      --json            as JSON\n"
+        "      --json            as JSON, see docs/json.md\n"
         "  -h, --help            this text\n"
         "\n"
+        "What the dead hold, and nobody has freed yet, is named too: covey reap frees it.\n"
         "Exits 0 when the region is whole, 1 when there is none, 2 when it is damaged.\n";
 
-enum { SHOWN = 100, LOOKS = 6, FIRST_PAUSE_NS = 1000000 };
+enum { SHOWN = 100, LOOKS = 5, FIRST_PAUSE_NS = 1000000 };
+_Static_assert((long)FIRST_PAUSE_NS << (2 * (LOOKS - 1)) < 1000000000, "nanoseconds of a second");
 
 struct damages {
 	char *what[SHOWN]; /* each is owned */

@@ -24,7 +24,7 @@ static const char usage[] =
         "  -r, --region REGION   the region; else $COVEY_REGION, else one of your own\n"
         "  -n SECONDS            print at most every so often, 1 unless given; what comes and goes between\n"
         "                        is not shown\n"
-        "      --json            one JSON object a line, with what was and what is\n"
+        "      --json            one JSON object a line, with what was and what is; see docs/json.md\n"
         "  -h, --help            this text\n"
         "\n"
         "Runs until SIGINT or SIGTERM, and exits 0 then; 1 when there is no such region.\n";
@@ -85,6 +85,7 @@ static void print_report(void *context, const struct covey_change *changes, size
 
 static int watch(struct inspection *in)
 {
+	const int64_t longest = COVEY_FOREVER / 2; /* which may yet be added to a time */
 	struct covey_monitor *monitor;
 	sigset_t ends;
 	int error, which;
@@ -97,7 +98,10 @@ static int watch(struct inspection *in)
 		printf("%-12s  %-8s %7s %10s %7s %7s  %s\n", "TIME", "CHANGE", "PID", "GENERATION", "WAITERS", "QUEUE",
 		        "GROUP");
 	error = covey_start_monitor(in->c, in->group, in->group != NULL ? strlen(in->group) : 0,
-	        in->period > 0 ? in->period : 1, print_report, in, &monitor);
+	        in->period == 0        ? 1
+	        : in->period < longest ? in->period
+	                               : longest,
+	        print_report, in, &monitor);
 	if (error != 0)
 		return complain(EXIT_COVEY, "watch: %s", covey_strerror(error));
 	sigwait(&ends, &which);
