@@ -1063,7 +1063,8 @@ test_inspector_odd_places() {
 	done
 	if command -v tmux >/dev/null; then
 		trap 'terminal_close; "$covey" rm 2>/dev/null || true' EXIT
-		terminal_open 80 24 "bash -c 'TERM=none-such $covey top; echo \"ended with \$?\"; env -u TERM $covey top; echo \"then with \$?\"; read -r _'"
+		# ncurses does not free what it had begun for a terminal that it does not know
+		terminal_open 80 24 "bash -c 'export ASAN_OPTIONS=detect_leaks=0; TERM=none-such $covey top; echo \"ended with \$?\"; env -u TERM $covey top; echo \"then with \$?\"; read -r _'"
 		until_true 'both ends' shows 'then with 125'
 		shows 'ended with 125' || fail "an unknown terminal: $(screen)"
 		shows '("none-such") are not known' || fail "an unknown terminal: $(screen)"
