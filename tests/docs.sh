@@ -23,7 +23,7 @@
 set -euo pipefail
 
 shown=' text console json yaml dockerfile '
-build=$(realpath "$1") compiler=$2
+build=$(realpath "$1") compiler=$(command -v "$2") # not the cc that is made here
 source=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 shift 2
 work=$(mktemp -d)
