@@ -252,8 +252,8 @@ static int overview(void)
 	for (int i = 0; i < SUBCOMMANDS; i++)
 		printf("  %-6s %s\n", subcommands[i].name, subcommands[i].summary);
 	printf("\nEvery command takes -r REGION (else $COVEY_REGION, else a region of your own).\n"
-	       "\"covey COMMAND --help\" tells more.\n\n"
-	       "Commands that look at a region exit 1 when it, or what they were asked about, is not there, 2 when\n"
+	       "\"covey COMMAND --help\" tells more, \"covey --version\" the version.\n\n"
+	       "Commands that look at a region exit 1 when it is not there, or nobody leads the GROUP to show, 2 when\n"
 	       "it is damaged, and 125 when they are misused or cannot write what they found.\n");
 	return finish(0);
 }
