@@ -178,7 +178,8 @@ static int inspect_group(struct inspection *in, int argc, char **argv, const cha
 	int most = (takes & (TAKES_GROUP | MAY_TAKE_GROUP)) != 0;
 
 	if (argc - optind > most)
-		return misuse(usage, "%s: unexpected argument \"%s\"", argv[0], argv[optind + most]);
+		return misuse(usage, "%s: unexpected argument \"%s\"%s", argv[0], argv[optind + most],
+		        most == 0 ? "; the region is named by -r" : "");
 	if (most == 0 || (optind == argc && (takes & MAY_TAKE_GROUP) != 0))
 		return 0;
 	if (optind == argc || argv[optind][0] == '\0')
