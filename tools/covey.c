@@ -65,14 +65,17 @@ int complain(int status, const char *format, ...)
 	return status;
 }
 
+/* The usage without what follows its first empty line: all of it would push the complaint out of sight. */
 int misuse(const char *usage, const char *format, ...)
 {
+	const char *name = usage + strlen("usage: covey "), *rest = strstr(usage, "\n\n");
 	va_list args;
 
 	va_start(args, format);
 	say(format, args);
 	va_end(args);
-	fputs(usage, stderr);
+	fprintf(stderr, "%.*s\n\"covey %.*s --help\" tells more.\n", (int)(rest - usage), usage,
+	        (int)strcspn(name, " "), name);
 	return EXIT_COVEY;
 }
 
