@@ -205,7 +205,8 @@ struct covey_resolve_options {
 /*
  * covey_default_grouper - the name of (base, request): the two byte strings themselves, with the length of the first
  * in front, when that is at most 64 bytes; else BLAKE2b-256 of the same.  Different pairs never share a name, short of
- * a collision of that digest.  With options->no_await_inprogress: size 0, ungrouped.  options may be NULL.
+ * a collision of that digest.  It holds bytes that are no text, and is another group than that of the bytes of base alone.
+ * With options->no_await_inprogress: size 0, ungrouped.  options may be NULL.
  * Gives 0 or COVEY_EINVAL.  Needs no region.  (The seed's grouper keeps 27 bits of a hash.)
  */
 COVEY_API int covey_default_grouper(struct covey_bytes base, struct covey_bytes request,
