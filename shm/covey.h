@@ -23,6 +23,8 @@
  *  - a child of fork() may use the handle it inherited: its first call attaches it anew.  It owns none of its
  *    parent's groups.  A child of vfork() must not call at all;
  *  - signal handlers must not call.
+ *
+ * "Seed:" names the functions of the Erlang module hb_persistent that a part rebuilds; docs/seed.md compares them.
  */
 #ifndef COVEY_H
 #define COVEY_H
@@ -54,7 +56,7 @@ enum covey_role {
 enum covey_outcome {
 	COVEY_OK = 0,        /* resolved: the leader's bytes are in the result */
 	COVEY_ERROR = 1,     /* resolved: the leader's own error, with its code and bytes */
-	COVEY_DIED = 2,      /* the leader died; if result.role is COVEY_TOOK_OVER, the caller leads now */
+	COVEY_DIED = 2,      /* the leader died; if result.part is COVEY_TOOK_OVER, the caller leads now */
 	COVEY_GAVE_UP = 3,   /* the leader ended without a result for this request: ask again */
 	COVEY_TIMED_OUT = 4, /* the deadline passed; the group goes on for the others */
 	COVEY_CYCLE = 5,     /* this wait would close a circle of leaders (up to 256) that wait for each other */
@@ -133,7 +135,7 @@ struct covey_options {
  *
  * Two creators at once: one wins, both attach.  A region appears whole or not at all, whenever its creator dies.
  * Starts one thread, the keeper, with all signals blocked: when the process ends in any way, the kernel tells the
-  * other participants through it.  It lives until covey_close() or the end of the process, which a main thread that only
+ * other participants through it.  It lives until covey_close() or the end of the process, which a main thread that only
  * calls pthread_exit() does not bring about.
  */
 COVEY_API int covey_open(covey **out, const char *name, const struct covey_options *options);
@@ -164,8 +166,9 @@ struct covey_name {
 
 struct covey_device;
 
-/* How a worker works; see covey_start_worker(). */
 struct covey_host;
+
+/* How a worker works; see covey_start_worker(). */
 struct covey_worker_options {
 	int static_worker;       /* keep the first state and name; else go on with each result as the new state */
 	int error_strategy;      /* enum covey_error_strategy */
@@ -202,7 +205,8 @@ struct covey_resolve_options {
 /*
  * covey_default_grouper - the name of (base, request): the two byte strings themselves, with the length of the first
  * in front, when that is at most 64 bytes; else BLAKE2b-256 of the same.  Different pairs never share a name, short of
- * a collision of that digest.  With options->no_await_inprogress: size 0, ungrouped.  options may be NULL.
+ * a collision of that digest.  It holds bytes that are no text, and is another group than that of the bytes of base alone.
+ * With options->no_await_inprogress: size 0, ungrouped.  options may be NULL.
  * Gives 0 or COVEY_EINVAL.  Needs no region.  (The seed's grouper keeps 27 bits of a hash.)
  */
 COVEY_API int covey_default_grouper(struct covey_bytes base, struct covey_bytes request,
@@ -328,9 +332,9 @@ enum covey_await_flags {
 /*
  * covey_await - post a request to the leader and sleep until it is answered.
  *
- * lead      from covey_find_or_register() that gave COVEY_WAIT.  If the group has a newer leader by now, that one is
- *           awaited; if it has none, or its place in a full table is another group's, the answer is COVEY_GAVE_UP at
- *           once: ask again
+ * lead      from covey_find_or_register() or covey_join() that gave COVEY_WAIT.  If the group has a newer leader by
+ *           now, that one is awaited; if it has none, or its place in a full table is another group's, the answer is
+ *           COVEY_GAVE_UP at once: ask again
  * request   tells apart what is asked of one leader; may be empty (NULL, 0); copied into the region
  * deadline  absolute; COVEY_NOW, COVEY_FOREVER or covey_in_ms()
  * gives     a value of enum covey_outcome, also in out->outcome; out is always to be released
@@ -368,7 +372,7 @@ struct covey_request {
  * covey_receive - the oldest request that this leadership has not been given yet.  Sleeps until there is one.
  * gives   0 and *out; COVEY_ETIMEDOUT at the deadline; COVEY_EFENCED (also while it sleeps); in the thread of a worker
  *         COVEY_ESTOPPED once covey_stop_worker() was called
-  * Each request is given once to each leadership, in the order in which they were asked; a successor is given again
+ * Each request is given once to each leadership, in the order in which they were asked; a successor is given again
  * what was received and not answered.
  */
 COVEY_API int covey_receive(covey *c, struct covey_lead *lead, int64_t deadline, struct covey_request *out);
@@ -399,7 +403,7 @@ COVEY_API int covey_unregister(covey *c, const struct covey_lead *lead);
  * covey_unregister_notify - publish and give up the group, as one step for every observer.
  * request  whose answer this is: waiters with an equal request get the result, waiters with another one
  *          COVEY_GAVE_UP.  request NULL: the result is everybody's
-  * gives    how many waiters this call answered, 0 and more (others may have helped); no system call and no copy when
+ * gives    how many waiters this call answered, 0 and more (others may have helped); no system call and no copy when
  *          nobody waits
  * errors   COVEY_EFENCED: nothing was touched.  COVEY_EFULL: the group was given up, but there was no room for the
  *          bytes, so its waiters were told COVEY_GAVE_UP
@@ -419,7 +423,7 @@ COVEY_API int covey_forward_work(covey *c, const struct covey_lead *lead, uint32
 
 /* covey_accept_work - take up a group that is being forwarded to this participant; sleeps until it is, while another
  * leads it.  If that leader dies first, the group is taken over (out->previous is set then).
-  * Gives COVEY_LEADER and *out, COVEY_ETIMEDOUT, COVEY_ENOENT when nobody leads the group, COVEY_ERECURSION when this very
+ * Gives COVEY_LEADER and *out, COVEY_ETIMEDOUT, COVEY_ENOENT when nobody leads the group, COVEY_ERECURSION when this very
  * thread does, or an error. */
 COVEY_API int covey_accept_work(covey *c, const void *name, size_t size, int64_t deadline, struct covey_lead *out);
 
@@ -509,7 +513,7 @@ COVEY_API int covey_start_worker(covey *c, const struct covey_device *device, co
 
 /*
  * covey_stop_worker - have a worker end after the request that it computes now, wait for that, and free the handle.
- * Its waiters are told COVEY_GAVE_UP.  gives  what the worker ended with: 0 idle, COVEY_ESTOPPED, COVEY_EFENCED,
+ * Its waiters are told COVEY_GAVE_UP.  Gives what the worker ended with: 0 idle, COVEY_ESTOPPED, COVEY_EFENCED,
  * COVEY_ERROR (its device failed, and it is to throw), or another error.  Of a process: COVEY_ESTOPPED, or 0 when it had
  * ended before.  NULL is allowed.  A child of fork() must not stop its parent's workers.
  */

@@ -26,7 +26,7 @@ static const char usage[] =
         "Ask whoever leads GROUP, such as a \"covey worker\", and print the answer and a newline.  REQUEST is read\n"
         "from standard input when left out: all of it, without the newline at its end.\n"
         "\n"
-        "  -r, --region REGION             the region; else $COVEY_REGION, else your own\n"
+        "  -r, --region REGION             the region; else $COVEY_REGION, else one of your own\n"
         "  -t, --timeout SECONDS           wait at most so long for the answer (fractions allowed)\n"
         "  -E, --conflict-exit-code CODE   exit with CODE (0 to 255) when -t ends the wait; default 124\n"
         "  -0, --raw                       the bytes as they are: add no newline, and take none off\n"

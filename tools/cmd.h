@@ -39,7 +39,7 @@ int cmd_rm(int argc, char **argv);
 /* complain - "covey: " and a line on standard error; gives status back, to be returned. */
 __attribute__((format(printf, 2, 3))) int complain(int status, const char *format, ...);
 
-/* misuse - complain, show the usage, and give EXIT_COVEY. */
+/* misuse - complain, show the usage up to its first empty line, and give EXIT_COVEY. */
 __attribute__((format(printf, 2, 3))) int misuse(const char *usage, const char *format, ...);
 
 /* help - the usage on standard output; gives 0, or EXIT_COVEY when it could not be written. */

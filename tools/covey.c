@@ -65,14 +65,17 @@ int complain(int status, const char *format, ...)
 	return status;
 }
 
+/* The usage without what follows its first empty line: all of it would push the complaint out of sight. */
 int misuse(const char *usage, const char *format, ...)
 {
+	const char *name = usage + strlen("usage: covey "), *rest = strstr(usage, "\n\n");
 	va_list args;
 
 	va_start(args, format);
 	say(format, args);
 	va_end(args);
-	fputs(usage, stderr);
+	fprintf(stderr, "%.*s\n\"covey %.*s --help\" tells more.\n", (int)(rest - usage), usage,
+	        (int)strcspn(name, " "), name);
 	return EXIT_COVEY;
 }
 
@@ -178,7 +181,8 @@ static int inspect_group(struct inspection *in, int argc, char **argv, const cha
 	int most = (takes & (TAKES_GROUP | MAY_TAKE_GROUP)) != 0;
 
 	if (argc - optind > most)
-		return misuse(usage, "%s: unexpected argument \"%s\"", argv[0], argv[optind + most]);
+		return misuse(usage, "%s: unexpected argument \"%s\"%s", argv[0], argv[optind + most],
+		        most == 0 ? "; the region is named by -r" : "");
 	if (most == 0 || (optind == argc && (takes & MAY_TAKE_GROUP) != 0))
 		return 0;
 	if (optind == argc || argv[optind][0] == '\0')
@@ -252,8 +256,8 @@ static int overview(void)
 	for (int i = 0; i < SUBCOMMANDS; i++)
 		printf("  %-6s %s\n", subcommands[i].name, subcommands[i].summary);
 	printf("\nEvery command takes -r REGION (else $COVEY_REGION, else a region of your own).\n"
-	       "\"covey COMMAND --help\" tells more.\n\n"
-	       "Commands that look at a region exit 1 when it, or what they were asked about, is not there, 2 when\n"
+	       "\"covey COMMAND --help\" tells more, \"covey --version\" the version.\n\n"
+	       "Commands that look at a region exit 1 when it is not there, or nobody leads the GROUP to show, 2 when\n"
 	       "it is damaged, and 125 when they are misused or cannot write what they found.\n");
 	return finish(0);
 }

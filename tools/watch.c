@@ -27,7 +27,8 @@ static const char usage[] =
         "      --json            one JSON object a line, with what was and what is; see docs/json.md\n"
         "  -h, --help            this text\n"
         "\n"
-        "Runs until SIGINT or SIGTERM, and exits 0 then; 1 when there is no such region.\n";
+        "Runs until SIGINT or SIGTERM, and exits 0 then; 1 when there is no such region, 2 when it\n"
+        "is damaged.\n";
 
 static const char *const kinds[] = {
         [COVEY_APPEARED] = "appeared", [COVEY_CHANGED] = "changed", [COVEY_VANISHED] = "vanished"};

@@ -376,7 +376,7 @@ static int parse(struct worker *w, int argc, char **argv, int *status)
 	if (optind > 1 && strcmp(argv[optind - 1], "--") == 0)
 		w->command.command = argv + optind;
 	else if (optind < argc)
-		*status = misuse(usage, "worker: unexpected argument \"%s\"", argv[optind]);
+		*status = misuse(usage, "worker: unexpected argument \"%s\"; a COMMAND follows \"--\"", argv[optind]);
 	if (*status == 0)
 		*status = check(w);
 	w->region = region_name(w->region);
