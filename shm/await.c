@@ -36,7 +36,7 @@
 
 #define ASLEEP (-100)     /* inside this file: no answer yet */
 #define COPIED UINT32_MAX /* the loan's seat of a result that was copied from an outbox */
-#define HELP_AFTER 64 /* looks at a publication in progress before lending a hand */
+#define HELP_AFTER 64     /* looks at a publication in progress before lending a hand */
 
 struct wait {
 	covey *c;
