@@ -74,8 +74,8 @@ int misuse(const char *usage, const char *format, ...)
 	va_start(args, format);
 	say(format, args);
 	va_end(args);
-	fprintf(stderr, "%.*s\n\"covey %.*s --help\" tells more.\n", (int)(rest - usage), usage,
-	        (int)strcspn(name, " "), name);
+	fprintf(stderr, "%.*s\n\"covey %.*s --help\" tells more.\n", (int)(rest ? rest - usage : (long)strlen(usage)),
+	        usage, (int)strcspn(name, " "), name);
 	return EXIT_COVEY;
 }
 
@@ -186,7 +186,7 @@ static int inspect_group(struct inspection *in, int argc, char **argv, const cha
 	if (most == 0 || (optind == argc && (takes & MAY_TAKE_GROUP) != 0))
 		return 0;
 	if (optind == argc || argv[optind][0] == '\0')
-		return misuse(usage, "%s: which GROUP?", argv[0]);
+		return misuse(usage, "%s: GROUP is missing", argv[0]);
 	if (strlen(argv[optind]) > COVEY_NAME_MAX)
 		return complain(EXIT_COVEY, "%s: GROUP is longer than %d bytes", argv[0], COVEY_NAME_MAX);
 	in->group = argv[optind];

@@ -185,7 +185,7 @@ static int parse_key(struct run *run, int argc, char **argv)
 	if (status != 0)
 		return status;
 	if (optind + 1 == argc || strcmp(argv[optind + 1], "--") != 0)
-		return misuse(usage, "run: \"-- COMMAND\" must follow KEY");
+		return misuse(usage, "run: KEY is taken to be \"%s\"; \"-- COMMAND\" must follow it", run->key);
 	if (optind + 2 == argc || argv[optind + 2][0] == '\0')
 		return misuse(usage, "run: COMMAND is missing after \"--\"");
 	run->command = argv + optind + 2;
