@@ -4,8 +4,8 @@
 #include "covey.h"
 
 static const char *const texts[] = {
-        [-COVEY_EINVAL] = "an argument is outside its limits: a name has 1 to 4096 bytes, a region's name 1 to 200 "
-                          "without '/'; covey.h has the others",
+        [-COVEY_EINVAL] = ("an argument is outside its limits: a name has 1 to 4096 bytes, a region's name 1 to 200 "
+                           "without '/'; covey.h has the others"),
         [-COVEY_EFULL] =
                 "the region is full: create it with more groups, participants, threads or heap, or compute without it",
         [-COVEY_ECORRUPT] = "the region is damaged: remove it (covey rm) once nobody uses it, and let it be made anew",

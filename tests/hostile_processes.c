@@ -32,8 +32,6 @@ static void end(void)
 
 /* ------------------------------------------------------------------------------------------------ vfork and exec */
 
-extern char **environ;
-
 /* The child of vfork runs in its parent's memory until it execs or ends; it does neither the one nor the other to the
  * parent's groups. */
 static int leads_and_vforks(void *context)
@@ -48,11 +46,11 @@ static int leads_and_vforks(void *context)
 	must(lead_of(c, "g", &lead) == COVEY_LEADER);
 	atomic_store(&world->flag[READY], 1);
 	until(world_waiters(c, "g") == 1);
-	child = vfork();
+	child = vfork(); /* NOLINT(clang-analyzer-security.insecureAPI.vfork): it is what this is about */
 	if (child == 0)
 		_exit(0);
 	must(child > 0 && world_join(child) == 0 && covey_leading(c, &lead));
-	child = vfork();
+	child = vfork(); /* NOLINT(clang-analyzer-security.insecureAPI.vfork) */
 	if (child == 0) {
 		execv("/bin/true", command);
 		_exit(1);
