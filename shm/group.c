@@ -260,6 +260,11 @@ static inline __attribute__((always_inline)) int find(
 	return r < 0 ? r : r == 1 && covey_is_led(spot->own) ? 0 : COVEY_ENOENT;
 }
 
+int covey_find_led(covey *c, const void *name, size_t size, struct cv_spot *spot)
+{
+	return find(c, 0, name, size, spot);
+}
+
 /* Only a long name's bytes lie where they must be pinned, and only that takes a seat: anybody else may look without,
  * also an inspector, and the child of a fork. */
 __attribute__((noinline)) static int seat_to_look(covey *c, uint32_t *seat)

@@ -102,16 +102,14 @@ int covey_each_group(covey *c, covey_group_visitor visit, void *context)
 int covey_group_view_of(covey *c, const void *name, size_t size, struct covey_group_view *out)
 {
 	unsigned char found[COVEY_NAME_MAX];
-	struct cv_key key = {name, (uint32_t)size, 0};
 	struct cv_spot spot;
 	int r;
 
-	if (c == NULL || out == NULL || name == NULL || size == 0 || size > COVEY_NAME_MAX)
+	if (c == NULL || out == NULL)
 		return COVEY_EINVAL;
-	key.hash = cv_hash(c->arena.key, name, size);
-	r = cv_table_find(&c->arena, 0, &key, &spot);
-	if (r != 1 || !covey_is_led(spot.own))
-		return r < 0 ? r : COVEY_ENOENT;
+	r = covey_find_led(c, name, size, &spot);
+	if (r != 0)
+		return r;
 	/* If the node is another group's by now, nobody led this one in between. */
 	if (!group_view(c, spot.node, found, out) || out->size != size || memcmp(found, name, size) != 0)
 		return COVEY_ENOENT;
@@ -150,17 +148,15 @@ static bool waiter_view(covey *c, uint32_t seat, uint64_t key, struct covey_wait
 int covey_each_waiter(covey *c, const void *name, size_t size, covey_waiter_visitor visit, void *context)
 {
 	struct covey_waiter_view view;
-	struct cv_key key = {name, (uint32_t)size, 0};
 	struct cv_spot spot;
 	uint32_t high;
 	int n = 0, r;
 
-	if (c == NULL || visit == NULL || name == NULL || size == 0 || size > COVEY_NAME_MAX)
+	if (c == NULL || visit == NULL)
 		return COVEY_EINVAL;
-	key.hash = cv_hash(c->arena.key, name, size);
-	r = cv_table_find(&c->arena, 0, &key, &spot);
-	if (r < 0 || r == 0 || !covey_is_led(spot.own))
-		return r < 0 ? r : COVEY_ENOENT;
+	r = covey_find_led(c, name, size, &spot);
+	if (r != 0)
+		return r;
 	high = cv_seat_high(&c->arena);
 	for (uint32_t i = 1; i <= high; i++) {
 		if (!waiter_view(c, i, cv_key_of(spot.node, spot.incarnation), &view))

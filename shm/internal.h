@@ -175,6 +175,10 @@ static inline bool covey_told_to_stop(struct covey_thread *t, uint32_t node)
  * COVEY_ENOENT when that execution has ended in another way, and with COVEY_ESTOPPED. */
 int covey_accept_from(covey *c, const void *name, size_t size, uint64_t generation, struct covey_lead *out);
 
+/* Of a group that is led: 0 and where it is; else COVEY_ENOENT, COVEY_EINVAL or COVEY_ECORRUPT.  For who only looks: it takes
+ * no seat. */
+int covey_find_led(covey *c, const void *name, size_t size, struct cv_spot *spot);
+
 /* Does this word say that somebody leads the group, or is about to? */
 static inline bool covey_is_led(uint64_t own)
 {

@@ -531,7 +531,6 @@ test_worker_bc() {
 	equal 'afterwards' '1 covey: nobody leads "sums"' "$(call sums 1+1)"
 }
 
-# The example of the README, its first line in a shell of its own.
 test_worker_idle() {
 	"$covey" worker --timeout 50 g -- bash -c serve 2>w.err &
 	pid_of[w]=$!
