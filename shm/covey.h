@@ -710,7 +710,7 @@ struct covey_waiter_view {
 /* One attached process. */
 struct covey_participant_view {
 	pid_t pid;        /* in its own pid namespace */
-	int alive;        /* 0: it died, and what it held was not freed yet */
+	int alive;        /* 0: it died or is leaving, and what it held was not freed yet */
 	int64_t since;    /* when it joined */
 	uint32_t threads; /* of it, those that have led or waited */
 	char command[16];

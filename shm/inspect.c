@@ -14,7 +14,7 @@ static void command_of_slot(const covey *c, uint32_t slot, char out[16])
 {
 	memset(out, 0, 16);
 	for (int i = 0; i < 2 && slot < c->counts.participants; i++) {
-		uint64_t w = atomic_load_explicit(&c->slots[slot].command[i], memory_order_relaxed);
+		uint64_t w = atomic_load(&c->slots[slot].command[i]);
 
 		memcpy(out + i * 8, &w, 8);
 	}
@@ -168,22 +168,48 @@ int covey_each_waiter(covey *c, const void *name, size_t size, covey_waiter_visi
 	return n;
 }
 
-static bool participant_view(covey *c, uint32_t slot, struct covey_participant_view *out)
+/* Who attaches has a slot first, and lives when all words of its life are set, in their order; who dies or leaves keeps them
+ * until the slot is free. */
+static bool joins(const covey *c, uint32_t slot)
+{
+	return atomic_load(&c->slots[slot].life[(COVEY_LIFE_WORDS - 1) * COVEY_LIFE_STRIDE]) == 0;
+}
+
+static bool is_participant(const covey *c, uint32_t slot)
+{
+	return atomic_load(&c->slots[slot].state) == COVEY_SLOT_TAKEN && !joins(c, slot);
+}
+
+static bool participant_view_of_slot(covey *c, uint32_t slot, struct covey_participant_view *out)
 {
 	const struct covey_slot *s = &c->slots[slot];
 	struct covey_life life;
 
-	if (atomic_load(&s->state) != COVEY_SLOT_TAKEN)
+	if (!is_participant(c, slot))
 		return false;
 	covey_life_of_slot(c, slot, &life);
-	out->pid = atomic_load_explicit(&s->pid, memory_order_relaxed);
+	out->pid = atomic_load(&s->pid);
 	out->alive = life.alive;
-	out->since = (int64_t)atomic_load_explicit(&s->since, memory_order_relaxed);
+	out->since = (int64_t)atomic_load(&s->since);
 	out->threads = 0;
 	for (uint32_t i = 1; i <= c->counts.threads; i++)
 		out->threads += cv_seat_owner(&c->arena, i) == slot + 1;
 	command_of_slot(c, slot, out->command);
-	return true;
+	return out->pid != 0; /* else it is being freed */
+}
+
+/* Who takes a slot changes its epoch first, then describes itself, and then begins to live: all that is seen within one
+ * epoch, of one who lives or has died, is of one owner. */
+static bool participant_view(covey *c, uint32_t slot, struct covey_participant_view *out)
+{
+	uint32_t epoch;
+	bool seen;
+
+	do {
+		epoch = atomic_load(&c->slots[slot].epoch);
+		seen = participant_view_of_slot(c, slot, out);
+	} while (atomic_load(&c->slots[slot].epoch) != epoch);
+	return seen;
 }
 
 int covey_each_participant(covey *c, covey_participant_visitor visit, void *context)
@@ -221,8 +247,10 @@ static void count_participant(covey *c, uint32_t slot, struct covey_usage *out)
 
 	if (atomic_load(&c->slots[slot].state) != COVEY_SLOT_TAKEN)
 		return;
-	covey_life_of_slot(c, slot, &life);
 	out->participants++;
+	if (joins(c, slot))
+		return;
+	covey_life_of_slot(c, slot, &life);
 	out->participants_dead += !life.alive;
 }
 

@@ -10,6 +10,7 @@
 #include "world.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
@@ -68,6 +69,21 @@ static void visits(covey *c)
 {
 	note(COVEY_ENOENT, 0, 0, true);
 	covey_each_group(c, visit, NULL);
+}
+
+/* Of the third participant, beside this one and the test: its name says who it is. */
+static int sees(void *context, const struct covey_participant_view *view)
+{
+	(void)context;
+	if (view->pid != getpid() && view->pid != getppid())
+		note(strcmp(view->command, "other") == 0, (uint64_t)view->since, view->pid, view->alive);
+	return 0;
+}
+
+static void sees_all(covey *c)
+{
+	note(-1, 0, 0, true);
+	covey_each_participant(c, sees, NULL);
 }
 
 static void waits(covey *c)
@@ -163,6 +179,18 @@ static int takes_part(void *context)
 	has_ended();
 }
 
+static int is_seen(void *context)
+{
+	covey *c;
+
+	(void)context;
+	prctl(PR_SET_NAME, "other");
+	c = world_open();
+	is_there(c);
+	atomic_store(&world->number[LED], (int64_t)atomic_load(&c->slots[c->slot].since));
+	has_ended();
+}
+
 static int asks(void *context)
 {
 	struct covey_result result;
@@ -194,9 +222,11 @@ static int waits_for_all(void *context)
 
 static int is_a_stranger(void *context)
 {
-	covey *c = world_open();
+	covey *c;
 
 	(void)context;
+	prctl(PR_SET_NAME, "stranger");
+	c = world_open();
 	while ((covey_participant(c) & 0x1fff) != atomic_load(&world->number[SLOT])) {
 		covey_close(c); /* whoever reaped the other one holds that slot's lock for a moment longer */
 		c = world_open();
@@ -225,6 +255,17 @@ static void judge_look(covey *c, pid_t stepped, pid_t other)
 	must(atomic_load(&world->number[GENERATION]) == atomic_load(&world->number[LED]));
 	told_of((pid_t)atomic_load(&world->number[PID]), other);
 	must(atomic_load(&world->number[ALIVE]));
+}
+
+/* All that is told is of the one, or of the other; and neither was seen dead. */
+static void judge_participant(covey *c, pid_t stepped, pid_t other)
+{
+	int64_t told = atomic_load(&world->number[ANSWER]);
+
+	(void)c, (void)stepped;
+	must(told >= 0 && atomic_load(&world->number[ALIVE]));
+	must((told == 1) == (atomic_load(&world->number[PID]) == other));
+	must((told == 1) == (atomic_load(&world->number[GENERATION]) == atomic_load(&world->number[LED])));
 }
 
 static void judge_request(covey *c, pid_t stepped, pid_t other)
@@ -388,13 +429,16 @@ static bool replaced_after(covey *c, const struct play *play, long n)
 	return over || told;
 }
 
+/* So few that to look through all of them takes not many instructions. */
+static const struct covey_options few = {.participants = 8, .threads = 24};
+
 /* From a little before it has reached that; NULL: from its beginning. */
 static void replaced_from(const struct play *play, bool (*reached)(covey *c))
 {
 	long n = 0;
 	covey *c;
 
-	world_begin(NULL);
+	world_begin(&few);
 	c = world_open();
 	if (reached != NULL && stride() == 7)
 		n = steps_until(c, play, reached) - 50;
@@ -436,6 +480,80 @@ static void a_leader_ends_as_it_is_listed(void **state)
 	(void)state;
 	replaced_anywhere(&(struct play){visits, visits, leads, judge_look, 0});
 }
+
+static void a_participant_ends_as_it_is_listed(void **state)
+{
+	(void)state;
+	replaced_anywhere(&(struct play){sees_all, sees_all, is_seen, judge_participant, 0});
+}
+
+/* ------------------------------------------------------------------------------------------------ attaching, leaving */
+
+static int comes_and_leaves(void *context)
+{
+	covey *c;
+
+	(void)context;
+	prctl(PR_SET_NAME, "other");
+	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+	raise(SIGSTOP);
+	c = world_open();
+	raise(SIGSTOP);
+	covey_close(c);
+	raise(SIGSTOP);
+	return 0;
+}
+
+struct seen {
+	pid_t child;
+	int times, dead;
+};
+
+static int sees_child(void *context, const struct covey_participant_view *view)
+{
+	struct seen *seen = context;
+
+	if (view->pid == getpid())
+		return 0;
+	must(view->pid == seen->child && strcmp(view->command, "other") == 0);
+	seen->times++;
+	seen->dead += !view->alive;
+	return 0;
+}
+
+/* After each instruction until it stops by itself. */
+static void look_at_each_step(covey *c, struct seen *seen)
+{
+	struct covey_usage usage;
+
+	while (!step(seen->child, 1)) {
+		must(covey_each_participant(c, sees_child, seen) >= 1 && covey_usage_of(c, &usage) == 0);
+		seen->dead += (int)usage.participants_dead;
+	}
+}
+
+static void who_comes_is_not_told_as_dead(void **state)
+{
+	struct seen seen = {0};
+	covey *c;
+
+	(void)state;
+	world_begin(&few);
+	c = world_open();
+	seen.child = world_spawn(comes_and_leaves, NULL);
+	await_stop(seen.child);
+	look_at_each_step(c, &seen);
+	assert_true(seen.times > 0);
+	assert_int_equal(seen.dead, 0);
+	look_at_each_step(c, &seen); /* as it leaves, its life has ended, and its slot is not free yet */
+	assert_true(seen.dead > 0);
+	ptrace(PTRACE_DETACH, seen.child, NULL, NULL);
+	kill(seen.child, SIGCONT);
+	assert_int_equal(world_join(seen.child), 0);
+	covey_close(c);
+}
+
+/* ------------------------------------------------------------------------------------------------ waiting, receiving */
 
 static bool is_waited_for(covey *c)
 {
@@ -498,7 +616,7 @@ static void a_stranger_does_not_keep_what_the_dead_forwarded(void **state)
 	covey *c;
 
 	(void)state;
-	world_begin(NULL);
+	world_begin(&few);
 	c = world_open();
 	first = steps_until(c, &forwarding, handed);
 	while (!killed_after(c, first, more))
@@ -515,6 +633,8 @@ int main(void)
 	        cmocka_unit_test(a_leader_ends_as_one_registers),
 	        cmocka_unit_test(a_leader_ends_as_one_joins),
 	        cmocka_unit_test(a_leader_ends_as_it_is_listed),
+	        cmocka_unit_test(a_participant_ends_as_it_is_listed),
+	        cmocka_unit_test(who_comes_is_not_told_as_dead),
 	        cmocka_unit_test(a_leader_ends_as_one_waits),
 	        cmocka_unit_test(an_asker_leaves_as_its_request_is_received),
 	        cmocka_unit_test(a_stranger_is_not_forwarded_to),

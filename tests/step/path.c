@@ -145,10 +145,16 @@ uint32_t path_distinct_count(const struct path *p)
 	return count;
 }
 
+/* What sleeps on the recorded path does so for some milliseconds, as deadlines are; on another path it may be for ever. */
+static int asleep_ms(const struct path *p)
+{
+	return p->ends_asleep ? 0 : 100;
+}
+
 static bool run_to_breakpoint(const struct path *p, pid_t thread, uint64_t pc, uint32_t times)
 {
 	while (times-- != 0)
-		if (tracer_continue(thread, p->ends_asleep) != TRACER_STEPPED || tracer_pc(thread) != pc)
+		if (tracer_continue(thread, asleep_ms(p)) != TRACER_STEPPED || tracer_pc(thread) != pc)
 			return false;
 	return true;
 }
@@ -167,7 +173,7 @@ bool path_run(const struct path *p, pid_t thread, uint32_t from, uint32_t n, boo
 		way.index = from;
 	}
 	for (uint32_t i = way.index; i < n; i++)
-		if (tracer_step(thread, p->ends_asleep) != TRACER_STEPPED)
+		if (tracer_step(thread, asleep_ms(p)) != TRACER_STEPPED)
 			return false;
 	return tracer_pc(thread) == p->pc[n];
 }

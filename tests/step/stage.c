@@ -103,7 +103,7 @@ static void kill_actor(struct stage *s)
  * after its sleep. */
 static bool victim_in_place(struct stage *s)
 {
-	if (!expect(s, tracer_await(s->victim, false) == TRACER_READY, "the victim did not begin"))
+	if (!expect(s, tracer_await(s->victim, TRACER_NEVER) == TRACER_READY, "the victim did not begin"))
 		return false;
 	s->stepped = s->victim;
 	if (s->way->thread == NULL)
@@ -140,13 +140,13 @@ bool stage_begin(struct stage *s, const struct way *way, bool hold)
 	world_begin(way->options);
 	if (!way->unattended) {
 		s->bystander = world_spawn(bystander_prepares, (void *)(uintptr_t)way);
-		if (!expect(s, tracer_await(s->bystander, false) == TRACER_READY, "the bystander did not begin"))
+		if (!expect(s, tracer_await(s->bystander, TRACER_NEVER) == TRACER_READY, "the bystander did not begin"))
 			return false;
 	}
 	for (int i = 0; i < way->actors; i++)
 		s->actors[i] = world_spawn(way->actor, (void *)(intptr_t)i);
 	if (s->bystander != 0 && /* attached already, so it is the first, it now prepares */
-	        !expect(s, tracer_continue(s->bystander, false) == TRACER_READY,
+	        !expect(s, tracer_continue(s->bystander, TRACER_NEVER) == TRACER_READY,
 	                "the bystander did not prepare the play"))
 		return false;
 	inherited = way->inherits ? world_open() : NULL;
@@ -239,13 +239,13 @@ static bool has_cue(const struct stage *s)
 static enum tracer_event step_and_cue(struct stage *s, bool *slept)
 {
 	bool tell = has_cue(s) || s->way->thread != NULL;
-	enum tracer_event event = tracer_step(s->stepped, tell && s->way->at == NULL);
+	enum tracer_event event = tracer_step(s->stepped, tell && s->way->at == NULL ? 0 : TRACER_NEVER);
 
 	*slept = event == TRACER_ASLEEP;
 	if (event != TRACER_ASLEEP || !has_cue(s))
 		return event;
 	give_cue(s);
-	return tracer_await(s->stepped, s->way->thread != NULL);
+	return tracer_await(s->stepped, s->way->thread != NULL ? 0 : TRACER_NEVER);
 }
 
 static bool at_cue(const struct stage *s, uint64_t pc)
@@ -304,7 +304,7 @@ bool stage_run(struct stage *s, const struct path *path, uint32_t n, bool asleep
 
 	if (from == PATH_NOWHERE || !path_run(path, s->stepped, from, n, only_steps))
 		return false;
-	return !asleep || tracer_step(s->stepped, true) == TRACER_ASLEEP;
+	return !asleep || tracer_step(s->stepped, 0) == TRACER_ASLEEP;
 }
 
 /* ------------------------------------------------------------------------------------------------ its end */
@@ -339,7 +339,7 @@ void stage_end_victim(struct stage *s)
 		s->stepped = s->victim;
 	}
 	ptrace(PTRACE_CONT, s->victim, NULL, NULL);
-	while ((event = tracer_await(s->victim, cue)) == TRACER_ASLEEP || event == TRACER_STEPPED)
+	while ((event = tracer_await(s->victim, cue ? 0 : TRACER_NEVER)) == TRACER_ASLEEP || event == TRACER_STEPPED)
 		if (event == TRACER_ASLEEP) {
 			give_cue(s);
 			cue = false;
@@ -387,7 +387,7 @@ void stage_newcomer(struct stage *s)
 	if (s->bystander != 0)
 		return;
 	s->bystander = world_spawn(bystander_comes, (void *)(uintptr_t)s->way);
-	expect(s, tracer_await(s->bystander, false) == TRACER_READY, "a newcomer could not attach");
+	expect(s, tracer_await(s->bystander, TRACER_NEVER) == TRACER_READY, "a newcomer could not attach");
 }
 
 void stage_tell(struct stage *s, enum bystander_command command)
@@ -397,7 +397,7 @@ void stage_tell(struct stage *s, enum bystander_command command)
 
 	atomic_store(&world->number[NUMBER_COMMAND], command);
 	if (fine(s))
-		expect(s, tracer_continue(s->bystander, false) == TRACER_READY, failed[command]);
+		expect(s, tracer_continue(s->bystander, TRACER_NEVER) == TRACER_READY, failed[command]);
 }
 
 long stage_count(struct stage *s, enum bystander_command command)
@@ -407,7 +407,7 @@ long stage_count(struct stage *s, enum bystander_command command)
 
 	atomic_store(&world->number[NUMBER_COMMAND], command);
 	for (; fine(s) && event == TRACER_STEPPED; count++)
-		event = tracer_step(s->bystander, false);
+		event = tracer_step(s->bystander, TRACER_NEVER);
 	expect(s, event == TRACER_READY, "the survivor failed, or hung");
 	return count;
 }
@@ -420,7 +420,7 @@ bool stage_record_bystander(struct stage *s, enum bystander_command command, str
 	path_begin(path);
 	do {
 		path_add(path, tracer_pc(s->bystander), view_hash());
-		event = tracer_step(s->bystander, false);
+		event = tracer_step(s->bystander, TRACER_NEVER);
 	} while (event == TRACER_STEPPED);
 	path_finish(path);
 	view_close();
@@ -443,7 +443,7 @@ void stage_audit(struct stage *s)
 {
 	atomic_store(&world->number[NUMBER_COMMAND], BYSTANDER_AUDIT);
 	atomic_store(&world->flag[FLAG_AUDITED], 0);
-	if (!fine(s) || !expect(s, tracer_continue(s->bystander, false) == TRACER_GONE, "the audit hung"))
+	if (!fine(s) || !expect(s, tracer_continue(s->bystander, TRACER_NEVER) == TRACER_GONE, "the audit hung"))
 		return;
 	s->bystander = 0;
 	expect(s, atomic_load(&world->flag[FLAG_AUDITED]) == 1, "the audit failed");

@@ -81,9 +81,21 @@ static enum tracer_event meaning(pid_t thread, int status)
 	return TRACER_LOST;
 }
 
-enum tracer_event tracer_await(pid_t thread, bool tell_asleep)
+/* Has it been asleep at each look for so long?  By when it is to be so is told from look to look, 0: it was awake. */
+static bool slept(pid_t thread, int asleep_ms, int64_t *by)
 {
-	int64_t patience = covey_in_ms(HANG_MS);
+	if (asleep_ms < 0 || !asleep(thread)) {
+		*by = 0;
+		return false;
+	}
+	if (*by == 0)
+		*by = covey_in_ms(asleep_ms);
+	return covey_in_ms(0) >= *by;
+}
+
+enum tracer_event tracer_await(pid_t thread, int asleep_ms)
+{
+	int64_t patience = covey_in_ms(HANG_MS), slept_by = 0;
 	enum tracer_event event;
 	int status;
 
@@ -94,21 +106,21 @@ enum tracer_event tracer_await(pid_t thread, bool tell_asleep)
 			return event;
 		if (r < 0 && errno == ECHILD)
 			return TRACER_GONE;
-		if (r < 0 && tell_asleep && asleep(thread))
+		if (r < 0 && slept(thread, asleep_ms, &slept_by))
 			return TRACER_ASLEEP;
 		if (covey_in_ms(0) > patience)
 			return TRACER_LOST;
 	}
 }
 
-enum tracer_event tracer_step(pid_t thread, bool tell_asleep)
+enum tracer_event tracer_step(pid_t thread, int asleep_ms)
 {
-	return ptrace(PTRACE_SINGLESTEP, thread, NULL, NULL) == 0 ? tracer_await(thread, tell_asleep) : TRACER_GONE;
+	return ptrace(PTRACE_SINGLESTEP, thread, NULL, NULL) == 0 ? tracer_await(thread, asleep_ms) : TRACER_GONE;
 }
 
-enum tracer_event tracer_continue(pid_t thread, bool tell_asleep)
+enum tracer_event tracer_continue(pid_t thread, int asleep_ms)
 {
-	return ptrace(PTRACE_CONT, thread, NULL, NULL) == 0 ? tracer_await(thread, tell_asleep) : TRACER_GONE;
+	return ptrace(PTRACE_CONT, thread, NULL, NULL) == 0 ? tracer_await(thread, asleep_ms) : TRACER_GONE;
 }
 
 /* ------------------------------------------------------------------------------------------------ the processor */

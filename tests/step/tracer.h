@@ -25,10 +25,12 @@ void tracer_ready(void);
 /* In the tracer, once: have a thread that sleeps be noticed within a millisecond. */
 void tracer_begin(void);
 
-/* What a thread that was let run does next.  Asleep is told only if asked for. */
-enum tracer_event tracer_await(pid_t thread, bool tell_asleep);
-enum tracer_event tracer_step(pid_t thread, bool tell_asleep);
-enum tracer_event tracer_continue(pid_t thread, bool tell_asleep);
+/* What a thread that was let run does next.  That it is asleep is told once it has slept so many milliseconds on end, or
+ * never. */
+#define TRACER_NEVER (-1)
+enum tracer_event tracer_await(pid_t thread, int asleep_ms);
+enum tracer_event tracer_step(pid_t thread, int asleep_ms);
+enum tracer_event tracer_continue(pid_t thread, int asleep_ms);
 
 uint64_t tracer_pc(pid_t thread);
 

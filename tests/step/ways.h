@@ -51,6 +51,9 @@ extern struct covey_lead bystander_lead;
 extern bool bystander_leads;
 void lead_g(covey *c); /* it leads "g", and whoever waits for that has to wait until it survives */
 
+/* Until FLAG_LATER is set.  It may be minutes, as a survivor is stepped before. */
+void until_later(void);
+
 /* Actor: waits for "g" once it is led, is answered, takes over if the leader dies, and counts how it went. */
 int waits_for_g(void *context);
 /* Until so many wait for "g". */

@@ -207,7 +207,7 @@ static int asks_later(void *context)
 	struct covey_lead l;
 
 	(void)context;
-	until(atomic_load(&world->flag[FLAG_LATER]) == 1);
+	until_later();
 	if (covey_join(c, "g", 1, &l) == COVEY_WAIT)
 		ask_once(c, &l, 7);
 	return 0;

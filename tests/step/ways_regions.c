@@ -36,8 +36,7 @@ static int attaches(void *context)
 	(void)context;
 	must(lead_of(c, "g", &lead) == COVEY_LEADER);
 	atomic_store(&world->flag[FLAG_ACTOR], 1);
-	while (atomic_load(&world->flag[FLAG_LATER]) == 0)
-		world_yield();
+	until_later();
 	return 0;
 }
 

@@ -8,6 +8,12 @@ void until_waiters(covey *c, uint32_t count)
 	until(world_waiters(c, "g") == count);
 }
 
+void until_later(void)
+{
+	while (atomic_load(&world->flag[FLAG_LATER]) == 0)
+		world_yield();
+}
+
 /* An answer is whole, and one of those that the plays give. */
 static void count_answer(const struct covey_result *result)
 {

@@ -120,7 +120,7 @@ static int asks_later(void *context)
 	int r;
 
 	(void)context;
-	until(atomic_load(&world->flag[FLAG_LATER]) == 1);
+	until_later();
 	if (covey_join(c, "g", 1, &lead) != COVEY_WAIT)
 		return 0;
 	r = covey_await(c, &lead, "stepped", 7, COVEY_FOREVER, 0, &result);
