@@ -9,6 +9,9 @@
  * changed are the same.  The long form takes them all for first kills and for stops, but that of a loop in which the region
  * stays as it is, such as a spin, it takes the first two rounds and the last; for second kills it takes the distinct ones, of
  * the first and of the second.
+ *
+ * Where a rival is held inside at the same time, all this is done with it at each of its distinct points, for the distinct
+ * points of the victim: one is killed and the other goes on; both are stopped; both are killed.
  */
 #include "points.h"
 
@@ -17,6 +20,7 @@
 #include "tracer.h"
 
 #define HELD_TOO_LONG_MS 400  /* a sleeper may have had its backstop by then, and rightly */
+#define RIVAL_POINTS 40       /* at most so many of its distinct ones, evenly */
 #define SURVIVOR_BOUND 400000 /* instructions of all its calls */
 
 bool points_all(void)
@@ -55,13 +59,22 @@ static uint32_t choose(const struct path *path, bool all, uint32_t sample, uint3
 struct job {
 	const struct way *way;
 	struct report *report;
-	struct path path;
+	struct path path, rival; /* of the victim, and of who is inside with it */
+	uint32_t at;             /* where on its path the rival is held */
 	bool all;
 };
+
+/* A play of this job's way, its rival in place. */
+static bool begin(struct job *j, struct stage *s, bool hold_keepers)
+{
+	return stage_begin(s, j->way, hold_keepers, j->way->rival != NULL ? &j->rival : NULL, j->at);
+}
 
 static void violation(struct job *j, const char *what, uint32_t n, uint32_t m, const struct stage *s)
 {
 	fprintf(stderr, "%s, %s: %s after %u of %u instructions", j->way->what, j->way->name, what, n, j->path.length);
+	if (j->way->rival != NULL)
+		fprintf(stderr, ", the rival after %u of %u", j->at, j->rival.length);
 	if (m != PATH_NOWHERE)
 		fprintf(stderr, ", the recoverer after %u", m);
 	fprintf(stderr, " (%#llx): %s\n", (unsigned long long)j->path.pc[n], s->fault);
@@ -86,6 +99,7 @@ static void killed(struct job *j, struct stage *s)
 
 	stage_kill_victim(s);
 	stage_let_keepers_go(s);
+	stage_end_rival(s);
 	if (!waiting_for_bystander()) /* of themselves, without anybody's help */
 		stage_join_actors(s);
 	stage_newcomer(s);
@@ -112,6 +126,7 @@ static void stopped(struct job *j, struct stage *s, bool counting)
 	long count;
 
 	stage_stop_victim(s);
+	stage_stop_rival(s);
 	stage_let_keepers_go(s);
 	stage_newcomer(s);
 	if (counting) {
@@ -123,9 +138,16 @@ static void stopped(struct job *j, struct stage *s, bool counting)
 		stage_tell(s, BYSTANDER_SURVIVE);
 	}
 	stage_end_victim(s);
+	stage_end_rival(s);
 	stage_join_actors(s);
 	stage_audit(s);
 	atomic_fetch_add(&j->report->stopped, 1);
+}
+
+/* A survivor is stepped where it matters; of so many pairs, with some. */
+static bool counts(const struct job *j, uint32_t n)
+{
+	return j->all && path_distinct(&j->path, n) && (j->way->rival == NULL || (n + j->at) % 16 == 0);
 }
 
 /* One point.  False: the run did not come to it. */
@@ -134,12 +156,12 @@ static bool point(struct job *j, enum point_mode mode, uint32_t n, bool asleep, 
 	struct stage s;
 	bool there = false;
 
-	if (stage_begin(&s, j->way, false))
+	if (begin(j, &s, false))
 		there = stage_run(&s, &j->path, n, asleep, only_steps);
 	if (there && mode == POINT_KILL)
 		killed(j, &s);
 	else if (there)
-		stopped(j, &s, j->all && path_distinct(&j->path, n));
+		stopped(j, &s, counts(j, n));
 	if (!stage_end(&s))
 		violation(j, mode == POINT_KILL ? "killed" : "stopped", n, PATH_NOWHERE, &s);
 	return there;
@@ -151,9 +173,17 @@ static void point_or_missed(struct job *j, enum point_mode mode, uint32_t n, boo
 		atomic_fetch_add(&j->report->missed, 1);
 }
 
+/* Of pairs, those that are distinct. */
+static uint32_t choose_first(const struct job *j, uint32_t **list)
+{
+	bool alone = j->way->rival == NULL;
+
+	return choose(&j->path, j->all && alone, j->all ? 0 : alone ? sample_size() : 3, list);
+}
+
 static void first_points(struct job *j, enum point_mode mode)
 {
-	uint32_t *list, n = choose(&j->path, j->all, j->all ? 0 : sample_size(), &list);
+	uint32_t *list, n = choose_first(j, &list);
 
 	for (uint32_t i = 0; i < n && atomic_load(&j->report->violations) < 20; i++)
 		point_or_missed(j, mode, list[i], false);
@@ -167,7 +197,7 @@ static void first_points(struct job *j, enum point_mode mode)
 /* The victim is killed at n, nobody's keeper runs, and the bystander is about to recover. */
 static bool killed_once(struct job *j, struct stage *s, uint32_t n)
 {
-	if (!stage_begin(s, j->way, true) || !stage_run(s, &j->path, n, false, false))
+	if (!begin(j, s, true) || !stage_run(s, &j->path, n, false, false))
 		return false;
 	stage_kill_victim(s);
 	if (!waiting_for_bystander())
@@ -227,18 +257,65 @@ static void second_points(struct job *j)
 	free(first);
 }
 
+/* ------------------------------------------------------------------------------------------------ both */
+
+/* The victim and its rival are killed, each where it is. */
+static void both_killed(struct job *j, uint32_t n)
+{
+	struct stage s;
+
+	if (begin(j, &s, false) && stage_run(&s, &j->path, n, false, false)) {
+		stage_kill_victim(&s);
+		stage_kill_rival(&s);
+		stage_let_keepers_go(&s);
+		if (!waiting_for_bystander())
+			stage_join_actors(&s);
+		stage_newcomer(&s);
+		stage_tell(&s, BYSTANDER_SURVIVE);
+		stage_join_actors(&s);
+		stage_audit(&s);
+		atomic_fetch_add(&j->report->second, 1);
+	} else {
+		atomic_fetch_add(&j->report->missed, 1);
+	}
+	if (!stage_end(&s))
+		violation(j, "both killed", n, PATH_NOWHERE, &s);
+}
+
+static void both_points(struct job *j)
+{
+	uint32_t *list, n = choose_first(j, &list);
+
+	for (uint32_t i = 0; i < n && atomic_load(&j->report->violations) < 20; i++)
+		both_killed(j, list[i]);
+	free(list);
+}
+
 /* ------------------------------------------------------------------------------------------------ a way */
+
+static bool ended(struct job *j, struct stage *s)
+{
+	if (stage_end(s))
+		return true;
+	fprintf(stderr, "%s, %s: %s\n", j->way->what, j->way->name, s->fault);
+	atomic_fetch_add(&j->report->violations, 1);
+	return false;
+}
 
 static bool record(struct job *j)
 {
 	struct stage s;
-	bool done = stage_begin(&s, j->way, false) && stage_record(&s, &j->path);
+	bool done = begin(j, &s, false) && stage_record(&s, &j->path);
 
-	if (!stage_end(&s)) {
-		fprintf(stderr, "%s, %s: %s\n", j->way->what, j->way->name, s.fault);
-		atomic_fetch_add(&j->report->violations, 1);
-	}
-	return done;
+	return ended(j, &s) && done;
+}
+
+static bool record_rival(struct job *j)
+{
+	struct stage s;
+	bool done = stage_begin(&s, j->way, false, NULL, 0) && stage_record_rival(&s, &j->rival);
+
+	return ended(j, &s) && done;
 }
 
 static int64_t now(void)
@@ -253,9 +330,46 @@ static void in_mode(struct job *j, enum point_mode mode)
 {
 	if (mode != POINT_SECOND)
 		first_points(j, mode);
+	else if (j->way->rival != NULL)
+		both_points(j);
 	else if (!j->way->unattended && !j->way->once && (j->all || !wide()))
 		second_points(j);
-	atomic_fetch_add(&j->report->done, 1);
+}
+
+static bool in_modes(struct job *j, enum point_mode first, enum point_mode last)
+{
+	bool recorded;
+
+	path_begin(&j->path);
+	recorded = record(j);
+	if (recorded) {
+		atomic_store(&j->report->instructions, j->path.length);
+		atomic_store(&j->report->distinct, path_distinct_count(&j->path));
+		for (enum point_mode mode = first; mode <= last; mode++)
+			in_mode(j, mode);
+	}
+	path_free(&j->path);
+	return recorded;
+}
+
+/* With the rival at each of its points, or at some. */
+static bool in_modes_with_rival(struct job *j, enum point_mode first, enum point_mode last)
+{
+	bool recorded;
+	uint32_t *list, n;
+
+	path_begin(&j->rival);
+	recorded = record_rival(j);
+	n = recorded ? choose(&j->rival, false, j->all ? RIVAL_POINTS : 2, &list) : 0;
+	for (uint32_t i = 0; i < n; i++) {
+		j->at = list[i];
+		if (!in_modes(j, first, last))
+			atomic_fetch_add(&j->report->missed, 1);
+	}
+	if (recorded)
+		free(list);
+	path_free(&j->rival);
+	return recorded;
 }
 
 void points_of(const struct way *way, enum point_mode first, enum point_mode last, struct report *report)
@@ -263,13 +377,7 @@ void points_of(const struct way *way, enum point_mode first, enum point_mode las
 	struct job j = {.way = way, .report = report, .all = points_all()};
 	int64_t began = now();
 
-	path_begin(&j.path);
-	if (record(&j)) {
-		atomic_store(&report->instructions, j.path.length);
-		atomic_store(&report->distinct, path_distinct_count(&j.path));
-		for (enum point_mode mode = first; mode <= last; mode++)
-			in_mode(&j, mode);
-	}
-	path_free(&j.path);
+	if (way->rival != NULL ? in_modes_with_rival(&j, first, last) : in_modes(&j, first, last))
+		atomic_fetch_add(&report->done, (int)(last - first) + 1);
 	atomic_fetch_add(&report->nanoseconds, now() - began);
 }

@@ -9,7 +9,7 @@
 enum point_mode {
 	POINT_KILL,   /* the victim is killed there */
 	POINT_STOP,   /* it is stopped there, and continued when the others have finished */
-	POINT_SECOND, /* it is killed there, and so is the first who recovers, at each point of that */
+	POINT_SECOND, /* it is killed there, and so is who recovers first, at each point of that; or the rival */
 	POINT_MODES
 };
 

@@ -44,6 +44,8 @@ static void hold_keeper_of(struct stage *s, pid_t process)
 		return;
 	if (process == s->victim)
 		s->others[s->other_count++] = keeper; /* it is let go with the victim */
+	else if (process == s->rival)
+		s->rivals[s->rivals_count++] = keeper;
 	else
 		s->keepers[s->keeper_count++] = keeper;
 }
@@ -51,16 +53,23 @@ static void hold_keeper_of(struct stage *s, pid_t process)
 static void hold_keepers(struct stage *s)
 {
 	hold_keeper_of(s, s->bystander);
-	if (s->way->corpse || s->way->cue_kills) /* there is a death that the victim's own keeper would notice */
+	if (s->way->corpse || s->way->cue_kills) { /* there is a death that their own keepers would notice */
 		hold_keeper_of(s, s->victim);
+		hold_keeper_of(s, s->rival);
+	}
 	for (int i = 0; i < s->way->actors; i++)
 		hold_keeper_of(s, s->actors[i]);
 }
 
+static void let_go(pid_t *held, int *count)
+{
+	while (*count != 0)
+		tracer_let_go(held[--*count]);
+}
+
 void stage_let_keepers_go(struct stage *s)
 {
-	while (s->keeper_count != 0)
-		tracer_let_go(s->keepers[--s->keeper_count]);
+	let_go(s->keepers, &s->keeper_count);
 }
 
 /* A process that ends stays for as long as a thread of it that was held has not been waited for. */
@@ -70,6 +79,8 @@ static void wait_for_held(struct stage *s, pid_t process)
 		waitpid(s->keepers[i], NULL, WNOHANG | __WALL);
 	for (int i = 0; i < s->other_count; i++)
 		waitpid(s->others[i], NULL, WNOHANG | __WALL);
+	for (int i = 0; i < s->rivals_count; i++)
+		waitpid(s->rivals[i], NULL, WNOHANG | __WALL);
 	if (process == s->victim && s->stepped != s->victim)
 		waitpid(s->stepped, NULL, WNOHANG | __WALL);
 }
@@ -112,6 +123,11 @@ static bool victim_in_place(struct stage *s)
 	return expect(s, s->stepped != 0 && tracer_hold(s->stepped), "the victim's thread cannot be held");
 }
 
+static int status_of(int r)
+{
+	return r < 0 && r != COVEY_EFENCED && r != COVEY_EFULL ? 1 : 0;
+}
+
 static covey *inherited; /* by the victim, which is forked while this is open */
 
 static int victim(void *context)
@@ -131,10 +147,26 @@ static int victim(void *context)
 		way->finish(c);
 	if (!way->closes)
 		covey_close(c);
-	return r < 0 && r != COVEY_EFENCED && r != COVEY_EFULL ? 1 : 0;
+	return status_of(r);
 }
 
-bool stage_begin(struct stage *s, const struct way *way, bool hold)
+static int rival(void *context)
+{
+	const struct way *way = context;
+	covey *c = world_open();
+	struct covey_lead lead = {0};
+	int r;
+
+	if (way->rival_setup != NULL)
+		way->rival_setup(c, &lead);
+	tracer_ready();
+	r = way->rival(c, &lead);
+	tracer_ready();
+	covey_close(c);
+	return status_of(r);
+}
+
+bool stage_begin(struct stage *s, const struct way *way, bool hold, const struct path *rivals, uint32_t at)
 {
 	*s = (struct stage){.way = way};
 	world_begin(way->options);
@@ -149,6 +181,11 @@ bool stage_begin(struct stage *s, const struct way *way, bool hold)
 	        !expect(s, tracer_continue(s->bystander, TRACER_NEVER) == TRACER_READY,
 	                "the bystander did not prepare the play"))
 		return false;
+	if (way->rival != NULL) {
+		s->rival = world_spawn(rival, (void *)(uintptr_t)way);
+		if (!expect(s, tracer_await(s->rival, TRACER_NEVER) == TRACER_READY, "the rival did not begin"))
+			return false;
+	}
 	inherited = way->inherits ? world_open() : NULL;
 	s->victim = world_spawn(victim, (void *)(uintptr_t)way);
 	covey_close(inherited);
@@ -159,7 +196,7 @@ bool stage_begin(struct stage *s, const struct way *way, bool hold)
 	if (way->corpse)
 		kill_actor(s);
 	s->began = covey_in_ms(0);
-	return true;
+	return rivals == NULL || path_run(rivals, s->rival, 0, at, false);
 }
 
 bool stage_end(struct stage *s)
@@ -167,6 +204,7 @@ bool stage_end(struct stage *s)
 	if (!fine(s))
 		stage_let_keepers_go(s);
 	kill_process(s, &s->victim);
+	kill_process(s, &s->rival);
 	kill_process(s, &s->bystander);
 	for (int i = 0; i < s->way->actors; i++)
 		kill_process(s, &s->actors[i]);
@@ -282,6 +320,20 @@ bool stage_record(struct stage *s, struct path *path)
 	return expect(s, event == TRACER_ASLEEP || event == TRACER_GONE, "the thread did not end what it began");
 }
 
+bool stage_record_rival(struct stage *s, struct path *path)
+{
+	enum tracer_event event;
+
+	path_begin(path);
+	do {
+		path_add(path, tracer_pc(s->rival), view_hash());
+		event = tracer_step(s->rival, TRACER_NEVER);
+	} while (event == TRACER_STEPPED);
+	path_finish(path);
+	view_close();
+	return expect(s, event == TRACER_READY, "the rival's call did not end");
+}
+
 /* Over the cue, if the point lies behind it: where it goes on from, or PATH_NOWHERE. */
 static uint32_t run_over_cue(struct stage *s, const struct path *path, uint32_t n, bool only_steps)
 {
@@ -320,10 +372,16 @@ void stage_stop_victim(struct stage *s)
 	        tracer_hold_others(s->victim, s->stepped, s->others + s->other_count, STAGE_HELD - s->other_count);
 }
 
-static void let_others_go(struct stage *s)
+/* From the end of its call. */
+static void leave(struct stage *s, pid_t *process, const char *failed)
 {
-	while (s->other_count != 0)
-		tracer_let_go(s->others[--s->other_count]);
+	int status = -1;
+
+	ptrace(PTRACE_CONT, *process, NULL, NULL);
+	while (waitpid(*process, &status, __WALL) < 0 && errno == EINTR) {
+	}
+	*process = 0;
+	expect(s, WIFEXITED(status) && WEXITSTATUS(status) == 0, failed);
 }
 
 /* It is to finish its call, then to leave and to find everything as it should be. */
@@ -331,9 +389,8 @@ void stage_end_victim(struct stage *s)
 {
 	bool cue = s->way->thread == NULL && has_cue(s);
 	enum tracer_event event;
-	int status = -1;
 
-	let_others_go(s);
+	let_go(s->others, &s->other_count);
 	if (s->stepped != s->victim) { /* it goes on untraced */
 		tracer_let_go(s->stepped);
 		s->stepped = s->victim;
@@ -349,11 +406,28 @@ void stage_end_victim(struct stage *s)
 	if (!expect(s, event == TRACER_READY,
 	            event == TRACER_GONE ? "the victim ended in its call" : "the victim did not finish its call"))
 		return;
-	ptrace(PTRACE_CONT, s->victim, NULL, NULL);
-	while (waitpid(s->victim, &status, __WALL) < 0 && errno == EINTR) {
-	}
-	s->victim = 0;
-	expect(s, WIFEXITED(status) && WEXITSTATUS(status) == 0, "the victim failed after it was continued");
+	leave(s, &s->victim, "the victim failed after it was continued");
+}
+
+void stage_kill_rival(struct stage *s)
+{
+	kill_process(s, &s->rival);
+}
+
+void stage_stop_rival(struct stage *s)
+{
+	if (s->rival != 0)
+		s->rivals_count += tracer_hold_others(
+		        s->rival, s->rival, s->rivals + s->rivals_count, STAGE_HELD - s->rivals_count);
+}
+
+void stage_end_rival(struct stage *s)
+{
+	let_go(s->rivals, &s->rivals_count);
+	if (s->rival == 0 || !fine(s))
+		return;
+	if (expect(s, tracer_continue(s->rival, TRACER_NEVER) == TRACER_READY, "the rival did not finish its call"))
+		leave(s, &s->rival, "the rival failed");
 }
 
 void stage_join_actors(struct stage *s)

@@ -2,7 +2,8 @@
  * ways.h - the ways through the public calls that are stepped
  *
  * A way is a small play.  The bystander prepares the region; actors are further processes; the victim sets itself up, and
- * then makes the call, of which one thread is stepped.  If that one sleeps, a cue has it woken.
+ * then makes the call, of which one thread is stepped.  If that one sleeps, a cue has it woken.  Of two that are inside at
+ * once, the other one is the rival.
  */
 #ifndef COVEY_TESTS_STEP_WAYS_H
 #define COVEY_TESTS_STEP_WAYS_H
@@ -18,8 +19,10 @@ struct way {
 	void (*setup)(covey *c, struct covey_lead *lead); /* by the victim, not stepped */
 	int (*call)(covey *c, struct covey_lead *lead);   /* by the victim */
 	void (*finish)(covey *c);                         /* by the victim, if it still lives, not stepped */
-	const char *thread;                               /* of the victim, that is stepped; NULL: the one that calls */
-	void (*cue)(covey *c);                            /* by the bystander, once the victim sleeps in the call */
+	void (*rival_setup)(covey *c, struct covey_lead *lead);
+	int (*rival)(covey *c, struct covey_lead *lead); /* by another, held within it at its points in turn */
+	const char *thread;                              /* of the victim, that is stepped; NULL: the one that calls */
+	void (*cue)(covey *c);                           /* by the bystander, once the victim sleeps in the call */
 	const void *at;  /* give the cue not then, but when the victim comes to this function */
 	bool corpse;     /* actor 0 is killed before the call begins */
 	bool cue_kills;  /* the cue is that actor 0 is killed */
@@ -33,7 +36,7 @@ struct way {
 
 /* The tables that they are put together from; each ends with a way without a name. */
 extern const struct way ways_of_leading[], ways_of_answering[], ways_of_waiting[], ways_of_working[], ways_of_regions[],
-        ways_of_recovery[], ways_of_looking[];
+        ways_of_recovery[], ways_of_looking[], ways_of_rivals[];
 
 /* Words of world.h's memory that the plays use. */
 enum { FLAG_LED = 0, FLAG_ACTOR = 1, FLAG_LATER = 2, FLAG_AUDITED = 3, FLAG_PATIENT = 4, FLAG_WATCHED = 5 };
