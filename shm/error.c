@@ -10,7 +10,9 @@ static const char *const texts[] = {
                 "the region is full: create it with more groups, participants, threads or heap, or compute without it",
         [-COVEY_ECORRUPT] = "the region is damaged: remove it (covey rm) once nobody uses it, and let it be made anew",
         [-COVEY_EFENCED] = "this leadership has ended, another generation leads: drop the result",
-        [-COVEY_ENOENT] = "there is no such region, or nobody leads that group",
+        [-COVEY_ENOENT] =
+                ("there is no such region, which only looking does not make: check its name; or nobody leads that "
+                 "group: register for it, or wait until its worker leads"),
         [-COVEY_EPERM] = "the region is another user's, or others may write it: use one of your own, or allow it",
         [-COVEY_EFOREIGN] =
                 "the file is no region of this version and boot: remove it (covey rm) or choose another name",
