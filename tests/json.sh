@@ -15,7 +15,8 @@ command -v jq >/dev/null || { echo 'json: skipped, for there is no jq'; exit 77;
 export COVEY_REGION=covey-json-$$
 work=$(mktemp -d)
 cd "$work"
-trap 'rm -rf "$work"; "$covey" rm 2>/dev/null || true' EXIT
+watcher=
+trap 'rm -rf "$work"; [[ -z $watcher ]] || kill -KILL "$watcher" 2>/dev/null || true; "$covey" rm 2>/dev/null || true' EXIT
 
 fail() {
 	printf 'json: %s\n' "$*" >&2
@@ -75,6 +76,7 @@ until grep -q '"change": "vanished", "group": "report/2026-01"' watch.all; do
 done
 kill -TERM "$watcher"
 wait "$watcher" || fail "covey watch --json: its exit status is $?"
+watcher=
 echo end >&"${actors[1]}"
 wait "$actors_PID" || fail "the scene ended with $?"
 

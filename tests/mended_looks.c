@@ -640,8 +640,10 @@ int main(void)
 	        cmocka_unit_test(a_stranger_is_not_forwarded_to),
 	        cmocka_unit_test(a_stranger_does_not_keep_what_the_dead_forwarded),
 	};
-	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	int failed;
 
+	world_keep_to(0);
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
 	world_end();
 	return failed;
 }

@@ -205,14 +205,21 @@ static void begin_scene(covey *c)
 	until(all_wait(c) && atomic_load(&world->count[1]) > 4 * VALUES);
 }
 
-static void hold_corpses(void)
+static void hold(pid_t process)
 {
 	int status;
 
-	for (unsigned i = 0; i < MOST; i++) {
-		must(kill(living[i], SIGSTOP) == 0);
-		must(waitpid(living[i], &status, WUNTRACED) == living[i] && WIFSTOPPED(status));
-	}
+	must(kill(process, SIGSTOP) == 0);
+	must(waitpid(process, &status, WUNTRACED) == process && WIFSTOPPED(status));
+}
+
+/* Those who are to die are stopped as well, or the last of them would reap the first. */
+static void hold_corpses(void)
+{
+	for (unsigned i = 0; i < MOST; i++)
+		hold(living[i]);
+	for (unsigned i = 0; i < CORPSES; i++)
+		hold(corpses[i]);
 	for (unsigned i = 0; i < CORPSES; i++)
 		world_kill(corpses[i]);
 }

@@ -96,6 +96,20 @@ void world_yield(void)
 	nanosleep(&t, NULL);
 }
 
+void world_keep_to(int nth)
+{
+	cpu_set_t all, one;
+	int cpu = 0;
+
+	if (sched_getaffinity(0, sizeof(all), &all) != 0)
+		return;
+	for (int skip = nth % CPU_COUNT(&all); !CPU_ISSET(cpu, &all) || skip-- != 0;)
+		cpu++;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	sched_setaffinity(0, sizeof(one), &one);
+}
+
 uint32_t world_waiters(covey *c, const char *group)
 {
 	struct covey_info info;

@@ -67,6 +67,10 @@ void world_kill(pid_t child); /* SIGKILL, and wait until it is gone */
 	} while (0)
 void world_yield(void);
 
+/* Keep to one processor, and whom this process spawns from now on: of those that it may use, the nth, and then the first again.
+ * Between a tracer and whom it traces the switch is the shortest then. */
+void world_keep_to(int nth);
+
 /* How many sleep for this group now. */
 uint32_t world_waiters(covey *c, const char *group);
 /* Wait until the dead are reaped and only this many participants are left. */

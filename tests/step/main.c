@@ -13,7 +13,6 @@
  * COVEY_STRIDE=wide takes a smaller sample, without second kills, where each instruction costs more.
  */
 #include <signal.h>
-#include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -77,23 +76,12 @@ static void print_row(const char *what, const char *way, const struct report *r)
 	fflush(stdout);
 }
 
-/* A job keeps to one processor, and so do its plays: the switch from tracer to traced and
- * back is then the shortest. */
 static void work(int job)
 {
-	cpu_set_t all, one;
 	size_t i;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (sched_getaffinity(0, sizeof(all), &all) == 0) {
-		int skip = job % CPU_COUNT(&all), cpu = 0;
-
-		while (!CPU_ISSET(cpu, &all) || skip-- != 0)
-			cpu++;
-		CPU_ZERO(&one);
-		CPU_SET(cpu, &one);
-		sched_setaffinity(0, sizeof(one), &one);
-	}
+	world_keep_to(job);
 	tracer_begin();
 	while ((i = atomic_fetch_add(next, 1)) < job_count()) {
 		size_t way = points_all() ? i / POINT_MODES : i;
@@ -148,7 +136,8 @@ static void add(struct report *sum, const struct report *r)
 }
 
 /* instructions: of the call.  distinct: those after which the region, or what the kernel holds, was another.  missed: a
- * run took another path, and did not come to the point.  longest: instructions of the survivor. */
+ * run took another path, and did not come to the point.  longest: instructions of the survivor.  Of two that are inside at
+ * once: killed, one of them; 2nd kill, both. */
 static void print_head(void)
 {
 	printf("%-52s %7s %6s %7s %7s %8s %6s %7s %5s %7s\n", "call", "instr.", "dist.", "killed", "stopped",

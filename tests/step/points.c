@@ -38,6 +38,17 @@ static uint32_t sample_size(void)
 	return wide() ? 2 : 10;
 }
 
+/* Of the rival, and of the victim with the rival at each of these. */
+static uint32_t sample_of_rival(void)
+{
+	return wide() ? 1 : 2;
+}
+
+static uint32_t sample_of_pairs(void)
+{
+	return wide() ? 2 : 3;
+}
+
 /* The points to be taken: every one; or the distinct ones; or of these so many, at even distances. */
 static uint32_t choose(const struct path *path, bool all, uint32_t sample, uint32_t **out)
 {
@@ -178,7 +189,7 @@ static uint32_t choose_first(const struct job *j, uint32_t **list)
 {
 	bool alone = j->way->rival == NULL;
 
-	return choose(&j->path, j->all && alone, j->all ? 0 : alone ? sample_size() : 3, list);
+	return choose(&j->path, j->all && alone, j->all ? 0 : alone ? sample_size() : sample_of_pairs(), list);
 }
 
 static void first_points(struct job *j, enum point_mode mode)
@@ -360,7 +371,7 @@ static bool in_modes_with_rival(struct job *j, enum point_mode first, enum point
 
 	path_begin(&j->rival);
 	recorded = record_rival(j);
-	n = recorded ? choose(&j->rival, false, j->all ? RIVAL_POINTS : 2, &list) : 0;
+	n = recorded ? choose(&j->rival, false, j->all ? RIVAL_POINTS : sample_of_rival(), &list) : 0;
 	for (uint32_t i = 0; i < n; i++) {
 		j->at = list[i];
 		if (!in_modes(j, first, last))
