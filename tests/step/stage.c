@@ -320,18 +320,24 @@ bool stage_record(struct stage *s, struct path *path)
 	return expect(s, event == TRACER_ASLEEP || event == TRACER_GONE, "the thread did not end what it began");
 }
 
-bool stage_record_rival(struct stage *s, struct path *path)
+/* Of one that is before what it does, and stops when that is done. */
+static bool record(struct stage *s, pid_t process, struct path *path, const char *failed)
 {
 	enum tracer_event event;
 
 	path_begin(path);
 	do {
-		path_add(path, tracer_pc(s->rival), view_hash());
-		event = tracer_step(s->rival, TRACER_NEVER);
+		path_add(path, tracer_pc(process), view_hash());
+		event = tracer_step(process, TRACER_NEVER);
 	} while (event == TRACER_STEPPED);
 	path_finish(path);
 	view_close();
-	return expect(s, event == TRACER_READY, "the rival's call did not end");
+	return expect(s, event == TRACER_READY, failed);
+}
+
+bool stage_record_rival(struct stage *s, struct path *path)
+{
+	return record(s, s->rival, path, "the rival's call did not end");
 }
 
 /* Over the cue, if the point lies behind it: where it goes on from, or PATH_NOWHERE. */
@@ -488,17 +494,8 @@ long stage_count(struct stage *s, enum bystander_command command)
 
 bool stage_record_bystander(struct stage *s, enum bystander_command command, struct path *path)
 {
-	enum tracer_event event;
-
 	atomic_store(&world->number[NUMBER_COMMAND], command);
-	path_begin(path);
-	do {
-		path_add(path, tracer_pc(s->bystander), view_hash());
-		event = tracer_step(s->bystander, TRACER_NEVER);
-	} while (event == TRACER_STEPPED);
-	path_finish(path);
-	view_close();
-	return expect(s, event == TRACER_READY, "the recoverer failed, or hung");
+	return record(s, s->bystander, path, "the recoverer failed, or hung");
 }
 
 bool stage_run_bystander(

@@ -71,6 +71,31 @@ int call_forward_to_actor(covey *c, struct covey_lead *lead);
 /* The program, run as the process of a worker, writes there what it is to do. */
 int ways_hand_on_brief(const char *path);
 
+/* What more than one table uses.  To set up: take a seat, also once actor 0 has said that it is there; lead "g" and say so, with
+ * waiters, which are the bystander's if it goes on; join "g"; have a table in which each new name evicts one. */
+void attach(covey *c, struct covey_lead *lead);
+void attach_after_actor(covey *c, struct covey_lead *lead);
+void lead_and_tell(covey *c, struct covey_lead *lead);
+void lead_one_waiter(covey *c, struct covey_lead *lead);
+void lead_two_waiters(covey *c, struct covey_lead *lead);
+void lead_for_bystander(covey *c, struct covey_lead *lead);
+void join_g(covey *c, struct covey_lead *lead);
+void fill_table(covey *c);
+void cue_publish(covey *c);                                /* what the bystander leads */
+int call_register(covey *c, struct covey_lead *lead);      /* "g" */
+int call_register_new(covey *c, struct covey_lead *lead);  /* new_name() */
+int call_register_long(covey *c, struct covey_lead *lead); /* long_name */
+int call_take_over(covey *c, struct covey_lead *lead);
+int call_unregister(covey *c, struct covey_lead *lead);
+int call_publish(covey *c, struct covey_lead *lead);
+int call_publish_large(covey *c, struct covey_lead *lead);
+int call_notify_all(covey *c, struct covey_lead *lead);
+int call_forward(covey *c, struct covey_lead *lead); /* to the bystander */
+int call_room(covey *c, struct covey_lead *lead);    /* and give it back */
+int call_reap(covey *c, struct covey_lead *lead);
+int call_close(covey *c, struct covey_lead *lead);
+int call_nothing(covey *c, struct covey_lead *lead);
+
 /* A clock for cv_kernel that a way can have its cue at. */
 int64_t ways_now(void);
 

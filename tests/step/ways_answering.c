@@ -14,30 +14,30 @@ __attribute__((noinline)) int64_t ways_now(void)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static void lead(covey *c, struct covey_lead *lead)
+void lead_and_tell(covey *c, struct covey_lead *lead)
 {
 	must(lead_of(c, "g", lead) == COVEY_LEADER);
 	atomic_store(&world->flag[FLAG_LED], 1);
 }
 
-static void lead_one_waiter(covey *c, struct covey_lead *l)
+void lead_one_waiter(covey *c, struct covey_lead *l)
 {
-	lead(c, l);
+	lead_and_tell(c, l);
 	until_waiters(c, 1);
 }
 
-static void lead_two_waiters(covey *c, struct covey_lead *l)
+void lead_two_waiters(covey *c, struct covey_lead *l)
 {
-	lead(c, l);
+	lead_and_tell(c, l);
 	until_waiters(c, 2);
 }
 
-static int call_unregister(covey *c, struct covey_lead *l)
+int call_unregister(covey *c, struct covey_lead *l)
 {
 	return covey_unregister(c, l);
 }
 
-static int call_publish(covey *c, struct covey_lead *l)
+int call_publish(covey *c, struct covey_lead *l)
 {
 	struct covey_reply reply = text("stepped");
 
@@ -52,7 +52,7 @@ static int call_publish_equal(covey *c, struct covey_lead *l)
 	return covey_unregister_notify(c, l, "one", 3, &reply);
 }
 
-static int call_publish_large(covey *c, struct covey_lead *l)
+int call_publish_large(covey *c, struct covey_lead *l)
 {
 	static const unsigned char bytes[5000];
 	struct covey_reply reply = {.data = bytes, .size = sizeof(bytes)};
@@ -83,7 +83,7 @@ static int room_of(covey *c, struct covey_lead *l, size_t size)
 	return r;
 }
 
-static int call_room(covey *c, struct covey_lead *l)
+int call_room(covey *c, struct covey_lead *l)
 {
 	return room_of(c, l, 1000);
 }
@@ -106,7 +106,7 @@ static int call_notify(covey *c, struct covey_lead *l)
 	return covey_notify(c, l, "one", 3, &reply);
 }
 
-static int call_notify_all(covey *c, struct covey_lead *l)
+int call_notify_all(covey *c, struct covey_lead *l)
 {
 	struct covey_reply reply = text("stepped");
 
@@ -222,13 +222,13 @@ static void cue_ask(covey *c)
 /* ------------------------------------------------------------------------------------------------ forwarding */
 
 /* Its waiters are then the bystander's. */
-static void lead_for_bystander(covey *c, struct covey_lead *l)
+void lead_for_bystander(covey *c, struct covey_lead *l)
 {
 	atomic_store(&world->flag[FLAG_PATIENT], 1);
 	lead_one_waiter(c, l);
 }
 
-static int call_forward(covey *c, struct covey_lead *l)
+int call_forward(covey *c, struct covey_lead *l)
 {
 	int r = covey_forward_work(c, l, (uint32_t)atomic_load(&world->number[NUMBER_BYSTANDER]));
 
@@ -261,7 +261,7 @@ int is_forwarded_to(void *context)
 
 void lead_and_know_actor(covey *c, struct covey_lead *l)
 {
-	lead(c, l);
+	lead_and_tell(c, l);
 	until(atomic_load(&world->number[NUMBER_VICTIM]) != 0);
 	cv_kernel.now = ways_now; /* forward_work() tells the time between its first look at the other and its last */
 }
@@ -273,22 +273,23 @@ static void lead_with_waiter_and_know_actor(covey *c, struct covey_lead *l)
 }
 
 const struct way ways_of_answering[] = {
-        {"unregister", "alone", &small, .setup = lead, .call = call_unregister},
+        {"unregister", "alone", &small, .setup = lead_and_tell, .call = call_unregister},
         {"unregister", "two wait", &small, .actor = waits_for_g, .actors = 2, .setup = lead_two_waiters,
                 .call = call_unregister},
-        {"unregister_notify", "alone", &small, .setup = lead, .call = call_publish},
+        {"unregister_notify", "alone", &small, .setup = lead_and_tell, .call = call_publish},
         {"unregister_notify", "two wait", &small, .actor = waits_for_g, .actors = 2, .setup = lead_two_waiters,
                 .call = call_publish},
         {"unregister_notify", "one of two asked this", &small, .actor = waits_for_g, .actors = 2,
                 .setup = lead_two_waiters, .call = call_publish_equal},
         {"unregister_notify", "large, two wait", &small, .actor = waits_for_g, .actors = 2, .setup = lead_two_waiters,
                 .call = call_publish_large},
-        {"unregister_notify", "a room, alone", &small, .setup = lead, .call = call_publish_room},
+        {"unregister_notify", "a room, alone", &small, .setup = lead_and_tell, .call = call_publish_room},
         {"unregister_notify", "a room, two wait", &small, .actor = waits_for_g, .actors = 2, .setup = lead_two_waiters,
                 .call = call_publish_room},
-        {"room", "and given back", &small, .setup = lead, .call = call_room},
-        {"room", "of several chunks, the heap grows", &small, .setup = lead, .call = call_room_large, .crowded = true},
-        {"room", "full", &small, .setup = lead, .call = call_room_full, .crowded = true},
+        {"room", "and given back", &small, .setup = lead_and_tell, .call = call_room},
+        {"room", "of several chunks, the heap grows", &small, .setup = lead_and_tell, .call = call_room_large,
+                .crowded = true},
+        {"room", "full", &small, .setup = lead_and_tell, .call = call_room_full, .crowded = true},
         {"notify", "one of two asked this", &small, .actor = waits_for_g, .actors = 2, .setup = lead_two_waiters,
                 .call = call_notify},
         {"notify_all", "two wait", &small, .actor = waits_for_g, .actors = 2, .setup = lead_two_waiters,
@@ -307,9 +308,9 @@ const struct way ways_of_answering[] = {
                 .call = call_serve_large},
         {"receive, respond", "one asks three times", &small, .actor = asks_three_times, .actors = 1,
                 .setup = lead_one_waiter, .call = call_serve_three},
-        {"receive, respond", "asleep until it is asked", &small, .actor = asks_later, .actors = 1, .setup = lead,
-                .call = call_serve_one, .cue = cue_ask},
-        {"forward_work", "alone", &small, .setup = lead, .call = call_forward},
+        {"receive, respond", "asleep until it is asked", &small, .actor = asks_later, .actors = 1,
+                .setup = lead_and_tell, .call = call_serve_one, .cue = cue_ask},
+        {"forward_work", "alone", &small, .setup = lead_and_tell, .call = call_forward},
         {"forward_work", "one waits", &small, .actor = waits_for_g, .actors = 1, .setup = lead_for_bystander,
                 .call = call_forward},
         {"forward_work", "to itself, one waits", &small, .actor = waits_for_g, .actors = 1, .setup = lead_one_waiter,

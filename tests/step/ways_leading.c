@@ -26,7 +26,7 @@ static void know_long(covey *c)
 }
 
 /* Every node is in the table, idle: each further name evicts one. */
-static void fill_table(covey *c)
+void fill_table(covey *c)
 {
 	char group[16];
 
@@ -76,13 +76,13 @@ static void lead_g_itself(covey *c, struct covey_lead *lead)
 	must(lead_of(c, "g", lead) == COVEY_LEADER);
 }
 
-static void attach(covey *c, struct covey_lead *lead)
+void attach(covey *c, struct covey_lead *lead)
 {
 	(void)lead;
 	must(covey_find(c, long_name, LONG_NAME_SIZE, NULL) != COVEY_ECORRUPT); /* takes a seat */
 }
 
-static void wait_for_actor(covey *c, struct covey_lead *lead)
+void attach_after_actor(covey *c, struct covey_lead *lead)
 {
 	attach(c, lead);
 	until(atomic_load(&world->flag[FLAG_ACTOR]) == 1);
@@ -111,17 +111,17 @@ static int leads_and_sleeps(void *context)
 		pause();
 }
 
-static int call_register(covey *c, struct covey_lead *lead)
+int call_register(covey *c, struct covey_lead *lead)
 {
 	return lead_of(c, "g", lead);
 }
 
-static int call_register_new(covey *c, struct covey_lead *lead)
+int call_register_new(covey *c, struct covey_lead *lead)
 {
 	return lead_of(c, new_name(), lead);
 }
 
-static int call_register_long(covey *c, struct covey_lead *lead)
+int call_register_long(covey *c, struct covey_lead *lead)
 {
 	return lead_of(c, long_name, lead);
 }
@@ -145,7 +145,7 @@ static int call_leading(covey *c, struct covey_lead *lead)
 	return covey_leading(c, lead) >= 0 ? 0 : COVEY_ECORRUPT;
 }
 
-static int call_take_over(covey *c, struct covey_lead *lead)
+int call_take_over(covey *c, struct covey_lead *lead)
 {
 	struct covey_info info;
 	int r = covey_find(c, "g", 1, &info);
@@ -171,7 +171,7 @@ const struct way ways_of_leading[] = {
         {"find_or_register", "a long name evicting another", &small, .prepare = fill_table_long, .setup = attach,
                 .call = call_register_long},
         {"find_or_register", "its leader is dead", &small, .actor = leads_and_sleeps, .actors = 1, .corpse = true,
-                .setup = wait_for_actor, .call = call_register},
+                .setup = attach_after_actor, .call = call_register},
         {"join", "led", &small, .prepare = lead_g, .setup = attach, .call = call_join},
         {"find", "led, and a long name", &small, .prepare = know_long, .setup = lead_g_itself, .call = call_find},
         {"find", "with a waiter", &small, .prepare = lead_g_with_waiter, .actor = waits_for_g, .actors = 1,
@@ -181,6 +181,6 @@ const struct way ways_of_leading[] = {
         {"take_over", "with a waiter", &small, .prepare = lead_g_with_waiter, .actor = waits_for_g, .actors = 1,
                 .setup = attach, .call = call_take_over},
         {"take_over", "from the dead", &small, .actor = leads_and_sleeps, .actors = 1, .corpse = true,
-                .setup = wait_for_actor, .call = call_take_over},
+                .setup = attach_after_actor, .call = call_take_over},
         {.what = NULL},
 };

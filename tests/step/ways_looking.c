@@ -33,47 +33,6 @@ static void watch_and_lead(covey *c)
 	watch(c);
 }
 
-static void attach(covey *c, struct covey_lead *lead)
-{
-	(void)lead;
-	must(covey_find(c, long_name, LONG_NAME_SIZE, NULL) != COVEY_ECORRUPT);
-}
-
-static void lead(covey *c, struct covey_lead *l)
-{
-	must(lead_of(c, "g", l) == COVEY_LEADER);
-	atomic_store(&world->flag[FLAG_LED], 1);
-}
-
-static void lead_two_waiters(covey *c, struct covey_lead *l)
-{
-	lead(c, l);
-	until_waiters(c, 2);
-}
-
-static int call_register(covey *c, struct covey_lead *l)
-{
-	return lead_of(c, "g", l);
-}
-
-static int call_unregister(covey *c, struct covey_lead *l)
-{
-	return covey_unregister(c, l);
-}
-
-static int call_publish(covey *c, struct covey_lead *l)
-{
-	struct covey_reply reply = text("stepped");
-
-	return covey_unregister_notify(c, l, NULL, 0, &reply);
-}
-
-static int call_reap(covey *c, struct covey_lead *l)
-{
-	(void)l;
-	return covey_reap(c);
-}
-
 static int call_await_briefly(covey *c, struct covey_lead *l)
 {
 	struct covey_result result;
@@ -83,11 +42,6 @@ static int call_await_briefly(covey *c, struct covey_lead *l)
 		covey_unregister(c, &result.lead);
 	covey_release(c, &result);
 	return r;
-}
-
-static void join_g(covey *c, struct covey_lead *l)
-{
-	must(covey_join(c, "g", 1, l) == COVEY_WAIT);
 }
 
 /* ------------------------------------------------------------------------------------------------ in all that changes one */
@@ -103,12 +57,6 @@ static int leads_and_sleeps(void *context)
 	atomic_store(&world->flag[FLAG_ACTOR], 1);
 	for (;;)
 		pause();
-}
-
-static void until_led(covey *c, struct covey_lead *l)
-{
-	attach(c, l);
-	until(atomic_load(&world->flag[FLAG_ACTOR]) == 1);
 }
 
 /* ------------------------------------------------------------------------------------------------ the monitor itself */
@@ -209,7 +157,7 @@ static int call_figures(covey *c, struct covey_lead *l)
 
 const struct way ways_of_looking[] = {
         {"find_or_register", "watched", &small, .prepare = watch, .setup = attach, .call = call_register},
-        {"unregister", "watched", &small, .prepare = watch, .setup = lead, .call = call_unregister},
+        {"unregister", "watched", &small, .prepare = watch, .setup = lead_and_tell, .call = call_unregister},
         {"unregister_notify", "two wait, watched", &small, .prepare = watch, .actor = waits_for_g, .actors = 2,
                 .setup = lead_two_waiters, .call = call_publish},
         {"await", "its deadline passes, watched", &small, .prepare = watch_and_lead, .setup = join_g,
@@ -218,7 +166,7 @@ const struct way ways_of_looking[] = {
                 .actors = 1, .setup = lead_and_know_actor, .call = call_forward_to_actor, .cue_kills = true,
                 .at = (const void *)(uintptr_t)ways_now},
         {"reap", "a leader, watched", &small, .prepare = watch, .actor = leads_and_sleeps, .actors = 1, .corpse = true,
-                .setup = until_led, .call = call_reap},
+                .setup = attach_after_actor, .call = call_reap},
         {"start_monitor", "of all groups", &small, .setup = attach, .call = call_start},
         {"stop_monitor", "of all groups", &small, .setup = start, .call = call_stop},
         {"the monitor", "of all groups, sees a change", &small, .setup = start_eager, .call = call_stop,

@@ -7,22 +7,15 @@
 static const struct covey_options roomy = {
         .groups = 12, .participants = 6, .threads = 12, .heap = 1 << 17, .heap_max = 5 << 16};
 
-static void attach(covey *c, struct covey_lead *lead)
-{
-	(void)lead;
-	must(covey_find(c, long_name, LONG_NAME_SIZE, NULL) != COVEY_ECORRUPT);
-	until(atomic_load(&world->flag[FLAG_ACTOR]) == 1);
-}
-
 static void attach_and_lead(covey *c, struct covey_lead *lead)
 {
-	attach(c, lead);
+	attach_after_actor(c, lead);
 	must(lead_of(c, "another", lead) == COVEY_LEADER);
 }
 
 static void attach_with_two_waiters(covey *c, struct covey_lead *lead)
 {
-	attach(c, lead);
+	attach_after_actor(c, lead);
 	until_waiters(c, 2);
 }
 
@@ -102,18 +95,13 @@ static void lead_b(covey *c)
 	bystander_leads = true;
 }
 
-static int call_reap(covey *c, struct covey_lead *lead)
+int call_reap(covey *c, struct covey_lead *lead)
 {
 	(void)lead;
 	return covey_reap(c);
 }
 
-static int call_register_new(covey *c, struct covey_lead *lead)
-{
-	return lead_of(c, new_name(), lead);
-}
-
-static int call_room(covey *c, struct covey_lead *lead)
+static int call_room_of_chunk(covey *c, struct covey_lead *lead)
 {
 	uint32_t room;
 	void *data;
@@ -122,12 +110,6 @@ static int call_room(covey *c, struct covey_lead *lead)
 	if (r == 0)
 		covey_room_free(c, room);
 	return r;
-}
-
-static int call_nothing(covey *c, struct covey_lead *lead)
-{
-	(void)c, (void)lead;
-	return 0;
 }
 
 /* ------------------------------------------------------------------------------------------------ forwarded to the dead */
@@ -143,15 +125,15 @@ static void forward_with_waiter(covey *c, struct covey_lead *lead)
 
 const struct way ways_of_recovery[] = {
         {"reap", "a leader, its rooms, its wait, a hand-over", &roomy, .prepare = lead_b, .actor = leads_much,
-                .actors = 1, .corpse = true, .setup = attach, .call = call_reap},
+                .actors = 1, .corpse = true, .setup = attach_after_actor, .call = call_reap},
         {"reap", "a leader for whom two wait", &small, .actor = leads_or_waits, .actors = 3, .corpse = true,
                 .setup = attach_with_two_waiters, .call = call_reap},
         {"find_or_register", "full of what the dead led", &small, .actor = leads_all, .actors = 1, .corpse = true,
-                .setup = attach, .call = call_register_new, .crowded = true},
+                .setup = attach_after_actor, .call = call_register_new, .crowded = true},
         {"room", "full of what the dead held", &small, .actor = holds_heap, .actors = 1, .corpse = true,
-                .setup = attach_and_lead, .call = call_room, .crowded = true},
+                .setup = attach_and_lead, .call = call_room_of_chunk, .crowded = true},
         {"the keeper", "reaps a leader", &roomy, .actor = leads_much, .actors = 1, .unattended = true,
-                .cue_kills = true, .setup = attach, .call = call_nothing, .thread = "covey-keeper"},
+                .cue_kills = true, .setup = attach_after_actor, .call = call_nothing, .thread = "covey-keeper"},
         {"the keeper", "tells of the death of whom it forwarded to", &small, .actor = is_forwarded_to, .actors = 2,
                 .cue_kills = true, .setup = forward_with_waiter, .call = call_nothing, .thread = "covey-keeper"},
         {.what = NULL},

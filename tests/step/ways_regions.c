@@ -58,7 +58,7 @@ static void lead_much(covey *c, struct covey_lead *lead)
 	until_waiters(c, 2);
 }
 
-static int call_close(covey *c, struct covey_lead *lead)
+int call_close(covey *c, struct covey_lead *lead)
 {
 	(void)lead;
 	covey_close(c);
@@ -105,17 +105,10 @@ static void cue_end(covey *c)
 	syscall(SYS_futex, &world->flag[FLAG_LATER], FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
-static int call_nothing(covey *c, struct covey_lead *lead)
+int call_nothing(covey *c, struct covey_lead *lead)
 {
 	(void)c, (void)lead;
 	return 0;
-}
-
-/* ------------------------------------------------------------------------------------------------ the child of a fork */
-
-static int call_first(covey *c, struct covey_lead *lead)
-{
-	return lead_of(c, "g", lead);
 }
 
 /* ------------------------------------------------------------------------------------------------ releasing */
@@ -167,7 +160,7 @@ const struct way ways_of_regions[] = {
         {"unlink", "others are attached", &three, .call = call_unlink, .once = true},
         {"a thread ends", "it leads, two wait", &small, .actor = waits_for_g, .actors = 2, .setup = start_thread,
                 .call = call_nothing, .thread = "ends", .cue = cue_end},
-        {"a fork's child", "its first call", &small, .call = call_first, .inherits = true},
+        {"a fork's child", "its first call", &small, .call = call_register, .inherits = true},
         {"a fork's child", "closes before any call", &small, .call = call_close, .inherits = true, .closes = true,
                 .once = true},
         {"release", "the last that borrows it", &small, .actor = publishes_large, .actors = 1, .corpse = true,

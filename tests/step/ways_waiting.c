@@ -66,7 +66,7 @@ int waits_for_g(void *context)
 
 /* ------------------------------------------------------------------------------------------------ the victim waits */
 
-static void join_g(covey *c, struct covey_lead *lead)
+void join_g(covey *c, struct covey_lead *lead)
 {
 	until(covey_join(c, "g", 1, lead) == COVEY_WAIT);
 }
@@ -121,7 +121,7 @@ static void cue_respond(covey *c)
 		must(covey_respond(c, &bystander_lead, &request, &reply) == 1);
 }
 
-static void cue_publish(covey *c)
+void cue_publish(covey *c)
 {
 	struct covey_reply reply = text("stepped");
 

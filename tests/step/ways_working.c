@@ -53,20 +53,6 @@ static int call_resolve_and_leave(covey *c, struct covey_lead *lead)
 	return resolve(c, &leaving);
 }
 
-static void attach(covey *c, struct covey_lead *lead)
-{
-	(void)lead;
-	must(covey_find(c, long_name, LONG_NAME_SIZE, NULL) != COVEY_ECORRUPT);
-}
-
-static void cue_publish(covey *c)
-{
-	struct covey_reply reply = text("stepped");
-
-	must(covey_unregister_notify(c, &bystander_lead, NULL, 0, &reply) >= 0);
-	bystander_leads = false;
-}
-
 /* ------------------------------------------------------------------------------------------------ workers */
 
 static const struct covey_worker_options fixed = {.static_worker = 1, .worker_timeout = COVEY_FOREVER};
@@ -137,7 +123,7 @@ static void cue_ask(covey *c)
 	until(world_waiters(c, "g") == 1);
 }
 
-static void lead_one_waiter(covey *c, struct covey_lead *lead)
+static void lead_and_be_asked(covey *c, struct covey_lead *lead)
 {
 	must(lead_of(c, "g", lead) == COVEY_LEADER);
 	atomic_store(&world->flag[FLAG_LATER], 1);
@@ -257,7 +243,7 @@ const struct way ways_of_working[] = {
         {"stop_worker", "a thread", &small, .setup = start, .call = call_stop},
         {"the worker", "a thread, is asked", &small, .actor = asks_later, .actors = 1, .setup = start_with_waiter,
                 .call = call_stop, .thread = "covey-worker", .cue = cue_ask},
-        {"default_worker", "one waits", &small, .actor = asks_later, .actors = 1, .setup = lead_one_waiter,
+        {"default_worker", "one waits", &small, .actor = asks_later, .actors = 1, .setup = lead_and_be_asked,
                 .call = call_work},
         {"the worker", "a process, nobody asks", &small, .setup = be_briefed, .call = call_worker_main,
                 .detached = true},
