@@ -104,6 +104,14 @@ static bool waiting_for_bystander(void)
 	return atomic_load(&world->flag[FLAG_PATIENT]) != 0;
 }
 
+/* After the deaths: every call is finished, by one who comes now, if there is nobody else. */
+static void others_go_on(struct stage *s)
+{
+	stage_newcomer(s);
+	stage_tell(s, BYSTANDER_SURVIVE);
+	stage_join_actors(s);
+}
+
 static void killed(struct job *j, struct stage *s)
 {
 	int64_t held = covey_in_ms(0) - s->began;
@@ -113,9 +121,7 @@ static void killed(struct job *j, struct stage *s)
 	stage_end_rival(s);
 	if (!waiting_for_bystander()) /* of themselves, without anybody's help */
 		stage_join_actors(s);
-	stage_newcomer(s);
-	stage_tell(s, BYSTANDER_SURVIVE);
-	stage_join_actors(s);
+	others_go_on(s);
 	judge(s);
 	stage_audit(s);
 	if (atomic_load(&world->number[NUMBER_RESCUED]) != 0 && held < HELD_TOO_LONG_MS * INT64_C(1000000))
@@ -224,9 +230,7 @@ static void second_point(struct job *j, uint32_t n, const struct path *recovery,
 	if (there) {
 		stage_kill_bystander(&s);
 		stage_let_keepers_go(&s);
-		stage_newcomer(&s);
-		stage_tell(&s, BYSTANDER_SURVIVE);
-		stage_join_actors(&s);
+		others_go_on(&s);
 		stage_audit(&s);
 		atomic_fetch_add(&j->report->second, 1);
 	} else {
@@ -281,9 +285,7 @@ static void both_killed(struct job *j, uint32_t n)
 		stage_let_keepers_go(&s);
 		if (!waiting_for_bystander())
 			stage_join_actors(&s);
-		stage_newcomer(&s);
-		stage_tell(&s, BYSTANDER_SURVIVE);
-		stage_join_actors(&s);
+		others_go_on(&s);
 		stage_audit(&s);
 		atomic_fetch_add(&j->report->second, 1);
 	} else {

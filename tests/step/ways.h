@@ -90,8 +90,9 @@ int call_unregister(covey *c, struct covey_lead *lead);
 int call_publish(covey *c, struct covey_lead *lead);
 int call_publish_large(covey *c, struct covey_lead *lead);
 int call_notify_all(covey *c, struct covey_lead *lead);
-int call_forward(covey *c, struct covey_lead *lead); /* to the bystander */
-int call_room(covey *c, struct covey_lead *lead);    /* and give it back */
+int call_forward(covey *c, struct covey_lead *lead);         /* to the bystander */
+int room_of(covey *c, struct covey_lead *lead, size_t size); /* and give it back */
+int call_room(covey *c, struct covey_lead *lead);
 int call_reap(covey *c, struct covey_lead *lead);
 int call_close(covey *c, struct covey_lead *lead);
 int call_nothing(covey *c, struct covey_lead *lead);

@@ -72,7 +72,7 @@ static int call_publish_room(covey *c, struct covey_lead *l)
 	return covey_unregister_notify(c, l, NULL, 0, &reply);
 }
 
-static int room_of(covey *c, struct covey_lead *l, size_t size)
+int room_of(covey *c, struct covey_lead *l, size_t size)
 {
 	uint32_t room;
 	void *data;

@@ -103,13 +103,7 @@ int call_reap(covey *c, struct covey_lead *lead)
 
 static int call_room_of_chunk(covey *c, struct covey_lead *lead)
 {
-	uint32_t room;
-	void *data;
-	int r = covey_room(c, lead, NULL, 0, 60000, &data, &room);
-
-	if (r == 0)
-		covey_room_free(c, room);
-	return r;
+	return room_of(c, lead, 60000);
 }
 
 /* ------------------------------------------------------------------------------------------------ forwarded to the dead */

@@ -50,13 +50,7 @@ static int call_accept(covey *c, struct covey_lead *lead)
 
 static int call_large_room(covey *c, struct covey_lead *lead)
 {
-	uint32_t room;
-	void *data;
-	int r = covey_room(c, lead, NULL, 0, 70000, &data, &room);
-
-	if (r == 0)
-		covey_room_free(c, room);
-	return r;
+	return room_of(c, lead, 70000);
 }
 
 /* ------------------------------------------------------------------------------------------------ who there is */
