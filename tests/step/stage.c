@@ -40,7 +40,7 @@ static void hold_keeper_of(struct stage *s, pid_t process)
 {
 	pid_t keeper = process == 0 ? 0 : tracer_find(process, "covey-keeper");
 
-	if (keeper == 0 || keeper == s->stepped || s->keeper_count == STAGE_HELD || !tracer_hold(keeper))
+	if (keeper == 0 || keeper == s->stepped || s->keeper_count == STAGE_HELD || !tracer_hold_asleep(keeper))
 		return;
 	if (process == s->victim)
 		s->others[s->other_count++] = keeper; /* it is let go with the victim */
@@ -120,7 +120,7 @@ static bool victim_in_place(struct stage *s)
 	if (s->way->thread == NULL)
 		return true;
 	s->stepped = tracer_find(s->victim, s->way->thread);
-	return expect(s, s->stepped != 0 && tracer_hold(s->stepped), "the victim's thread cannot be held");
+	return expect(s, s->stepped != 0 && tracer_hold_asleep(s->stepped), "the victim's thread cannot be held");
 }
 
 static int status_of(int r)

@@ -10,12 +10,15 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/user.h>
@@ -25,6 +28,10 @@
 #include "world.h"
 
 #define HANG_MS 10000
+
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449 /* the same number on every architecture */
+#endif
 
 void tracer_ready(void)
 {
@@ -125,7 +132,26 @@ enum tracer_event tracer_continue(pid_t thread, int asleep_ms)
 
 /* ------------------------------------------------------------------------------------------------ the processor */
 
+/* On words that processes share: so of our library, and not of a mutex. */
+static bool waits_on_words(uint64_t call, uint64_t operation)
+{
+	return call == SYS_futex_waitv ||
+	       (call == SYS_futex && (operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET));
+}
+
 #if defined(__x86_64__)
+
+/* It was interrupted there, by the hold, and goes back into it once it is let go: the kernel's ERESTARTSYS and its like. */
+static bool stopped_asleep(pid_t thread)
+{
+	struct user_regs_struct regs;
+	int64_t result;
+
+	if (ptrace(PTRACE_GETREGS, thread, NULL, &regs) != 0)
+		return false;
+	result = (int64_t)regs.rax;
+	return result <= -512 && result >= -516 && waits_on_words(regs.orig_rax, regs.rsi);
+}
 
 uint64_t tracer_pc(pid_t thread)
 {
@@ -158,6 +184,16 @@ uint64_t tracer_pc(pid_t thread)
 
 	ptrace(PTRACE_GETREGSET, thread, (void *)NT_PRSTATUS, &into);
 	return regs.pc;
+}
+
+/* The kernel has put it back before the call already. */
+static bool stopped_asleep(pid_t thread)
+{
+	struct user_regs_struct regs = {0};
+	struct iovec into = {&regs, sizeof(regs)};
+
+	return ptrace(PTRACE_GETREGSET, thread, (void *)NT_PRSTATUS, &into) == 0 && tracer_is_system_call(regs.pc) &&
+	       waits_on_words(regs.regs[8], regs.regs[1]);
 }
 
 /* All points are stepped to from the start. */
@@ -233,6 +269,21 @@ bool tracer_hold(pid_t thread)
 		if (errno != EINTR)
 			return false;
 	return WIFSTOPPED(status);
+}
+
+bool tracer_hold_asleep(pid_t thread)
+{
+	int64_t patience = covey_in_ms(HANG_MS);
+
+	while (tracer_hold(thread)) {
+		if (stopped_asleep(thread))
+			return true;
+		tracer_let_go(thread);
+		if (covey_in_ms(0) > patience)
+			return false;
+		sched_yield();
+	}
+	return false;
 }
 
 void tracer_let_go(pid_t thread)

@@ -47,6 +47,10 @@ pid_t tracer_find(pid_t process, const char *name);
 bool tracer_hold(pid_t thread);
 void tracer_let_go(pid_t thread);
 
+/* The same, once it sleeps on words that processes share, as our threads do that have nothing to do: then it holds no mutex
+ * that its own process needs.  False also if it does not come to that within the time of a hang. */
+bool tracer_hold_asleep(pid_t thread);
+
 /* Every thread of the process but this one: at most room of them, written to held; how many. */
 int tracer_hold_others(pid_t process, pid_t but, pid_t *held, int room);
 
