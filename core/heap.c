@@ -157,14 +157,16 @@ static void chunk_raise(struct cv_arena *a, uint32_t count)
 {
 	uint32_t high = atomic_load_explicit(&a->globals->chunk_high, memory_order_relaxed);
 
-	/* seq_cst: before any block word behind it is used, so the reaper's scan covers it */
-	while (high < count && !atomic_compare_exchange_weak(&a->globals->chunk_high, &high, count)) {
+	/* relaxed: it only grows, and the chunk's own word is released after it; whoever reaps a user of these blocks knows
+	 * of that one's death, and so of all before it */
+	while (high < count && !atomic_compare_exchange_weak_explicit(&a->globals->chunk_high, &high, count,
+	                               memory_order_relaxed, memory_order_relaxed)) {
 	}
 }
 
 static uint32_t chunk_high(const struct cv_arena *a)
 {
-	uint32_t high = atomic_load(&a->globals->chunk_high);
+	uint32_t high = atomic_load_explicit(&a->globals->chunk_high, memory_order_relaxed); /* see chunk_raise() */
 
 	return high < a->chunk_count ? high : a->chunk_count;
 }
@@ -192,7 +194,8 @@ static void run_dissolve(struct cv_arena *a, uint32_t head, bool unbacked)
 		uint64_t w = chunk_load(a, i);
 
 		w = unbacked && i >= a->chunk_base ? w & ~CHUNK_BACKED : w;
-		atomic_store(&a->chunks[i], chunk_word(w, CHUNK_FREE, 0, 0));
+		/* release: with the swap that takes it, whose owner may write where we did */
+		atomic_store_explicit(&a->chunks[i], chunk_word(w, CHUNK_FREE, 0, 0), memory_order_release);
 	}
 }
 
@@ -206,7 +209,8 @@ static bool run_commit(struct cv_arena *a, uint32_t head, uint32_t n)
 	if (!backed && a->backing.commit(a->backing.context, head, n) != 0)
 		return false;
 	for (uint32_t i = head; i < head + n && !backed; i++)
-		atomic_fetch_or(&a->chunks[i], CHUNK_BACKED | CHUNK_WORDED);
+		/* release: who sees it WORDED may look at its block words */
+		atomic_fetch_or_explicit(&a->chunks[i], CHUNK_BACKED | CHUNK_WORDED, memory_order_release);
 	chunk_raise(a, head + n);
 	return true;
 }
@@ -256,7 +260,9 @@ static bool slabs_close(struct cv_arena *a, uint32_t seat)
 			continue;
 		for (uint32_t b = 0; b < CV_CHUNK_BLOCKS && !used; b++)
 			used = cv_word_state(atomic_load(&a->blocks[(uint64_t)c * CV_CHUNK_BLOCKS + b])) != CV_FREE;
-		atomic_store(&a->chunks[c], used ? w : chunk_word(closing, CHUNK_FREE, 0, 0));
+		/* release: with the swap that takes it; who freed its blocks had done with their bytes */
+		atomic_store_explicit(
+		        &a->chunks[c], used ? w : chunk_word(closing, CHUNK_FREE, 0, 0), memory_order_release);
 		closed = closed || !used;
 	}
 	return closed;
@@ -283,7 +289,9 @@ static void block_unclaim(struct cv_arena *a, uint32_t ref)
 	if (word == NULL)
 		return;
 	cv_race_release(a, word);
-	atomic_store(word, cv_word(CV_FREE, 0, cv_word_gen(atomic_load_explicit(word, memory_order_relaxed))));
+	/* release: with the swap in block_claim() */
+	atomic_store_explicit(word, cv_word(CV_FREE, 0, cv_word_gen(atomic_load_explicit(word, memory_order_relaxed))),
+	        memory_order_release);
 }
 
 static uint32_t slab_take_in(struct cv_arena *a, uint32_t seat, uint32_t chunk, uint32_t class, uint32_t *from)
@@ -325,8 +333,10 @@ static uint32_t slab_open(struct cv_arena *a, uint32_t seat, uint32_t class)
 {
 	uint32_t chunk = run_find(a, seat, 1, 0);
 
+	/* release: what was here before is over, and is seen so by whoever takes a block of it */
 	if (chunk < a->chunk_count)
-		atomic_store(&a->chunks[chunk], chunk_word(chunk_load(a, chunk), CHUNK_SLAB, 0, class));
+		atomic_store_explicit(&a->chunks[chunk], chunk_word(chunk_load(a, chunk), CHUNK_SLAB, 0, class),
+		        memory_order_release);
 	return chunk;
 }
 
@@ -362,7 +372,8 @@ static bool run_claim(struct cv_arena *a, uint32_t seat, uint32_t head, uint32_t
 		run_dissolve(a, head, false);
 		return false;
 	}
-	atomic_store(&a->chunks[head], chunk_word(chunk_load(a, head), CHUNK_RUN, 0, n));
+	/* relaxed: whoever comes to read the block was given its number by us, by a release of that */
+	atomic_store_explicit(&a->chunks[head], chunk_word(chunk_load(a, head), CHUNK_RUN, 0, n), memory_order_relaxed);
 	return true;
 }
 
@@ -418,7 +429,8 @@ static void run_give_back(struct cv_arena *a, uint32_t head, uint32_t n)
 
 static void run_free(struct cv_arena *a, uint32_t seat, uint32_t head, uint64_t w)
 {
-	atomic_store(&a->chunks[head], chunk_word(w, CHUNK_TAKEN, seat, 0));
+	/* relaxed: all that others make of it comes after one of the releases below, or after our death */
+	atomic_store_explicit(&a->chunks[head], chunk_word(w, CHUNK_TAKEN, seat, 0), memory_order_relaxed);
 	run_give_back(a, head, chunk_arg(w));
 	block_unclaim(a, ref_of(head, 0));
 	run_dissolve(a, head, true);
@@ -456,7 +468,9 @@ void cv_heap_try_free(struct cv_arena *a, uint32_t seat, uint32_t ref)
 
 	if (cv_word_state(w) != CV_RETIRED || cv_seat_pinned(a, ref, seat))
 		return;
-	if (!atomic_compare_exchange_strong(word, &w, cv_word(CV_PRIVATE, seat, cv_word_gen(w))))
+	/* relaxed: the load acquired what it was retired with, and cv_seat_pinned() what was read of it */
+	if (!atomic_compare_exchange_strong_explicit(
+	            word, &w, cv_word(CV_PRIVATE, seat, cv_word_gen(w)), memory_order_relaxed, memory_order_relaxed))
 		return;
 	cv_race_acquire(a, word);
 	cv_heap_free(a, seat, ref);
@@ -478,7 +492,8 @@ void cv_heap_retire(struct cv_arena *a, uint32_t seat, uint32_t ref)
 {
 	_Atomic uint64_t *word = cv_heap_word(a, ref);
 
-	cv_heap_retire_as(a, seat, ref, word == NULL ? 0 : atomic_load(word));
+	/* relaxed: the swap compares it */
+	cv_heap_retire_as(a, seat, ref, word == NULL ? 0 : atomic_load_explicit(word, memory_order_relaxed));
 }
 
 /* ------------------------------------------------------------------------------------------------ reaping */
@@ -489,13 +504,16 @@ static bool block_orphaned(const struct cv_arena *a, uint32_t ref)
 	const volatile struct cv_block *b = cv_heap_at(a, ref); /* read once */
 	uint32_t node = b == NULL ? 0 : b->node;
 
-	return node == 0 || node > a->node_count || atomic_load(&a->nodes[node].long_name) != ref;
+	/* relaxed: the node named it before it was held, and the caller saw it held */
+	return node == 0 || node > a->node_count ||
+	       atomic_load_explicit(&a->nodes[node].long_name, memory_order_relaxed) != ref;
 }
 
 static void reap_block(struct cv_arena *a, uint32_t seat, uint32_t ref, bool (*dead)(void *, uint32_t), void *context)
 {
 	_Atomic uint64_t *word = cv_heap_word(a, ref);
-	uint64_t w = word == NULL ? 0 : atomic_load(word);
+	/* acquire: with the release in cv_heap_hold() */
+	uint64_t w = word == NULL ? 0 : atomic_load_explicit(word, memory_order_acquire);
 
 	switch (cv_word_state(w)) {
 	case CV_PRIVATE:
@@ -524,7 +542,7 @@ static void reap_run(struct cv_arena *a, uint32_t seat, uint32_t chunk, uint64_t
 
 	if (!chunk_swap(a, chunk, w, chunk_word(w, CHUNK_TAKEN, seat, 0)))
 		return;
-	b = word == NULL ? 0 : atomic_load(word);
+	b = word == NULL ? 0 : atomic_load_explicit(word, memory_order_relaxed); /* it is the dead one's, or not */
 	if (cv_word_state(b) == CV_PRIVATE && cv_word_owner(b) == chunk_owner(w))
 		block_unclaim(a, ref_of(chunk, 0));
 	run_give_back(a, chunk, run_length(a, chunk));
@@ -572,7 +590,8 @@ bool cv_heap_chunk_sound(const struct cv_arena *a, uint32_t chunk, uint32_t *own
 		return used && n < CV_CLASSES && (*owner != 0) == (chunk_state(w) == CHUNK_CLOSING);
 	case CHUNK_RUN:
 		return used && *owner == 0 && n == run_length(a, chunk) &&
-		       cv_word_state(atomic_load(&a->blocks[(uint64_t)chunk * CV_CHUNK_BLOCKS])) != CV_FREE;
+		       cv_word_state(atomic_load_explicit(
+		               &a->blocks[(uint64_t)chunk * CV_CHUNK_BLOCKS], memory_order_relaxed)) != CV_FREE;
 	case CHUNK_PART:
 		head = n < chunk ? chunk_load(a, n) : 0;
 		return *owner == 0 && (chunk_state(head) == CHUNK_TAKEN ||
@@ -593,7 +612,8 @@ int cv_heap_count(const struct cv_arena *a, uint64_t *blocks, uint64_t *bytes)
 			return CV_ECORRUPT;
 		*bytes += chunk_state(w) != CHUNK_FREE ? CV_CHUNK_SIZE : 0;
 		for (uint32_t b = 0; b < CV_CHUNK_BLOCKS && cv_heap_worded(a, c); b++)
-			*blocks += cv_word_state(atomic_load(&a->blocks[(uint64_t)c * CV_CHUNK_BLOCKS + b])) != CV_FREE;
+			*blocks += cv_word_state(atomic_load_explicit(&a->blocks[(uint64_t)c * CV_CHUNK_BLOCKS + b],
+			                   memory_order_relaxed)) != CV_FREE;
 	}
 	return 0;
 }

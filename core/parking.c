@@ -39,8 +39,8 @@ void cv_ring_receiver(struct cv_tail *n)
 
 void cv_ring(struct cv_tail *n)
 {
-	/* seq_cst: after what the sleepers are to see; they read the bell before they look */
-	atomic_fetch_add(&n->bell, 1);
+	/* release: after what the sleepers are to see; they read the bell before they look */
+	atomic_fetch_add_explicit(&n->bell, 1, memory_order_release);
 	cv_kernel.wake(&n->bell, INT_MAX);
 	cv_ring_receiver(n);
 }
@@ -133,11 +133,12 @@ bool cv_park_overdue(const struct cv_futex *list, unsigned count, bool news)
 	struct cv_futex rung;
 	unsigned i = 0;
 
-	while (i < count && atomic_load(list[i].word) == list[i].expected)
+	/* relaxed: what matters is what the kernel finds as it compares */
+	while (i < count && atomic_load_explicit(list[i].word, memory_order_relaxed) == list[i].expected)
 		i++;
 	if (i == count && !news)
 		return false;
 	rung.word = list[i < count ? i : 0].word;
-	rung.expected = atomic_load(rung.word);
+	rung.expected = atomic_load_explicit(rung.word, memory_order_relaxed);
 	return cv_kernel.wait(&rung, cv_kernel.now() + CV_GRACE_NS) == CV_TIMED_OUT;
 }

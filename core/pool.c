@@ -15,29 +15,33 @@
 
 uint32_t cv_pool_high(const struct cv_arena *a)
 {
-	uint32_t high = atomic_load(&a->globals->node_fresh);
+	/* relaxed: it only grows, and was raised before the node that a scan is to meet was used */
+	uint32_t high = atomic_load_explicit(&a->globals->node_fresh, memory_order_relaxed);
 
 	return high < a->node_count ? high : a->node_count;
 }
 
 static uint64_t floor_of(const struct cv_arena *a)
 {
-	/* acquire: with floor_raise(); whoever saw a group absent sees the floor of its eviction */
-	return atomic_load_explicit(&a->globals->gen_floor, memory_order_acquire);
+	/* relaxed: whoever saw a group absent acquired that from its evictor, which had raised the floor before */
+	return atomic_load_explicit(&a->globals->gen_floor, memory_order_relaxed);
 }
 
 static void floor_raise(struct cv_arena *a, uint64_t gen)
 {
 	uint64_t floor = floor_of(a);
 
-	while (floor < gen && !atomic_compare_exchange_weak(&a->globals->gen_floor, &floor, gen)) {
+	while (floor < gen && !atomic_compare_exchange_weak_explicit(&a->globals->gen_floor, &floor, gen,
+	                              memory_order_relaxed, memory_order_relaxed)) {
 	}
 }
 
 static bool claim_free(struct cv_arena *a, uint32_t seat, uint32_t node, uint64_t own)
 {
+	/* acquire: with the release in cv_pool_free().  release: who sees it in use sees how far scans must go for it */
 	return cv_word_state(own) == CV_FREE &&
-	       atomic_compare_exchange_strong(&a->nodes[node].own, &own, cv_word(CV_PRIVATE, seat, cv_word_gen(own)));
+	       atomic_compare_exchange_strong_explicit(&a->nodes[node].own, &own,
+	               cv_word(CV_PRIVATE, seat, cv_word_gen(own)), memory_order_acq_rel, memory_order_relaxed);
 }
 
 static void drop_long_name(struct cv_arena *a, uint32_t seat, uint32_t node)
@@ -46,19 +50,20 @@ static void drop_long_name(struct cv_arena *a, uint32_t seat, uint32_t node)
 	 * instruction is spent on it */
 	uint32_t ref = atomic_load_explicit(&a->nodes[node].long_name, memory_order_relaxed);
 	_Atomic uint64_t *word = ref == 0 ? NULL : cv_heap_word(a, ref);
-	uint64_t w = word == NULL ? 0 : atomic_load(word); /* as it is while the node names it */
+	/* as it is while the node names it: the store below lets no read be late */
+	uint64_t w = word == NULL ? 0 : atomic_load_explicit(word, memory_order_relaxed);
 
 	if (ref == 0)
 		return;
 	/* From here on a reaper may free the block as an orphan, and another may take it: so what we retire is the block
 	 * as it was, or nothing. */
-	atomic_store(&a->nodes[node].long_name, 0);
+	atomic_store_explicit(&a->nodes[node].long_name, 0, memory_order_release);
 	cv_heap_retire_as(a, seat, ref, w);
 }
 
 int cv_pool_evict(struct cv_arena *a, uint32_t seat, uint32_t node)
 {
-	uint64_t own = atomic_load(&a->nodes[node].own);
+	uint64_t own = atomic_load_explicit(&a->nodes[node].own, memory_order_relaxed); /* it is the caller's */
 	int r;
 
 	r = cv_table_remove(a, node);
@@ -80,7 +85,9 @@ static int claim_idle(struct cv_arena *a, uint32_t seat, uint32_t node, uint64_t
 		return 0;
 	/* Before the name can be seen absent: a walker takes an EVICTING node for that. */
 	floor_raise(a, cv_word_gen(own));
-	if (!atomic_compare_exchange_strong(&a->nodes[node].own, &own, cv_word(CV_EVICTING, seat, cv_word_gen(own))))
+	/* acquire: with the store that published the contents, of which the hash leads to the chain.  release: the floor */
+	if (!atomic_compare_exchange_strong_explicit(&a->nodes[node].own, &own,
+	            cv_word(CV_EVICTING, seat, cv_word_gen(own)), memory_order_acq_rel, memory_order_relaxed))
 		return 0;
 	if (cv_unlikely(long_name != 0))
 		cv_heap_look_at(a, long_name, hint); /* in a full heap, all else would be looked through first */
@@ -93,8 +100,10 @@ static uint32_t take_fresh(struct cv_arena *a, uint32_t seat, struct cv_hint *hi
 		if (hint->fresh == hint->fresh_end) {
 			if (atomic_load_explicit(&a->globals->node_fresh, memory_order_relaxed) >= a->node_count)
 				return 0;
-			/* seq_cst: the scans' mark is raised before a node below it is used */
-			hint->fresh = atomic_fetch_add(&a->globals->node_fresh, FRESH_BATCH) + 1;
+			/* relaxed: see cv_pool_high() */
+			hint->fresh =
+			        atomic_fetch_add_explicit(&a->globals->node_fresh, FRESH_BATCH, memory_order_relaxed) +
+			        1;
 			hint->fresh_end = hint->fresh + FRESH_BATCH;
 		}
 		while (hint->fresh != hint->fresh_end) {
@@ -113,6 +122,7 @@ bool cv_pool_settle(struct cv_arena *a, uint32_t node, uint64_t own)
 	if (cv_word_state(own) != CV_LEADING || cv_word_owner(own) != 0 ||
 	        cv_seat_count_waiting(a, cv_key_now(a, node)) != 0)
 		return false;
+	/* seq_cst: and then it is looked who watches */
 	if (!atomic_compare_exchange_strong(&a->nodes[node].own, &own, cv_word(CV_IDLE, 0, cv_word_gen(own))))
 		return false;
 	cv_ring(&a->tails[node]); /* whoever posted since the count looks again */
@@ -187,7 +197,8 @@ static int fill_long_name(
 		return CV_EFULL;
 	b->node = node;
 	memcpy(b + 1, key->name, key->size);
-	atomic_store(&a->nodes[node].long_name, ref); /* the node names it before it is held: see block_orphaned() */
+	/* relaxed: released as it is held; the node names it before that: see block_orphaned() */
+	atomic_store_explicit(&a->nodes[node].long_name, ref, memory_order_relaxed);
 	cv_heap_hold(a, ref);
 	return 0;
 }
@@ -245,5 +256,6 @@ void cv_pool_free(struct cv_arena *a, uint32_t seat, uint32_t node)
 	uint64_t own = atomic_load_explicit(&a->nodes[node].own, memory_order_relaxed);
 
 	drop_long_name(a, seat, node);
-	atomic_store(&a->nodes[node].own, cv_word(CV_FREE, 0, cv_word_gen(own)));
+	/* release: with the swap in claim_free() */
+	atomic_store_explicit(&a->nodes[node].own, cv_word(CV_FREE, 0, cv_word_gen(own)), memory_order_release);
 }

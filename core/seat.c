@@ -55,10 +55,14 @@ uint64_t cv_seat_post(struct cv_arena *a, uint32_t seat, uint64_t key)
 bool cv_seat_withdraw(struct cv_arena *a, uint32_t seat)
 {
 	struct cv_seat *s = &a->seats[seat];
-	uint64_t w = atomic_load(&s->word);
+	uint64_t w =
+	        atomic_load_explicit(&s->word, memory_order_relaxed); /* an answer is read from the word, by acquire */
 
+	/* seq_cst: it is withdrawn, and then the caller looks whether the group is an orphan; who makes it one counts then */
 	while (cv_seat_state(w) == CV_SEAT_WAITING)
-		if (atomic_compare_exchange_weak(&s->word, &w, cv_seat_word(CV_SEAT_QUIET, cv_seat_seq(w) + 1, 0)))
+		if (atomic_compare_exchange_weak_explicit(&s->word, &w,
+		            cv_seat_word(CV_SEAT_QUIET, cv_seat_seq(w) + 1, 0), memory_order_seq_cst,
+		            memory_order_relaxed))
 			return true;
 	return false;
 }
@@ -85,7 +89,7 @@ bool cv_seat_waits(struct cv_arena *a, uint32_t seat, uint64_t key, uint64_t *wo
 bool cv_seat_answer(struct cv_arena *a, uint32_t seat, uint64_t word, enum cv_seat_state answer, uint32_t block)
 {
 	cv_race_release(a, &a->seats[seat].word);
-	/* seq_cst: releases the block's bytes to the waiter, and orders the pin before a later retirement */
+	/* seq_cst: it is answered, and then the caller looks how its thread sleeps; it releases the block's bytes, too */
 	return atomic_compare_exchange_strong(
 	        &a->seats[seat].word, &word, cv_seat_word(answer, cv_seat_seq(word), block));
 }
@@ -98,8 +102,10 @@ void cv_seat_restamp(struct cv_arena *a, uint64_t key)
 	/* A failed swap means that the wait was answered or ended, or that another leader re-stamped it: all fine. */
 	for (uint32_t i = 1; i <= high; i++)
 		if (cv_seat_waits(a, i, key, &w))
-			atomic_compare_exchange_strong(
-			        &a->seats[i].word, &w, cv_seat_word(CV_SEAT_WAITING, cv_seat_seq(w) + 1, 0));
+			/* release: whoever answers the new sequence has seen the change of leader */
+			atomic_compare_exchange_strong_explicit(&a->seats[i].word, &w,
+			        cv_seat_word(CV_SEAT_WAITING, cv_seat_seq(w) + 1, 0), memory_order_release,
+			        memory_order_relaxed);
 }
 
 uint32_t cv_seat_count_waiting(struct cv_arena *a, uint64_t key)
@@ -126,17 +132,20 @@ void cv_seat_unpin(struct cv_arena *a, uint32_t seat, enum cv_pin which)
 void cv_seat_clear(struct cv_arena *a, uint32_t seat)
 {
 	struct cv_seat *s = &a->seats[seat];
-	uint64_t w = atomic_load(&s->word);
+	uint64_t w = atomic_load_explicit(&s->word, memory_order_relaxed);
 
-	/* By a swap: a new leader may re-stamp the wait meanwhile, and its sequence must not come again. */
-	while (!atomic_compare_exchange_weak(&s->word, &w, cv_seat_word(CV_SEAT_QUIET, cv_seat_seq(w) + 1, 0))) {
+	/* By a swap: a new leader may re-stamp the wait meanwhile, and its sequence must not come again.  seq_cst, here and
+	 * below: as in cv_seat_unpin(), the caller frees then what was retired meanwhile. */
+	while (!atomic_compare_exchange_weak_explicit(&s->word, &w, cv_seat_word(CV_SEAT_QUIET, cv_seat_seq(w) + 1, 0),
+	        memory_order_seq_cst, memory_order_relaxed)) {
 	}
 	for (int i = 0; i < CV_LOANS; i++)
 		atomic_store(&s->loans[i], 0);
 	for (int i = 0; i < CV_PINS; i++)
 		atomic_store(&s->pins[i], 0);
-	atomic_store(&s->request_block, 0);
-	atomic_store(&s->mode, CV_PARK_AWAKE);
+	/* relaxed: only the next owner of the seat makes anything of them */
+	atomic_store_explicit(&s->request_block, 0, memory_order_relaxed);
+	atomic_store_explicit(&s->mode, CV_PARK_AWAKE, memory_order_relaxed);
 }
 
 int cv_seat_lend(struct cv_arena *a, uint32_t seat, uint32_t block)
@@ -147,7 +156,8 @@ int cv_seat_lend(struct cv_arena *a, uint32_t seat, uint32_t block)
 	for (int i = 0; i < CV_LOANS; i++) {
 		if (atomic_load_explicit(&s->loans[i], memory_order_relaxed) != 0)
 			continue;
-		atomic_store(&s->loans[i], block); /* seq_cst: before the word lets go of it */
+		/* relaxed: the word lets go of it after this, by a release */
+		atomic_store_explicit(&s->loans[i], block, memory_order_relaxed);
 		return i;
 	}
 	return -1;
@@ -172,7 +182,7 @@ static bool seat_pins(struct cv_seat *s, uint32_t block)
 
 static uint32_t keeper_high(const struct cv_arena *a)
 {
-	uint32_t high = atomic_load(&a->globals->slot_high);
+	uint32_t high = atomic_load(&a->globals->slot_high); /* seq_cst: no keeper that pinned is missed */
 
 	return high < a->keeper_count ? high : a->keeper_count;
 }

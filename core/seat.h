@@ -21,8 +21,9 @@
  * order in which they hand over to each other: all pins first, then for each seat the word before its loans.
  *  - a helper pins, validates that the block is still handed out, swaps a word to DONE, and unpins;
  *  - a thread moves its DONE block to a loan: loan first, then the word.
- * So a block that is held throughout is seen in at least one place.  All of these are sequentially consistent: each is
- * one half of a store-then-load pair against the freeing side (store RETIRED, then load pins).
+ * So a block that is held throughout is seen in at least one place.  Words and pins are sequentially consistent: each is one
+ * half of a store-then-load pair against the freeing side (store RETIRED, then load pins).  A loan is stored before the word
+ * lets go of the block, by a release, and looked for after the word: that is enough for it.
  */
 #ifndef CV_SEAT_H
 #define CV_SEAT_H
@@ -118,13 +119,14 @@ static inline uint64_t cv_key_of(uint32_t node, uint32_t incarnation)
 /* The key of a node; it stays the node's for as long as its ownership word is that of one execution. */
 static inline uint64_t cv_key_now(const struct cv_arena *a, uint32_t node)
 {
-	return cv_key_of(node, (uint32_t)(atomic_load(&a->nodes[node].next) >> 32));
+	/* relaxed: the caller has acquired the ownership word, or it proves by a swap of it that it was so */
+	return cv_key_of(node, (uint32_t)(atomic_load_explicit(&a->nodes[node].next, memory_order_relaxed) >> 32));
 }
 
 /* Begin to wait: after this the thread may be answered.  Returns the posted word. */
 uint64_t cv_seat_post(struct cv_arena *a, uint32_t seat, uint64_t key);
 
-/* Stop waiting.  False: an answer came first, and the word has it. */
+/* Stop waiting.  False: an answer came first, and the word has it, to be loaded with acquire. */
 bool cv_seat_withdraw(struct cv_arena *a, uint32_t seat);
 
 /* After an answer was taken in: ready for the next wait. */

@@ -86,7 +86,9 @@ __attribute__((noinline)) static bool long_name_use(struct cv_arena *a, uint32_t
 	/* validate after pinning: while the node is not EVICTING its block is not retired, and then not freed */
 	own = atomic_load(&n->own);
 	good = in_table(own) && cv_word_state(own) != CV_EVICTING &&
-	       cv_next_incarnation(atomic_load(&n->next)) == cv_next_incarnation(v->next);
+	       /* relaxed: what this is of, the word just read was published after */
+	       cv_next_incarnation(atomic_load_explicit(&n->next, memory_order_relaxed)) ==
+	               cv_next_incarnation(v->next);
 	cv_race_acquire(a, &n->own);
 	b = good ? cv_heap_fitting(a, ref, size) : NULL;
 	good = b != NULL && bytes_use(seat, b + 1, size, want, to);
@@ -148,10 +150,10 @@ uint32_t cv_table_name(struct cv_arena *a, uint32_t seat, uint32_t node, unsigne
 
 enum walk_end { WALK_FOUND, WALK_ABSENT, WALK_AGAIN, WALK_CORRUPT };
 
-/* The link that led to a node still does: the node was in the chain for all that was read of it since. */
+/* The link that led to a node still does: the node was in the chain for all that was read of it since.  relaxed: the fence
+ * in cv_same_incarnation(), which is asked first, stands between that and this. */
 static bool link_holds(_Atomic uint64_t *link, uint64_t value)
 {
-	atomic_thread_fence(memory_order_acquire); /* what was read of the node, before this */
 	return atomic_load_explicit(link, memory_order_relaxed) == value;
 }
 
@@ -234,7 +236,8 @@ static bool swing(struct cv_arena *a, _Atomic uint64_t *link, uint64_t *value, u
 	uint64_t old = *value;
 
 	*value = link == cv_table_bucket(a, hash) ? head_after(old, past) : (old & ~CV_NEXT_INDEX) | past;
-	return atomic_compare_exchange_strong(link, &old, *value);
+	/* release: who finds the node gone finds it EVICTING, and the floor raised */
+	return atomic_compare_exchange_strong_explicit(link, &old, *value, memory_order_release, memory_order_relaxed);
 }
 
 /* Once along the chain, unlinking what is marked. */
@@ -280,14 +283,15 @@ int cv_table_remove(struct cv_arena *a, uint32_t node)
 {
 	uint64_t hash = atomic_load_explicit(&a->nodes[node].hash, memory_order_relaxed);
 	_Atomic uint64_t *bucket = cv_table_bucket(a, hash);
-	uint64_t head = atomic_load_explicit(bucket, memory_order_acquire);
+	uint64_t head = atomic_load_explicit(bucket, memory_order_relaxed); /* the swap compares it */
 
 	/* Alone in its chain, the usual case: nothing is ever linked behind a node, so no mark is needed and the head's
 	 * swap is all there is to do. */
 	if ((uint32_t)head == node &&
 	        (atomic_load_explicit(&a->nodes[node].next, memory_order_relaxed) & (CV_NEXT_MARK | CV_NEXT_INDEX)) ==
 	                0 &&
-	        atomic_compare_exchange_strong(bucket, &head, head_after(head, 0)))
+	        atomic_compare_exchange_strong_explicit(bucket, &head, head_after(head, 0), memory_order_release,
+	                memory_order_relaxed)) /* release: as in swing() */
 		return 0;
 	/* release: EVICTING before the mark; whoever sees the mark sees that */
 	atomic_fetch_or_explicit(&a->nodes[node].next, CV_NEXT_MARK, memory_order_release);

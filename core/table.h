@@ -130,8 +130,9 @@ static inline __attribute__((always_inline)) bool cv_table_find_first(
 
 	if (cv_unlikely(node > a->node_count || key->size > CV_NAME_INLINE))
 		return false;
-	next = atomic_load_explicit(&n->next, memory_order_acquire); /* with the swap that linked it */
-	own = atomic_load_explicit(&n->own, memory_order_acquire);   /* with the store that published its contents */
+	/* relaxed: the head was acquired, and the fence below stands before what is concluded */
+	next = atomic_load_explicit(&n->next, memory_order_relaxed);
+	own = atomic_load_explicit(&n->own, memory_order_relaxed);
 	if (atomic_load_explicit(&n->hash, memory_order_relaxed) != key->hash ||
 	        atomic_load_explicit(&n->size, memory_order_relaxed) != key->size || !cv_short_name_equal(a, node, key))
 		return false;

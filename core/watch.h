@@ -13,10 +13,11 @@
  *      watcher: arm, then look at everything; sleep while the word is as it was armed
  *      changer: change, then load word 0 and the node's; if one is not IDLE, ring it
  *
- * All of it is sequentially consistent.  If the changer's load does not see the word armed, it came before the arming, and
- * so did the change: the watcher's look, which comes after, sees it.  If it does, the changer rings.  So nothing is missed,
- * a region that nobody watches costs two loads of a line that nobody writes, and a watched one at most one wake for
- * each time that a watcher arms.  A watcher that dies leaves one spare wake behind.
+ * The change and the changer's load are sequentially consistent, and so is the fence between arming and looking: a look
+ * need not be, and those of a lookup are acquires.  If the changer's load does not see the word armed, it came before the
+ * fence, and so did the change: the watcher's look, which comes after, sees it.  If it does, the changer rings.  So nothing
+ * is missed, a region that nobody watches costs two loads of a line that nobody writes, and a watched one at most one wake
+ * for each time that a watcher arms.  A watcher that dies leaves one spare wake behind.
  *
  * A changer that is stopped or killed between its swap to RINGING and its wake leaves the word RINGING: every further
  * changer, whoever arms, and whoever reaps the dead one makes up for the wake.

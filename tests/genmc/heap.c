@@ -187,7 +187,7 @@ static void after(void)
 
 #elif defined(HELP)
 
-/* a helper hands a publisher's block to a waiter, while the publisher ends and retires it */
+/* a helper, or a keeper that has just come, hands a publisher's block to a waiter, while the publisher ends and retires it */
 
 static uint32_t ref;
 
@@ -212,14 +212,21 @@ static void first(void)
 static void second(void)
 {
 	uint64_t own = cv_word(CV_PUBLISHED, 1, 1), word;
+#ifdef KEEPER
+	const uint32_t helper = cv_seat_of_keeper(a, 0);
 
-	cv_seat_pin(a, 2, CV_PIN_RESULT, ref);
+	atomic_store(&globals.slot_high, 1); /* as who takes a slot does */
+#else
+	const uint32_t helper = 2;
+#endif
+
+	cv_seat_pin(a, helper, CV_PIN_RESULT, ref);
 	if (atomic_load(&nodes[1].own) == own && cv_seat_waits(a, 3, cv_key_of(1, 0), &word)) {
 		assert(*bytes_of(ref) == 42);
 		cv_seat_answer(a, 3, word, CV_SEAT_DONE, ref);
 	}
-	cv_seat_unpin(a, 2, CV_PIN_RESULT);
-	cv_heap_try_free(a, 2, ref);
+	cv_seat_unpin(a, helper, CV_PIN_RESULT);
+	cv_heap_try_free(a, helper, ref);
 }
 
 #ifdef THIRD
@@ -250,6 +257,10 @@ static void after(void)
 
 static uint32_t ref;
 
+#ifdef HELD
+static bool held;
+#endif
+
 static bool nobody_is_dead(void *context, uint32_t seat)
 {
 	(void)context, (void)seat;
@@ -270,7 +281,9 @@ static void first(void)
 {
 #ifdef DROP
 	drop_long_name(a, 1, 1);
+#ifndef HELD
 	take_and_write(1);
+#endif
 #else
 	cv_heap_at(a, ref)->node = 1;
 	atomic_store(&nodes[1].long_name, ref); /* as fill_long_name() */
@@ -281,15 +294,169 @@ static void first(void)
 static void second(void)
 {
 	reap_block(a, 2, ref, nobody_is_dead, NULL);
+#ifdef HELD /* freed so, it is another name's already */
+	if (take(2) == ref) {
+		held = true;
+		cv_heap_hold(a, ref);
+	}
+#endif
 }
 
 static void after(void)
 {
-#ifdef DROP
+#ifdef HELD
+	assert(!held || cv_word_state(word_of(ref)) == CV_IDLE);
+#elif defined(DROP)
 	assert(cv_word_state(word_of(ref)) == CV_FREE || cv_word_state(word_of(ref)) == CV_PRIVATE);
 #else
 	assert(cv_word_state(word_of(ref)) == CV_IDLE);
 #endif
+}
+
+#elif defined(CLEAR)
+
+/* a reaper, who has seen a thread's death, drops what it held on to: 0 a loan, 1 an answer, 2 a pin.  Only then may the
+ * bytes be written again.  The dead thread's last reads are made by the reaper, as they come before its death. */
+
+static uint32_t ref;
+
+static void setup(void)
+{
+	struct cv_seat *dead = &seats[2];
+
+	ref = take_all(1);
+	*bytes_of(ref) = 42;
+	atomic_store(&globals.seat_high, 3);
+	if (CLEAR == 0)
+		atomic_store(&dead->loans[0], ref);
+	else if (CLEAR == 1)
+		atomic_store(&dead->word, cv_seat_word(CV_SEAT_DONE, 1, ref));
+	else
+		atomic_store(&dead->pins[CV_PIN_BYTES], ref);
+}
+
+static void first(void)
+{
+	cv_heap_retire(a, 1, ref);
+	take_and_write(1);
+}
+
+static void second(void)
+{
+	assert(*bytes_of(ref) == 42);
+	cv_seat_clear(a, 2);
+	cv_heap_try_free(a, 3, ref);
+}
+
+static void after(void)
+{
+	assert(cv_word_state(word_of(ref)) != CV_RETIRED);
+}
+
+#elif defined(REOPEN) || defined(CLOSED)
+
+/* the bytes of a block that is no more are another's: of a run, in the slab that comes after it; of a slab, in a run */
+
+static uint32_t ref;
+static uint64_t *end; /* of the first half of the chunk: there the second block of a slab begins */
+
+static void setup(void)
+{
+	end = (uint64_t *)(a->heap + CV_CHUNK_SIZE / 2 + sizeof(struct cv_block));
+#ifdef REOPEN
+	ref = run_block(a, 1, CV_CHUNK_SIZE);
+#else
+	uint32_t other = take(1);
+
+	ref = take(1);
+	cv_heap_free(a, 1, other);
+	if (bytes_of(ref) != end) {
+		ref = other;
+		assert(take(1) == other);
+		cv_heap_free(a, 1, ref_of(0, 0));
+	}
+#endif
+}
+
+static void first(void)
+{
+	*end = 1;
+	cv_heap_free(a, 1, ref);
+#ifdef REOPEN
+	slab_open(a, 1, CV_CLASSES - 1);
+#else
+	slabs_close(a, 1);
+#endif
+}
+
+static void second(void)
+{
+#ifdef REOPEN
+	uint32_t from = 1, got = slab_take_in(a, 2, 0, CV_CLASSES - 1, &from);
+#else
+	uint32_t got = run_block_from(a, 2, 1);
+#endif
+	if (got != 0)
+		*end = 2;
+}
+
+static void after(void)
+{
+}
+
+#elif defined(DISSOLVED)
+
+/* the memory of a run's second chunk is the first of another run */
+
+static uint32_t ref;
+
+static uint64_t *second_chunk(void)
+{
+	return (uint64_t *)(a->heap + CV_CHUNK_SIZE);
+}
+
+static void setup(void)
+{
+	ref = run_block_from(a, 1, 2);
+}
+
+static void first(void)
+{
+	*second_chunk() = 1;
+	cv_heap_free(a, 1, ref);
+}
+
+static void second(void)
+{
+	if (run_find(a, 2, 1, 1) == 1)
+		*second_chunk() = 2;
+}
+
+static void after(void)
+{
+}
+
+#elif defined(WORDED)
+
+/* who sees that a chunk has block words finds them backed by memory */
+
+static void setup(void)
+{
+}
+
+static void first(void)
+{
+	assert(run_find(a, 1, 2, 0) == 0);
+}
+
+static void second(void)
+{
+	if (cv_heap_worded(a, 1))
+		assert(committed[1]);
+}
+
+static void after(void)
+{
 }
 
 #elif defined(CLOSE)

@@ -78,6 +78,42 @@ static void after(void)
 	assert(!sleeps(2));
 }
 
+#elif defined(ANSWER)
+
+/* a wait is answered, then it is looked whether its thread sleeps; that one says that it will, then looks at its word */
+
+static void setup(void)
+{
+	atomic_store(&globals.seat_high, 2);
+	cv_seat_post(a, 2, cv_key_of(1, 0));
+}
+
+static void first(void)
+{
+	uint64_t word;
+
+	assert(cv_seat_waits(a, 2, cv_key_of(1, 0), &word));
+	assert(cv_seat_answer(a, 2, word, CV_SEAT_GAVE_UP, 0));
+	if (atomic_load(&seats[2].mode) != CV_PARK_AWAKE) /* as wake_seat() */
+		cv_kernel.wake(cv_seat_futex(&seats[2]), 1);
+}
+
+static void second(void)
+{
+	uint64_t word = atomic_load(&seats[2].word);
+	struct cv_futex futex = {cv_seat_futex(&seats[2]), (uint32_t)word};
+	int bounded;
+
+	atomic_store(&seats[2].mode, CV_PARK_FULL); /* as park() */
+	if (cv_seat_state(word) == CV_SEAT_WAITING)
+		cv_park(&futex, 1, 2, &bounded);
+}
+
+static void after(void)
+{
+	assert(!sleeps(2));
+}
+
 #elif defined(SPIN)
 
 /* who sees the word change goes on as if it had been woken */

@@ -9,7 +9,8 @@ static struct cv_hint hints[SEATS + 1];
 
 #if defined(FLOOR)
 
-/* X is evicted and led again in another node: its generation has grown */
+/* X is evicted and led again in another node: its generation has grown.  BEHIND: another was before it in its chain;
+ * HELPED: and it may be the one who sees the mark that unlinks it */
 
 static bool linked_anew;
 
@@ -18,6 +19,9 @@ static void setup(void)
 	put(1, 1, X);
 	atomic_store(&nodes[1].own, cv_word(CV_IDLE, 0, 5));
 	fill(2, 2, X);
+#ifdef BEHIND
+	put(1, 3, K);
+#endif
 }
 
 static void first(void)
@@ -30,6 +34,9 @@ static void second(void)
 	struct cv_key key = key_of(X);
 	struct cv_spot spot;
 
+#ifdef HELPED
+	assert(cv_table_linked(a, 1) >= 0); /* as a reaper: it takes out what is marked */
+#endif
 	if (cv_table_find(a, 2, &key, &spot) == 1)
 		return;
 	cv_pool_refresh(a, 2, 2);
@@ -142,6 +149,33 @@ static void after(void)
 	assert(atomic_load(&nodes[1].hash) == key_of(name).hash);
 }
 
+#elif defined(EVICT)
+
+/* a name is put in and its execution ends; who evicts it finds its chain */
+
+static bool taken;
+
+static void setup(void)
+{
+	atomic_store(&nodes[1].own, cv_word(CV_PRIVATE, 1, 0));
+}
+
+static void first(void)
+{
+	put(1, 1, X);
+	atomic_store(&nodes[1].own, cv_word(CV_IDLE, 0, 1));
+}
+
+static void second(void)
+{
+	taken = take_node(a, 2, 1, &hints[2]) == 1;
+}
+
+static void after(void)
+{
+	assert(((uint32_t)atomic_load(&buckets[BUCKETS - 1]) == 1) == !taken);
+}
+
 #elif defined(POCKET)
 
 /* the oldest of a pocket is taken, or its group is led once more, never both */
@@ -180,19 +214,62 @@ static void after(void)
 
 #elif defined(SETTLE)
 
-/* an orphaned group becomes idle: who posted and sleeps for it is rung */
+/* an orphaned group becomes idle: who posted and sleeps for it is rung; WATCHED: so is who watches it; LEAVE: its last
+ * waiter leaves as it is orphaned, and one of the two sees that nobody waits */
+
+#define ORPHANED cv_word(CV_LEADING, 0, 1)
 
 static void setup(void)
 {
 	put(1, 1, X);
-	atomic_store(&nodes[1].own, cv_word(CV_LEADING, 0, 1));
+	atomic_store(&nodes[1].own, ORPHANED);
 	atomic_store(&globals.seat_high, 2);
+#ifdef LEAVE
+	atomic_store(&nodes[1].own, cv_word(CV_LEADING, 1, 1));
+	cv_seat_post(a, 2, cv_key_now(a, 1));
+#endif
 }
 
 static void first(void)
 {
-	cv_pool_settle(a, 1, cv_word(CV_LEADING, 0, 1));
+#ifdef LEAVE
+	uint64_t own = cv_word(CV_LEADING, 1, 1);
+
+	assert(atomic_compare_exchange_strong(&nodes[1].own, &own, ORPHANED)); /* as its reaper */
+#endif
+	cv_pool_settle(a, 1, ORPHANED);
 }
+
+#if defined(LEAVE)
+
+static void second(void)
+{
+	assert(cv_seat_withdraw(a, 2));
+	cv_pool_settle(a, 1, atomic_load(&nodes[1].own));
+}
+
+static void after(void)
+{
+	assert(cv_word_state(atomic_load(&nodes[1].own)) == CV_IDLE);
+}
+
+#elif defined(WATCHED)
+
+static void second(void)
+{
+	struct cv_futex futex = {&watch[CV_WATCH_ALL], cv_watch_arm(&watch[CV_WATCH_ALL])};
+	int bounded;
+
+	if (atomic_load(&nodes[1].own) == ORPHANED)
+		cv_park(&futex, 1, 2, &bounded);
+}
+
+static void after(void)
+{
+	assert(!sleeps(2));
+}
+
+#else
 
 static void second(void)
 {
@@ -209,5 +286,7 @@ static void after(void)
 {
 	assert(!sleeps(2) || cv_word_state(atomic_load(&nodes[1].own)) == CV_LEADING);
 }
+
+#endif
 
 #endif

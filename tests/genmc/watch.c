@@ -12,6 +12,41 @@
 #define WORD (&watch[CV_WATCH_ALL])
 #endif
 
+#ifdef ABSENT
+
+/* who looks for a name, and finds nobody who leads it, is rung by the first who does */
+
+enum { X };
+
+static void setup(void)
+{
+	fill(1, 1, X);
+}
+
+static void first(void)
+{
+	struct cv_key key = key_of(X);
+	struct cv_spot spot;
+
+	assert(cv_table_find(a, 1, &key, &spot) == 0);
+	cv_pool_refresh(a, 1, 1);
+	assert(cv_table_insert(a, 1, &key, &spot));
+	cv_changed(a, 1);
+}
+
+static void second(void)
+{
+	struct cv_key key = key_of(X);
+	struct cv_futex futex = {WORD, cv_watch_arm(WORD)};
+	struct cv_spot spot;
+	int bounded;
+
+	if (cv_table_find(a, 0, &key, &spot) == 0)
+		cv_park(&futex, 1, 2, &bounded);
+}
+
+#else
+
 static bool saw[4][3];
 
 static void change(uint32_t node)
@@ -19,7 +54,11 @@ static void change(uint32_t node)
 	uint64_t word = BEFORE;
 
 	assert(atomic_compare_exchange_strong(&nodes[node].own, &word, LED));
+#ifdef REAPED /* for a dead one, without a look before */
+	cv_watch_ring_all(a);
+#else
 	cv_changed(a, node);
+#endif
 }
 
 static void look(int thread)
@@ -63,6 +102,8 @@ static void third(void)
 	look(3);
 #endif
 }
+#endif
+
 #endif
 
 static void after(void)

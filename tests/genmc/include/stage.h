@@ -35,6 +35,9 @@
 #define cv_fetch(at) ((void)(at))
 #define cv_fetch_to_write(at) ((void)(at))
 
+/* A walk that goes on for longer than this has read what is old again and again: cv_table_find() fails then. */
+#define CV_WALK_SLACK 0
+
 #include "weaker.h"
 
 #include "heap.c"
@@ -51,14 +54,20 @@
 #ifndef SEATS
 #define SEATS 2
 #endif
+#ifndef BUCKETS
+#define BUCKETS 1 /* all names lie in the last one */
+#endif
 #ifndef CHUNKS
 #define CHUNKS 1
+#endif
+#ifndef BASE
+#define BASE CHUNKS
 #endif
 
 static struct cv_node nodes[NODES + 1];
 static struct cv_tail tails[NODES + 1];
 static struct cv_seat seats[SEATS + 2];
-static _Atomic uint64_t buckets[1];
+static _Atomic uint64_t buckets[BUCKETS];
 static _Atomic uint64_t chunks[CHUNKS];
 #ifdef HEAP
 static _Atomic uint64_t blocks[CHUNKS * CV_CHUNK_BLOCKS];
@@ -68,9 +77,14 @@ static _Atomic uint64_t blocks[1];
 static struct cv_globals globals;
 static _Atomic uint32_t watch[CV_WATCH_WORDS];
 
+/* Plain: what is committed is to be seen so by whoever uses it. */
+static bool committed[CHUNKS];
+
 static int commit_all(void *context, uint32_t chunk, uint32_t count)
 {
-	(void)context, (void)chunk, (void)count;
+	(void)context;
+	for (uint32_t i = chunk; i < chunk + count; i++)
+		committed[i] = true;
 	return 0;
 }
 
@@ -88,11 +102,11 @@ static struct cv_arena arena = {.nodes = nodes,
         .globals = &globals,
         .watch = watch,
         .node_count = NODES,
-        .bucket_mask = 0,
+        .bucket_mask = BUCKETS - 1,
         .seat_count = SEATS,
         .keeper_count = 1,
         .chunk_count = CHUNKS,
-        .chunk_base = CHUNKS,
+        .chunk_base = BASE,
         .backing = {commit_all, release_none, NULL}};
 static struct cv_arena *const a = &arena;
 
@@ -105,11 +119,20 @@ static pthread_mutex_t queue;
 static _Atomic uint32_t *asleep_on[4];
 static bool slept[4], woken[4];
 
+/* What the word holds.  GenMC wants memory read as it was written, so half of a seat's word is read with the other half. */
+static uint32_t kernel_load(_Atomic uint32_t *word)
+{
+	for (uint32_t i = 1; i <= SEATS; i++)
+		if (word == cv_seat_futex(&seats[i]))
+			return (uint32_t)atomic_load_explicit(&seats[i].word, memory_order_relaxed);
+	return atomic_load_explicit(word, memory_order_relaxed);
+}
+
 static enum cv_slept kernel_wait(const struct cv_futex *one, int64_t thread)
 {
 	atomic_thread_fence(memory_order_seq_cst);
 	pthread_mutex_lock(&queue);
-	slept[thread] = atomic_load_explicit(one->word, memory_order_relaxed) == one->expected;
+	slept[thread] = kernel_load(one->word) == one->expected;
 	asleep_on[thread] = slept[thread] ? one->word : NULL;
 	pthread_mutex_unlock(&queue);
 	return CV_WOKEN;
@@ -156,10 +179,10 @@ static inline bool sleeps(int thread)
 static const uint64_t names[][5] = {
         {0x58, 0x58, 0x58, 0x58, 0x58}, {0x4b, 0x4b, 0x4b, 0x4b, 0x4b}, {0x43, 0x43, 0x43, 0x43, 0x43}};
 
-/* All lie in the one bucket. */
 static inline struct cv_key key_of(int name)
 {
-	return (struct cv_key){(const unsigned char *)names[name], 8 * WORDS, (uint64_t)(name + 1) << 32};
+	return (struct cv_key){
+	        (const unsigned char *)names[name], 8 * WORDS, (uint64_t)(name + 1) << 32 | (BUCKETS - 1)};
 }
 
 /* A node of this name, PRIVATE to seat. */
@@ -191,10 +214,10 @@ static inline void put_idle(uint32_t seat, uint32_t node, int name)
 	atomic_store(&nodes[node].own, cv_word(CV_IDLE, 0, 1));
 }
 
-/* Of those in the bucket that are not EVICTING, how many nodes have this name? */
+/* Of those in the chain that are not EVICTING, how many nodes have this name? */
 static inline int linked(int name)
 {
-	uint32_t node = (uint32_t)atomic_load(&buckets[0]);
+	uint32_t node = (uint32_t)atomic_load(&buckets[BUCKETS - 1]);
 	int count = 0;
 
 	for (int i = 0; i < NODES && node != 0; i++) {
