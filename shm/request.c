@@ -42,6 +42,8 @@ int covey_request_put(covey *c, struct covey_thread *t, uint32_t node, const voi
 		memcpy(words, request, size);
 	}
 	ticket = atomic_fetch_add(&c->arena.tails[node].tickets, 1) + 1;
+	/* The end of the wait before, ahead of what is written over its request; with unchanged(). */
+	atomic_thread_fence(memory_order_release);
 	/* relaxed: all of it is published by the post.  In one go with that, as the leader may be looking at this line. */
 	for (unsigned i = 0; i < (size <= CV_REQUEST_INLINE ? (size + 7) / 8 : 0); i++)
 		atomic_store_explicit(&s->request[i], words[i], memory_order_relaxed);
@@ -58,7 +60,8 @@ void covey_request_drop(covey *c, struct covey_thread *t)
 
 	if (ref == 0)
 		return;
-	atomic_store_explicit(&s->request_block, 0, memory_order_relaxed);
+	/* release: the end of the wait ahead of this; with unchanged() */
+	atomic_store_explicit(&s->request_block, 0, memory_order_release);
 	cv_heap_retire(&c->arena, t->seat, ref); /* a leader may just be reading it */
 }
 

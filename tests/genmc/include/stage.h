@@ -93,21 +93,19 @@ static void release_none(void *context, uint32_t chunk, uint32_t count)
 	(void)context, (void)chunk, (void)count;
 }
 
-static struct cv_arena arena = {.nodes = nodes,
-        .tails = tails,
-        .buckets = buckets,
-        .seats = seats,
-        .chunks = chunks,
-        .blocks = blocks,
-        .globals = &globals,
-        .watch = watch,
-        .node_count = NODES,
-        .bucket_mask = BUCKETS - 1,
-        .seat_count = SEATS,
-        .keeper_count = 1,
-        .chunk_count = CHUNKS,
-        .chunk_base = BASE,
-        .backing = {commit_all, release_none, NULL}};
+#define ARENA                                                                                                          \
+	{                                                                                                              \
+		.nodes = nodes, .tails = tails, .buckets = buckets, .seats = seats, .chunks = chunks,                  \
+		.blocks = blocks, .globals = &globals, .watch = watch, .node_count = NODES,                            \
+		.bucket_mask = BUCKETS - 1, .seat_count = SEATS, .keeper_count = 1, .chunk_count = CHUNKS,             \
+		.chunk_base = BASE, .backing = {                                                                       \
+			commit_all,                                                                                    \
+			release_none,                                                                                  \
+			NULL                                                                                           \
+		}                                                                                                      \
+	}
+
+static struct cv_arena arena = ARENA;
 static struct cv_arena *const a = &arena;
 
 /* ------------------------------------------------------------------------------------------------ the kernel */
