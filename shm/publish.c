@@ -279,21 +279,23 @@ int covey_unregister(covey *c, const struct covey_lead *lead)
 	return error < 0 ? error : 0;
 }
 
-/* The seats among which those are whom an answer is for. */
-struct seats {
-	uint32_t first, last;
-};
-
-static struct seats all_seats(const covey *c)
+/* The seats among which those are whom an answer is for: one, or with 0 all of them. */
+static uint32_t first_among(uint32_t only)
 {
-	return (struct seats){1, cv_seat_high(&c->arena)};
+	return only != 0 ? only : 1;
 }
 
-static bool someone_waits(covey *c, const struct covey_lead *lead, struct seats among)
+static uint32_t last_among(const covey *c, uint32_t only)
 {
+	return only != 0 ? only : cv_seat_high(&c->arena);
+}
+
+static bool someone_waits(covey *c, const struct covey_lead *lead, uint32_t only)
+{
+	uint32_t last = last_among(c, only);
 	uint64_t word;
 
-	for (uint32_t i = among.first; i <= among.last; i++)
+	for (uint32_t i = first_among(only); i <= last; i++)
 		if (cv_seat_waits(&c->arena, i, cv_key_of(lead->node, lead->incarnation), &word))
 			return true;
 	return false;
@@ -337,7 +339,7 @@ static void room_gone(covey *c, struct covey_thread *t, uint32_t room)
 
 /* The block to publish: the leader's room, or a copy made now if there is anybody for it.  0 or COVEY_EFULL. */
 static int block_for(covey *c, struct covey_thread *t, const struct covey_lead *lead, const void *request,
-        size_t request_size, const struct covey_reply *reply, struct seats among, uint32_t *block)
+        size_t request_size, const struct covey_reply *reply, uint32_t only, uint32_t *block)
 {
 	struct cv_block *b = room_block(c, reply->room);
 
@@ -350,7 +352,7 @@ static int block_for(covey *c, struct covey_thread *t, const struct covey_lead *
 		*block = reply->room;
 		return 0;
 	}
-	if (!someone_waits(c, lead, among))
+	if (!someone_waits(c, lead, only))
 		return 0;
 	*block = covey_block_make(c, t, lead, request, request_size, reply);
 	return *block != 0 ? 0 : COVEY_EFULL;
@@ -367,7 +369,7 @@ static int publish(covey *c, struct covey_thread *t, const struct covey_lead *le
 		covey_room_free(c, reply->room);
 		return covey_leads(c, lead) ? COVEY_EINVAL : COVEY_EFENCED;
 	}
-	full = block_for(c, t, lead, request, request_size, reply, all_seats(c), &block);
+	full = block_for(c, t, lead, request, request_size, reply, 0, &block);
 	if (full == 0 && block == 0) {
 		uint64_t own = cv_word(CV_LEADING, lead->seat, lead->generation);
 
@@ -417,7 +419,7 @@ int covey_unregister_notify(covey *c, const struct covey_lead *lead, const void 
 
 /* Whom a call of the next answers. */
 struct choice {
-	struct seats among;
+	uint32_t only; /* this seat; 0: all */
 	bool (*pick)(covey *, struct covey_thread *, uint32_t seat, uint64_t word, void *);
 	void *context;
 	bool say_full; /* if there is no room for the answer, they are told so; else it is the caller who is */
@@ -438,13 +440,13 @@ static bool leads_who_waits(covey *c, const struct covey_lead *lead)
 }
 
 /* The only seat that waits for the group, 0 if none does, or SEVERAL. */
-static uint32_t sole_waiter(covey *c, const struct covey_lead *lead, struct seats among, uint64_t *word)
+static uint32_t sole_waiter(covey *c, const struct covey_lead *lead, uint32_t only, uint64_t *word)
 {
 	uint64_t key = cv_key_of(lead->node, lead->incarnation), w;
-	uint32_t sole = 0;
+	uint32_t sole = 0, last = last_among(c, only);
 
 	*word = 0;
-	for (uint32_t i = among.first; i <= among.last; i++) {
+	for (uint32_t i = first_among(only); i <= last; i++) {
 		if (!cv_seat_waits(&c->arena, i, key, &w))
 			continue;
 		if (sole != 0)
@@ -478,7 +480,7 @@ static bool notify_sole(covey *c, struct covey_thread *t, const struct covey_lea
 	if (reply->room != 0 || reply->size > CV_OUTBOX_BYTES)
 		return false;
 	do {
-		seat = sole_waiter(c, lead, choice->among, &word);
+		seat = sole_waiter(c, lead, choice->only, &word);
 		if (seat == SEVERAL || (seat != 0 && !cv_outbox_free(&c->arena, t->seat, &t->sent)))
 			return false;
 		picked = seat != 0 && (choice->pick == NULL || choice->pick(c, t, seat, word, choice->context));
@@ -501,12 +503,12 @@ static bool notify_sole(covey *c, struct covey_thread *t, const struct covey_lea
 static int notify_picked(
         covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block, const struct choice *choice)
 {
-	struct seats among = choice->among;
+	uint32_t last = last_among(c, choice->only);
 	uint64_t key = cv_key_of(lead->node, lead->incarnation), word;
 	uint32_t newest = atomic_load(&c->arena.tails[lead->node].tickets);
 	int answered = 0;
 
-	for (uint32_t i = among.first; i <= among.last && covey_leads(c, lead); i++)
+	for (uint32_t i = first_among(choice->only); i <= last && covey_leads(c, lead); i++)
 		/* Who asks from here on could have seen this answer at another, and is not to be given it. */
 		while (cv_seat_waits(&c->arena, i, key, &word) &&
 		        (int32_t)(atomic_load(&c->arena.seats[i].ticket) - newest) <= 0 &&
@@ -559,7 +561,7 @@ static int notify(covey *c, const struct covey_lead *lead, const struct covey_re
 	}
 	if (notify_sole(c, t, lead, reply, choice, &answered))
 		return answered;
-	error = block_for(c, t, lead, NULL, 0, reply, choice->among, &block);
+	error = block_for(c, t, lead, NULL, 0, reply, choice->only, &block);
 	if (error == COVEY_EFULL ? !choice->say_full : error != 0 || block == 0)
 		return error;
 	return notify_picked(c, t, lead, block, choice);
@@ -572,7 +574,7 @@ static int notify_equal(covey *c, const struct covey_lead *lead, const void *req
 
 	if (c == NULL || !request_valid(request, request_size))
 		return COVEY_EINVAL;
-	return notify(c, lead, reply, &(struct choice){all_seats(c), pick_equal, &w, say_full});
+	return notify(c, lead, reply, &(struct choice){0, pick_equal, &w, say_full});
 }
 
 int covey_notify(covey *c, const struct covey_lead *lead, const void *request, size_t request_size,
@@ -589,7 +591,7 @@ int covey_answer_equal(
 
 int covey_notify_all(covey *c, const struct covey_lead *lead, const struct covey_reply *reply)
 {
-	return c == NULL ? COVEY_EINVAL : notify(c, lead, reply, &(struct choice){all_seats(c), NULL, NULL, false});
+	return c == NULL ? COVEY_EINVAL : notify(c, lead, reply, &(struct choice){0, NULL, NULL, false});
 }
 
 static bool pick_if(covey *c, struct covey_thread *t, uint32_t seat, uint64_t word, void *context)
@@ -606,7 +608,7 @@ static int notify_if(covey *c, const struct covey_lead *lead, covey_predicate pi
 
 	if (c == NULL || pick == NULL)
 		return COVEY_EINVAL;
-	return notify(c, lead, reply, &(struct choice){all_seats(c), pick_if, &w, say_full});
+	return notify(c, lead, reply, &(struct choice){0, pick_if, &w, say_full});
 }
 
 int covey_notify_if(
@@ -641,7 +643,7 @@ static int respond(covey *c, const struct covey_lead *lead, const struct covey_r
 	if (c == NULL || request == NULL || request->seat == 0 || request->seat > c->arena.seat_count)
 		return COVEY_EINVAL;
 	o = (struct one){request->seat, (uint32_t)request->ticket};
-	return notify(c, lead, reply, &(struct choice){{o.seat, o.seat}, pick_one, &o, say_full});
+	return notify(c, lead, reply, &(struct choice){o.seat, pick_one, &o, say_full});
 }
 
 int covey_respond(

@@ -285,8 +285,8 @@ static int thread_join(covey *c, struct covey_thread **out)
 		free(m);
 		return seat == 0 && t != NULL ? COVEY_EFULL : COVEY_ESYSTEM;
 	}
-	/* relaxed: nothing hangs on it */
-	atomic_store_explicit(&c->arena.seats[seat].thread, (uint32_t)gettid(), memory_order_relaxed);
+	/* release: who sees it sees whose the seat is; with covey_still() */
+	atomic_store_explicit(&c->arena.seats[seat].thread, (uint32_t)gettid(), memory_order_release);
 	*t = (struct covey_thread){.c = c, .thread = &covey_thread_last, .seat = seat};
 	covey_lane_take(c, &t->lane);
 	*m = (struct membership){c, c->serial, t, memberships()};
