@@ -366,15 +366,11 @@ static void setup(void)
 #ifdef REOPEN
 	ref = run_block(a, 1, CV_CHUNK_SIZE);
 #else
-	uint32_t other = take(1);
+	uint32_t from = 1;
 
-	ref = take(1);
-	cv_heap_free(a, 1, other);
-	if (bytes_of(ref) != end) {
-		ref = other;
-		assert(take(1) == other);
-		cv_heap_free(a, 1, ref_of(0, 0));
-	}
+	slab_open(a, 1, CV_CLASSES - 1);
+	ref = slab_take_in(a, 1, 0, CV_CLASSES - 1, &from);
+	assert(bytes_of(ref) == end);
 #endif
 }
 

@@ -100,8 +100,10 @@ static void second(void)
 	withdrawn = cv_seat_withdraw(a, 2);
 	if (withdrawn)
 		cv_seat_post(a, 2, cv_key_of(2, 1));
-	else if (cv_seat_state(atomic_load_explicit(&seats[2].word, memory_order_acquire)) == CV_SEAT_DONE)
+	else {
+		assert(cv_seat_state(atomic_load_explicit(&seats[2].word, memory_order_acquire)) == CV_SEAT_DONE);
 		assert(answer == 42);
+	}
 }
 
 static void after(void)

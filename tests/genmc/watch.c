@@ -79,7 +79,7 @@ static void setup(void)
 #ifdef RINGING /* a changer died between its swap and its wake */
 	atomic_store(WORD, CV_WATCH_RUNG | CV_WATCH_RINGING);
 	slept[3] = true;
-	asleep_on[3] = WORD;
+	asleep_on[3][0] = WORD;
 #endif
 }
 

@@ -114,7 +114,7 @@ static struct cv_arena *const a = &arena;
  * of the futex's queue.  A thread that sleeps here ends, and must have been woken by the end.  Its number is its deadline.
  * Linux has a full barrier before it compares (kernel/futex/core.c, "barrier A"), and so has this one. */
 static pthread_mutex_t queue;
-static _Atomic uint32_t *asleep_on[4], *asleep_too[4][2];
+static _Atomic uint32_t *asleep_on[4][3];
 static bool slept[4], woken[4];
 
 /* What the word holds.  GenMC wants memory read as it was written, so half of a seat's word is read with the other half. */
@@ -126,54 +126,46 @@ static uint32_t kernel_load(_Atomic uint32_t *word)
 	return atomic_load_explicit(word, memory_order_relaxed);
 }
 
-static enum cv_slept kernel_wait(const struct cv_futex *one, int64_t thread)
+static void compare_and_sleep(const struct cv_futex *list, unsigned count, int64_t thread)
 {
+	bool same = true;
+
 	atomic_thread_fence(memory_order_seq_cst);
 	pthread_mutex_lock(&queue);
-	slept[thread] = kernel_load(one->word) == one->expected;
-	asleep_on[thread] = slept[thread] ? one->word : NULL;
+	for (unsigned i = 0; i < count; i++)
+		same = same && kernel_load(list[i].word) == list[i].expected;
+	for (unsigned i = 0; i < count; i++)
+		asleep_on[thread][i] = same ? list[i].word : NULL;
+	slept[thread] = same;
 	pthread_mutex_unlock(&queue);
+}
+
+static enum cv_slept kernel_wait(const struct cv_futex *one, int64_t thread)
+{
+	compare_and_sleep(one, 1, thread);
 	return CV_WOKEN;
 }
 
-#ifdef EXITS /* three words at once; who sleeps on them goes no further, whatever it is inside of */
-
 static enum cv_slept kernel_waitv(const struct cv_futex *list, unsigned count, int64_t thread)
 {
-	assert(count == 3);
-	atomic_thread_fence(memory_order_seq_cst);
-	pthread_mutex_lock(&queue);
-	slept[thread] = true;
-	for (unsigned i = 0; i < count; i++)
-		slept[thread] = slept[thread] && kernel_load(list[i].word) == list[i].expected;
-	if (slept[thread]) {
-		asleep_on[thread] = list[0].word;
-		asleep_too[thread][0] = list[1].word;
-		asleep_too[thread][1] = list[2].word;
-	}
-	pthread_mutex_unlock(&queue);
+#ifdef EXITS /* who sleeps on several words goes no further, whatever it is inside of */
+	compare_and_sleep(list, count, thread);
 	if (slept[thread])
 		pthread_exit(NULL);
 	return CV_WOKEN;
-}
-
 #else
-
-static enum cv_slept kernel_waitv(const struct cv_futex *list, unsigned count, int64_t thread)
-{
 	(void)list, (void)count, (void)thread;
 	return CV_UNSUPPORTED;
-}
-
 #endif
+}
 
 static int kernel_wake(_Atomic uint32_t *word, int count)
 {
 	(void)count;
 	pthread_mutex_lock(&queue);
 	for (int i = 1; i < 4; i++)
-		if (asleep_on[i] == word || asleep_too[i][0] == word || asleep_too[i][1] == word) {
-			asleep_on[i] = asleep_too[i][0] = asleep_too[i][1] = NULL;
+		if (asleep_on[i][0] == word || asleep_on[i][1] == word || asleep_on[i][2] == word) {
+			asleep_on[i][0] = asleep_on[i][1] = asleep_on[i][2] = NULL;
 			woken[i] = true;
 		}
 	pthread_mutex_unlock(&queue);
