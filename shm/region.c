@@ -1,10 +1,5 @@
 /*
- * region.c - create, attach, leave, remove
- *
- * A new region is built in a file without a name (O_TMPFILE in /dev/shm), given its memory, initialised, and only then
- * linked to its name: others see it whole or not at all, and whoever dies before that leaves nothing.  The second of two
- * creators finds the name taken and attaches to the winner's.  Where /dev/shm cannot do that, the file has a temporary
- * name of its own until it is linked.
+ * region.c - attach, leave, remove
  *
  * Nothing in the file is believed before owner, permissions, size, magic, layout and boot have been checked; offsets are
  * computed, not read.
@@ -17,12 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "backing.h"
+#include "create.h"
 #include "internal.h"
 
 #define SHM_DIRECTORY "/dev/shm"
@@ -43,201 +37,6 @@ static int path_of(const char *name, char path[PATH_SIZE])
 		return COVEY_EINVAL;
 	snprintf(path, PATH_SIZE, SHM_DIRECTORY "/%s", name);
 	return 0;
-}
-
-/* Without /proc every boot looks alike; but who cannot read it now must not take another boot for this one, nor make a
- * region that nobody else can use. */
-static int boot_id(unsigned char out[16])
-{
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	char text[64] = "";
-	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
-
-	memset(out, 0, 16);
-	if (fd < 0)
-		return errno == ENOENT || errno == ENOTDIR || errno == EACCES || errno == EPERM ? 0 : COVEY_ESYSTEM;
-	close(fd);
-	if (n < 0)
-		return COVEY_ESYSTEM;
-	for (ssize_t i = 0, k = 0; i < n && k < 32; i++) {
-		const char *digits = "0123456789abcdef", *p = text[i] ? strchr(digits, text[i]) : NULL;
-
-		if (p != NULL) {
-			out[k / 2] = (unsigned char)(out[k / 2] << 4 | (p - digits));
-			k++;
-		}
-	}
-	return 0;
-}
-
-/* ------------------------------------------------------------------------------------------------ options */
-
-static uint32_t or_default(uint32_t value, uint32_t otherwise)
-{
-	return value != 0 ? value : otherwise;
-}
-
-static int counts_of(const struct covey_options *o, struct covey_counts *n)
-{
-	static const struct covey_options none;
-	uint64_t heap, heap_max;
-
-	o = o != NULL ? o : &none;
-	heap = o->heap != 0 ? o->heap : 8u << 20;
-	heap_max = o->heap_max != 0 ? o->heap_max : UINT64_C(4) << 30;
-	heap_max = heap_max < heap ? heap : heap_max;
-	if (heap_max > (uint64_t)(CV_CHUNK_LIMIT - 1) << CV_CHUNK_SHIFT || o->groups > COVEY_GROUPS_LIMIT ||
-	        o->participants > COVEY_PARTICIPANTS_LIMIT)
-		return COVEY_EINVAL;
-	n->groups = or_default(o->groups, 16384);
-	n->participants = or_default(o->participants, 1024);
-	n->threads = or_default(o->threads, n->participants * 4);
-	if (o->threads > CV_SEAT_LIMIT || (o->threads != 0 && o->threads < 2))
-		return COVEY_EINVAL;
-	if (n->threads + n->participants > CV_SEAT_LIMIT)
-		n->threads = CV_SEAT_LIMIT - n->participants;
-	n->chunks = (uint32_t)((heap_max + CV_CHUNK_SIZE - 1) >> CV_CHUNK_SHIFT);
-	n->chunks_base = (uint32_t)((heap + CV_CHUNK_SIZE - 1) >> CV_CHUNK_SHIFT);
-	for (n->buckets = 1; n->buckets < n->groups && n->buckets < COVEY_GROUPS_LIMIT; n->buckets *= 2) {
-	}
-	n->buckets *= 8; /* few chains of two, so that strangers' groups seldom share one: 64 B a group */
-	return 0;
-}
-
-/* A file-size limit would be a signal, not an error: shrink the heap's limit to what is allowed. */
-static int counts_fit(struct covey_counts *n, struct covey_layout *layout)
-{
-	struct rlimit limit;
-
-	if (!covey_layout_of(n, layout))
-		return COVEY_EINVAL;
-	if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || layout->size <= limit.rlim_cur)
-		return 0;
-	n->chunks = n->chunks_base;
-	covey_layout_of(n, layout);
-	return layout->size <= limit.rlim_cur ? 0 : COVEY_ENOSPC;
-}
-
-/* ------------------------------------------------------------------------------------------------ memory */
-
-static int allocate(int fd, uint64_t offset, uint64_t bytes)
-{
-	int r;
-
-	do
-		r = fallocate(fd, 0, (off_t)offset, (off_t)bytes);
-	while (r != 0 && errno == EINTR);
-	if (r == 0)
-		return 0;
-	return errno == ENOSPC || errno == ENOMEM || errno == EFBIG || errno == EDQUOT ? COVEY_ENOSPC : COVEY_ESYSTEM;
-}
-
-static uint64_t blocks_offset(const covey *c, uint32_t chunk)
-{
-	return c->layout.blocks + (uint64_t)chunk * CV_CHUNK_BLOCKS * 8;
-}
-
-static int heap_commit(void *context, uint32_t chunk, uint32_t count)
-{
-	covey *c = context;
-	int r = allocate(c->fd, blocks_offset(c, chunk), (uint64_t)count * CV_CHUNK_BLOCKS * 8);
-
-	if (r == 0)
-		r = allocate(
-		        c->fd, c->layout.heap + ((uint64_t)chunk << CV_CHUNK_SHIFT), (uint64_t)count << CV_CHUNK_SHIFT);
-	return r;
-}
-
-static void heap_release(void *context, uint32_t chunk, uint32_t count)
-{
-	covey *c = context;
-
-	/* If it fails, the memory stays with the region: it is only not given back. */
-	(void)!fallocate(c->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-	        (off_t)(c->layout.heap + ((uint64_t)chunk << CV_CHUNK_SHIFT)),
-	        (off_t)((uint64_t)count << CV_CHUNK_SHIFT));
-}
-
-/* ------------------------------------------------------------------------------------------------ create */
-
-static int header_write(int fd, const struct covey_counts *n, const struct covey_layout *layout)
-{
-	struct covey_header h = {.magic = COVEY_MAGIC, .abi = COVEY_ABI, .fingerprint = covey_fingerprint()};
-
-	h.size = layout->size;
-	h.counts = *n;
-	h.created = (uint64_t)time(NULL);
-	if (boot_id(h.boot) != 0 || getrandom(&h.key, sizeof(h.key), 0) != (ssize_t)sizeof(h.key))
-		return COVEY_ESYSTEM;
-	h.seal = covey_seal(&h);
-	return pwrite(fd, &h, sizeof(h), 0) == (ssize_t)sizeof(h) ? 0 : COVEY_ESYSTEM;
-}
-
-static int file_fill(int fd, mode_t mode, const struct covey_counts *n, const struct covey_layout *layout)
-{
-	uint64_t base = (uint64_t)n->chunks_base;
-	int r;
-
-	if (fchmod(fd, mode) != 0 || ftruncate(fd, (off_t)layout->size) != 0)
-		return COVEY_ESYSTEM;
-	r = allocate(fd, 0, layout->blocks + base * CV_CHUNK_BLOCKS * 8);
-	if (r == 0)
-		r = allocate(fd, layout->heap, base << CV_CHUNK_SHIFT);
-	return r != 0 ? r : header_write(fd, n, layout);
-}
-
-/* A file without a name, or with a temporary one in `temporary`. */
-static int file_new(char temporary[PATH_SIZE])
-{
-	int fd = open(SHM_DIRECTORY, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	uint64_t nonce = 0;
-
-	temporary[0] = '\0';
-	if (fd >= 0)
-		return fd;
-	(void)!getrandom(&nonce, sizeof(nonce), 0);
-	snprintf(temporary, PATH_SIZE, SHM_DIRECTORY "/.covey-%016llx", (unsigned long long)nonce);
-	return open(temporary, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
-}
-
-static int file_publish(int fd, const char *temporary, const char *path)
-{
-	char self[64];
-	int r;
-
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	if (temporary[0] != '\0')
-		r = link(temporary, path);
-	else if ((r = linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW)) != 0 && errno == ENOENT)
-		r = linkat(fd, "", AT_FDCWD, path, AT_EMPTY_PATH); /* no /proc; needs a capability */
-	return r;
-}
-
-/* 0: it is there now, made by us or by somebody else. */
-static int region_create(const char *path, const struct covey_options *o)
-{
-	mode_t mode = o != NULL && o->mode != 0 ? o->mode : 0600;
-	struct covey_counts n;
-	struct covey_layout layout;
-	char temporary[PATH_SIZE];
-	int fd, r = counts_of(o, &n);
-
-	if (r == 0)
-		r = counts_fit(&n, &layout);
-	if (r != 0)
-		return r;
-	if ((mode & 022) != 0 && (o->flags & COVEY_ALLOW_SHARED) == 0)
-		return COVEY_EPERM;
-	fd = file_new(temporary);
-	if (fd < 0)
-		return errno == ENOSPC ? COVEY_ENOSPC : COVEY_ESYSTEM;
-	r = file_fill(fd, mode, &n, &layout);
-	if (r == 0 && file_publish(fd, temporary, path) != 0 && errno != EEXIST)
-		r = errno == ENOSPC ? COVEY_ENOSPC : COVEY_ESYSTEM;
-	if (temporary[0] != '\0')
-		unlink(temporary);
-	close(fd);
-	return r;
 }
 
 /* ------------------------------------------------------------------------------------------------ attach */
@@ -269,7 +68,7 @@ static int header_check(int fd, uint64_t size, bool inspect, struct covey_counts
 		return COVEY_EFOREIGN;
 	if (h.magic != COVEY_MAGIC || h.abi != COVEY_ABI || h.fingerprint != covey_fingerprint())
 		return COVEY_EFOREIGN;
-	if (!inspect && boot_id(boot) != 0)
+	if (!inspect && shm_boot_id(boot) != 0)
 		return COVEY_ESYSTEM;
 	if (!inspect && memcmp(boot, h.boot, sizeof(boot)) != 0)
 		return COVEY_EFOREIGN;
@@ -302,7 +101,7 @@ static void view_set(covey *c, unsigned char *base)
 	a->keeper_count = c->counts.participants;
 	a->chunk_count = c->counts.chunks;
 	a->chunk_base = c->counts.chunks_base;
-	a->backing = (struct cv_backing){heap_commit, heap_release, c};
+	a->backing = (struct cv_backing){shm_backing_commit, shm_backing_release, c};
 }
 
 static int region_map(covey *c, uint32_t flags)
@@ -386,7 +185,7 @@ static int file_open(const char *path, const struct covey_options *o, int access
 			return COVEY_ESYSTEM;
 		if (flags & (COVEY_ATTACH_ONLY | COVEY_INSPECT))
 			return COVEY_ENOENT;
-		r = region_create(path, o);
+		r = shm_region_create(path, o);
 		if (r != 0)
 			return r;
 	}

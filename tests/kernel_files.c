@@ -212,7 +212,7 @@ static void pages_that_a_fork_empties(void **state)
 	munmap(page, 4096);
 }
 
-/* Relied on by region.c: a file without a name gets one whole, once; who comes second is told.  And memory that is given
+/* Relied on by create.c: a file without a name gets one whole, once; who comes second is told.  And memory that is given
  * back reads as zeroes through every mapping. */
 static void files_without_a_name(void **state)
 {
@@ -227,7 +227,7 @@ static void files_without_a_name(void **state)
 		int fd = open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
 		if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR))
-			skip(); /* region.c has another way */
+			skip(); /* create.c has another way */
 		assert_true(fd >= 0 && ftruncate(fd, 8192) == 0 && pwrite(fd, &byte, 1, 4096) == 1);
 		snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
 		if (i == 0)
