@@ -312,6 +312,22 @@ Figure p9()
 	                takes("a participant", "P9/participant", "resident_bytes", 4096)}};
 }
 
+/* ------------------------------------------------------------------------------------------------ visits */
+
+const char *const visits_note =
+        R"(A process is started, attaches, leads a group once, leaves and ends, in a region that has held nothing large, and in the same
+region after a result of 1 GiB was there. And 16 processes that want a result of 4 MiB, computed in 20 ms, of a region of 1 MiB:
+each has to compute for itself, all at once.)";
+
+Figure visits()
+{
+	return {"Processes that come and go, and a result that finds no room", visits_note, "",
+	        {{"a visit, after a large result", "covey", "visits/large",
+	                 {{"covey, before it", "visits/large", Bar::AtMost, 1.2, "before_p50"}}, "after_p50"},
+	                {"no room, 16 callers", "covey", "visits/no_room",
+	                        {{"covey, one caller", "visits/no_room", Bar::AtMost, 2, "one_p50"}}, "all_p50"}}};
+}
+
 /* ------------------------------------------------------------------------------------------------ a stampede */
 
 const char *const stampede_note =
@@ -438,7 +454,8 @@ Figure call_paths()
 
 std::vector<Figure> figures()
 {
-	return {p1(), p2(), p3(), p4(), p5(), p6(), p7(), p8(), p9(), stampede(), p10(), machine(), call_paths()};
+	return {p1(), p2(), p3(), p4(), p5(), p6(), p7(), p8(), p9(), visits(), stampede(), p10(), machine(),
+	        call_paths()};
 }
 
 const char *const method = R"(- Every subject gets the same names in the same order, and every answer is checked.

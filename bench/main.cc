@@ -39,6 +39,7 @@ int main(int argc, char **argv)
 	bench::register_p7();
 	bench::register_p8();
 	bench::register_p9();
+	bench::register_visits();
 	bench::register_stampede();
 	bench::register_sweeps();
 	try {

@@ -35,6 +35,7 @@ void register_p6();
 void register_p7();
 void register_p8();
 void register_p9();
+void register_visits();
 void register_raw();
 void register_ck_ht();
 void register_lfht();
