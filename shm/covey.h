@@ -70,7 +70,7 @@ enum covey_error {
 	COVEY_EFENCED = -4,     /* this leadership has ended: another generation leads */
 	COVEY_ENOENT = -5,      /* no such region, or nobody leads that group */
 	COVEY_EPERM = -6,       /* the region is another user's, or others may write it */
-	COVEY_EFOREIGN = -7,    /* the file is no region, or one of another version, layout or boot */
+	COVEY_EFOREIGN = -7,    /* the file is no region, a copy, or one of another boot, version or layout */
 	COVEY_ENOSPC = -8,      /* the file system of shared memory is too small for the region */
 	COVEY_ESYSTEM = -9,     /* a system call failed; errno has its reason */
 	COVEY_EREADONLY = -10,  /* the handle was opened to inspect only */

@@ -19,36 +19,10 @@
 #include <unistd.h>
 
 #include "backing.h"
+#include "boot.h"
 
 #define SHM_DIRECTORY "/dev/shm"
 #define PATH_SIZE COVEY_PATH_SIZE
-
-/* ------------------------------------------------------------------------------------------------ the boot */
-
-/* Without /proc every boot looks alike; but who cannot read it now must not take another boot for this one, nor make a
- * region that nobody else can use. */
-int shm_boot_id(unsigned char out[16])
-{
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	char text[64] = "";
-	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
-
-	memset(out, 0, 16);
-	if (fd < 0)
-		return errno == ENOENT || errno == ENOTDIR || errno == EACCES || errno == EPERM ? 0 : COVEY_ESYSTEM;
-	close(fd);
-	if (n < 0)
-		return COVEY_ESYSTEM;
-	for (ssize_t i = 0, k = 0; i < n && k < 32; i++) {
-		const char *digits = "0123456789abcdef", *p = text[i] ? strchr(digits, text[i]) : NULL;
-
-		if (p != NULL) {
-			out[k / 2] = (unsigned char)(out[k / 2] << 4 | (p - digits));
-			k++;
-		}
-	}
-	return 0;
-}
 
 /* ------------------------------------------------------------------------------------------------ options */
 
@@ -107,7 +81,7 @@ static int header_write(int fd, const struct covey_counts *n, const struct covey
 	h.size = layout->size;
 	h.counts = *n;
 	h.created = (uint64_t)time(NULL);
-	if (shm_boot_id(h.boot) != 0 || getrandom(&h.key, sizeof(h.key), 0) != (ssize_t)sizeof(h.key))
+	if (shm_origin_of(fd, &h.origin) != 0 || getrandom(&h.key, sizeof(h.key), 0) != (ssize_t)sizeof(h.key))
 		return COVEY_ESYSTEM;
 	h.seal = covey_seal(&h);
 	return pwrite(fd, &h, sizeof(h), 0) == (ssize_t)sizeof(h) ? 0 : COVEY_ESYSTEM;

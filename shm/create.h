@@ -6,9 +6,6 @@
 
 #include "region.h"
 
-/* What tells this boot of the machine from others.  0 or COVEY_ESYSTEM. */
-int shm_boot_id(unsigned char out[16]);
-
 /* Make the region of this path.  0: it is there now, made by us or by somebody else. */
 int shm_region_create(const char *path, const struct covey_options *o);
 

@@ -14,8 +14,8 @@ static const char *const texts[] = {
                 ("there is no such region, which only looking does not make: check its name; or nobody leads that "
                  "group: register for it, or wait until its worker leads"),
         [-COVEY_EPERM] = "the region is another user's, or others may write it: use one of your own, or allow it",
-        [-COVEY_EFOREIGN] =
-                "the file is no region of this version and boot: remove it (covey rm) or choose another name",
+        [-COVEY_EFOREIGN] = ("the file is no region of this version and boot, or a copy of one: remove it (covey rm) or "
+                             "choose another name; or it is one of another version, in use"),
         [-COVEY_ENOSPC] =
                 "shared memory is too small for the region: enlarge /dev/shm, or ask for fewer groups and less heap",
         [-COVEY_ESYSTEM] = "a system call failed; errno tells why",

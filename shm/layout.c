@@ -55,6 +55,7 @@ uint32_t covey_fingerprint(void)
 	static const uint32_t facts[] = {
 	        COVEY_ABI,
 	        sizeof(struct covey_header),
+	        offsetof(struct covey_header, origin),
 	        offsetof(struct covey_header, globals),
 	        sizeof(struct cv_globals),
 	        sizeof(struct covey_slot),

@@ -29,18 +29,24 @@
  * The file has its final size from the start, so every process maps all of it once and no pointer ever moves; the heap's
  * memory is taken from the system chunk by chunk, each by an explicit allocation that can fail.  Offsets are not stored:
  * they follow from the counts, and the counts are checked when a process attaches.
+ *
+ * Three things never change, whatever the version, so that each knows the others' regions and whether anybody uses them: the
+ * magic at offset 0, the ABI's number at offset 8, and where the slots' locks begin and how many there may be.
  */
 #ifndef COVEY_LAYOUT_H
 #define COVEY_LAYOUT_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "arena.h"
 #include "heap.h"
 
 #define COVEY_MAGIC UINT64_C(0x7965766f63008aff) /* bytes that no text begins with, then "covey" */
-#define COVEY_ABI 4u
+#define COVEY_ABI 5u
 #define COVEY_PAGE 4096u
+#define COVEY_LOCK_BASE                                                                                                \
+	((off_t)1 << 60) /* where the slots' locks begin: far beyond any file's end, locks need no bytes */
 #define COVEY_PARTICIPANTS_LIMIT 4096u
 #define COVEY_GROUPS_LIMIT (1u << 27)
 
@@ -53,6 +59,13 @@ struct covey_counts {
 	uint32_t buckets;
 };
 
+/* Which file a region was made in, and in which boot of the machine; see boot.c. */
+struct covey_origin {
+	unsigned char boot[16]; /* 0: not known */
+	uint64_t device, inode;
+	uint64_t born; /* nanoseconds since the epoch; 0: not known */
+};
+
 struct covey_header {
 	uint64_t magic;
 	uint32_t abi;
@@ -60,13 +73,14 @@ struct covey_header {
 	uint64_t size;
 	uint64_t key; /* of the hash */
 	struct covey_counts counts;
-	unsigned char boot[16];
+	struct covey_origin origin;
 	uint64_t created; /* seconds since the epoch */
 	uint64_t seal;    /* of all above: nothing of it ever changes */
 	_Alignas(CV_LINE) struct cv_globals globals;
 };
 static_assert(sizeof(struct covey_header) <= COVEY_PAGE, "the header is one page");
 static_assert(offsetof(struct covey_header, counts) == 32, "ABI");
+static_assert(offsetof(struct covey_header, magic) == 0 && offsetof(struct covey_header, abi) == 8, "for ever");
 
 enum covey_slot_state { COVEY_SLOT_FREE = 0, COVEY_SLOT_TAKEN = 1 };
 

@@ -21,11 +21,10 @@
 #include "pool.h"
 #include "watch.h"
 
-#define LOCK_BASE ((off_t)1 << 60) /* far beyond any file's end: locks need no bytes behind them */
-
 static int slot_lock_set(covey *c, uint32_t slot, short type)
 {
-	struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = LOCK_BASE + (off_t)slot, .l_len = 1};
+	struct flock lock = {
+	        .l_type = type, .l_whence = SEEK_SET, .l_start = COVEY_LOCK_BASE + (off_t)slot, .l_len = 1};
 	int r;
 
 	do

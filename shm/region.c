@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "backing.h"
+#include "boot.h"
 #include "create.h"
 #include "internal.h"
 
@@ -62,16 +63,14 @@ static int file_trusted(covey *c, uint32_t flags, uint64_t *size)
 static int header_check(int fd, uint64_t size, bool inspect, struct covey_counts *n, struct covey_layout *layout)
 {
 	struct covey_header h;
-	unsigned char boot[16];
+	int r;
 
 	if (size < COVEY_PAGE || pread(fd, &h, sizeof(h), 0) != (ssize_t)sizeof(h))
-		return COVEY_EFOREIGN;
+		return shm_foreign(ENOEXEC);
 	if (h.magic != COVEY_MAGIC || h.abi != COVEY_ABI || h.fingerprint != covey_fingerprint())
-		return COVEY_EFOREIGN;
-	if (!inspect && shm_boot_id(boot) != 0)
-		return COVEY_ESYSTEM;
-	if (!inspect && memcmp(boot, h.boot, sizeof(boot)) != 0)
-		return COVEY_EFOREIGN;
+		return shm_foreign(ENOEXEC);
+	if (!inspect && (r = shm_origin_check(fd, &h.origin)) != 0)
+		return r;
 	*n = h.counts;
 	if (h.seal != covey_seal(&h) || !covey_layout_of(n, layout) || layout->size != h.size || h.size != size)
 		return COVEY_ECORRUPT;
