@@ -109,6 +109,11 @@ bool cv_keep_off(int64_t nanoseconds)
 	return true;
 }
 
+static enum cv_slept sleep_on(const struct cv_futex *list, unsigned count, int64_t deadline)
+{
+	return count == 1 ? cv_kernel.wait(list, deadline) : cv_kernel.waitv(list, count, deadline);
+}
+
 enum cv_parked cv_park(const struct cv_futex *list, unsigned count, int64_t deadline, int *bounded)
 {
 	int64_t now = cv_kernel.now(), backstop = now + CV_BACKSTOP_NS;
@@ -116,8 +121,7 @@ enum cv_parked cv_park(const struct cv_futex *list, unsigned count, int64_t dead
 
 	if (deadline <= now)
 		return CV_PARK_EXPIRED;
-	slept = count == 1 ? cv_kernel.wait(list, deadline < backstop ? deadline : backstop)
-	                   : cv_kernel.waitv(list, count, deadline < backstop ? deadline : backstop);
+	slept = sleep_on(list, count, deadline < backstop ? deadline : backstop);
 	*bounded = slept == CV_UNSUPPORTED;
 	if (slept == CV_UNSUPPORTED) {
 		cv_kernel.wait(list, deadline < now + CV_BOUNDED_NS ? deadline : now + CV_BOUNDED_NS);
@@ -125,20 +129,19 @@ enum cv_parked cv_park(const struct cv_futex *list, unsigned count, int64_t dead
 	}
 	if (slept != CV_TIMED_OUT)
 		return slept == CV_WOKEN_EARLY ? CV_PARK_EARLY : CV_PARK_LOOK;
-	return deadline < backstop ? CV_PARK_EXPIRED : CV_PARK_BACKSTOP;
+	if (deadline < backstop)
+		return CV_PARK_EXPIRED;
+	return cv_kernel.now() - backstop < CV_LATE_NS ? CV_PARK_BACKSTOP : CV_PARK_LATE;
 }
 
 bool cv_park_overdue(const struct cv_futex *list, unsigned count, bool news)
 {
-	struct cv_futex rung;
-	unsigned i = 0;
+	struct cv_futex now[CV_PARK_WORDS];
 
-	/* relaxed: what matters is what the kernel finds as it compares */
-	while (i < count && atomic_load_explicit(list[i].word, memory_order_relaxed) == list[i].expected)
-		i++;
-	if (i == count && !news)
-		return false;
-	rung.word = list[i < count ? i : 0].word;
-	rung.expected = atomic_load_explicit(rung.word, memory_order_relaxed);
-	return cv_kernel.wait(&rung, cv_kernel.now() + CV_GRACE_NS) == CV_TIMED_OUT;
+	for (unsigned i = 0; i < count; i++) {
+		/* relaxed: what matters is what the kernel finds as it compares */
+		now[i] = (struct cv_futex){list[i].word, atomic_load_explicit(list[i].word, memory_order_relaxed)};
+		news = news || now[i].expected != list[i].expected;
+	}
+	return news && sleep_on(now, count, cv_kernel.now() + CV_GRACE_NS) == CV_TIMED_OUT;
 }

@@ -19,8 +19,11 @@
 #include "futex.h"
 
 #define CV_BACKSTOP_NS 1000000000 /* one look a second for what the kernel cannot promise */
-#define CV_GRACE_NS 50000000      /* how long a wake-up may be on its way */
+#define CV_GRACE_NS 500000000     /* how long a wake-up may be on its way: its caller waits for a processor */
+#define CV_LATE_NS 10000000       /* who looks later than this after the backstop's time was put aside itself */
 #define CV_BOUNDED_NS 5000000     /* one look every 5 ms where it cannot wait for several words */
+
+#define CV_PARK_WORDS 3 /* how many of one's words cv_park_overdue() can look at */
 
 struct cv_spinner {
 	uint32_t budget; /* 0: not yet known */
@@ -31,6 +34,7 @@ enum cv_parked {
 	CV_PARK_LOOK,     /* look at your words again */
 	CV_PARK_EARLY,    /* the same, and no wake-up of the last word was spent on you */
 	CV_PARK_BACKSTOP, /* nothing was rung for CV_BACKSTOP_NS: look, and count what you find overdue */
+	CV_PARK_LATE,     /* the same, but what you find may be younger than your sleep: look, and count nothing */
 	CV_PARK_EXPIRED,  /* the deadline passed */
 };
 
@@ -59,7 +63,8 @@ bool cv_keep_off(int64_t nanoseconds);
 enum cv_parked cv_park(const struct cv_futex *list, unsigned count, int64_t deadline, int *bounded);
 
 /* After CV_PARK_BACKSTOP: is there something new, or has one of these words been changed, and nobody was woken for it?  Who
- * is to ring may have been put aside by the scheduler in between, so overdue is what a while later still is. */
+ * is to ring may have been put aside by the scheduler in between.  So the caller sleeps on all its words as they are now,
+ * for that wake-up: overdue is what is not even rung in CV_GRACE_NS. */
 bool cv_park_overdue(const struct cv_futex *list, unsigned count, bool news);
 
 #endif

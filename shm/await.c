@@ -348,15 +348,20 @@ static int look(struct wait *w)
 
 /* ------------------------------------------------------------------------------------------------ sleeping */
 
-static enum cv_parked park(struct wait *w)
+/* What the last look found in the words to sleep on. */
+static void words(const struct wait *w, struct cv_futex list[CV_PARK_WORDS])
 {
 	uint32_t ticket = atomic_load_explicit(&w->seat->ticket, memory_order_relaxed);
-	/* The waiters of a group take the two life words in turn: see participant.c. */
-	struct cv_futex list[] = {
-	        {cv_seat_futex(w->seat), (uint32_t)w->word},
-	        {&w->tail->bell, w->bell},
-	        w->life.words[ticket % 2],
-	};
+
+	list[0] = (struct cv_futex){cv_seat_futex(w->seat), (uint32_t)w->word};
+	list[1] = (struct cv_futex){&w->tail->bell, w->bell};
+	list[2] = w->life.words[ticket % 2]; /* the waiters of a group take the two in turn: see participant.c */
+}
+
+/* after: what ended the sleep before this one. */
+static enum cv_parked park(struct wait *w, enum cv_parked after)
+{
+	struct cv_futex list[CV_PARK_WORDS];
 	int bounded = atomic_load_explicit(&bounded_sleeps, memory_order_relaxed);
 	enum cv_parked parked;
 
@@ -364,10 +369,14 @@ static enum cv_parked park(struct wait *w)
 		w->asleep = cv_kernel.now();
 		atomic_store_explicit(&w->seat->since, (uint64_t)w->asleep, memory_order_relaxed); /* for people */
 	}
-	cv_seat_stat(&w->c->arena, w->t->seat, bounded ? COVEY_COUNT_BOUNDED : COVEY_COUNT_PARKED);
+	if (bounded)
+		cv_seat_stat(&w->c->arena, w->t->seat, COVEY_COUNT_BOUNDED);
+	else if (after != CV_PARK_BACKSTOP && after != CV_PARK_LATE) /* that one goes on: nobody woke us */
+		cv_seat_stat(&w->c->arena, w->t->seat, COVEY_COUNT_PARKED);
 	/* seq_cst: whoever answers swaps our word and then reads this; we set this and then the kernel reads our word */
 	atomic_store(&w->seat->mode, bounded ? CV_PARK_BOUNDED : CV_PARK_FULL);
-	parked = cv_park(list, 3, w->deadline, &bounded);
+	words(w, list);
+	parked = cv_park(list, CV_PARK_WORDS, w->deadline, &bounded);
 	atomic_store_explicit(&w->seat->mode, CV_PARK_AWAKE, memory_order_relaxed); /* late readers wake us in vain */
 	if (bounded)
 		atomic_store_explicit(&bounded_sleeps, 1, memory_order_relaxed);
@@ -411,19 +420,18 @@ static bool anything_new(struct wait *w, uint64_t own)
 	return !life.alive;
 }
 
-/* The backstop's time came.  Is there something that the kernel should have told us?  What has just happened, somebody
- * may be about to ring for: a publisher, or the one whom the kernel woke for a death, may have been put aside by the
- * scheduler in between.  Overdue is what is still so a while later. */
+/* The backstop's time came.  Is there something that the kernel should have told us?  A publisher, or the one whom the
+ * kernel woke for a death, may still be about to ring.  Overdue is what is still so when that has not come. */
 static bool overdue(struct wait *w)
 {
 	uint64_t own = atomic_load(&w->n->own);
-	struct cv_futex word = {cv_seat_futex(w->seat), (uint32_t)w->word};
+	struct cv_futex list[CV_PARK_WORDS];
 
 	if (!anything_new(w, own))
 		return false;
-	if (cv_seat_state(atomic_load(&w->seat->word)) == CV_SEAT_WAITING)
-		cv_kernel.wait(&word, cv_kernel.now() + CV_GRACE_NS);
-	return ((atomic_load(&w->n->own) ^ own) & ~CV_WAITERS) == 0 && anything_new(w, own);
+	words(w, list);
+	return cv_park_overdue(list, CV_PARK_WORDS, true) && ((atomic_load(&w->n->own) ^ own) & ~CV_WAITERS) == 0 &&
+	       anything_new(w, own);
 }
 
 /* Where the answer will be if it is short. */
@@ -436,7 +444,7 @@ static const void *outbox_of_leader(const struct wait *w)
 
 static int wait_for_answer(struct wait *w)
 {
-	enum cv_parked parked;
+	enum cv_parked parked = CV_PARK_LOOK;
 
 	for (;;) {
 		int r = look(w);
@@ -449,7 +457,7 @@ static int wait_for_answer(struct wait *w)
 			continue;
 		if (cv_spin_for(&w->t->spinner, cv_seat_futex(w->seat), (uint32_t)w->word, outbox_of_leader(w)))
 			continue;
-		parked = park(w);
+		parked = park(w, parked);
 		/* before anybody is told of what it finds, and takes over */
 		if (parked == CV_PARK_BACKSTOP && overdue(w))
 			cv_seat_stat(&w->c->arena, w->t->seat, COVEY_COUNT_RESCUED);

@@ -1,14 +1,12 @@
 /*
  * answers.c - the answers that stay apart: cycle, recursion, full, timed out, fenced; and work that is forwarded
  */
-#include "world.h"
+#include "asleep.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "internal.h"
 
 enum { CYCLES, RESULTS, ANSWERED }; /* indexes of world->count */
 
@@ -530,7 +528,7 @@ static void forwarded_work_is_answered(void **state)
 	assert_int_equal(lead_of(c, "g", &lead), COVEY_LEADER);
 	for (int i = 0; i < 4; i++)
 		waiter[i] = world_spawn(is_answered, (void *)"from the new one");
-	until(world_waiters(c, "g") == 4 && covey_counter(c, COVEY_COUNT_PARKED) >= 4);
+	until(asleep(c) == 4);
 	parked = covey_counter(c, COVEY_COUNT_PARKED);
 	other = world_spawn(accepts, NULL);
 	until(atomic_load(&world->flag[1]) != 0);
@@ -593,7 +591,7 @@ static void new_leader_dies(bool accept)
 	assert_int_equal(lead_of(c, "g", &lead), COVEY_LEADER);
 	for (int i = 0; i < 4; i++)
 		waiter[i] = world_spawn(succeeds_or_is_answered, NULL);
-	until(world_waiters(c, "g") == 4 && covey_counter(c, COVEY_COUNT_PARKED) >= 4);
+	until(asleep(c) == 4);
 	other = world_spawn(accepts_and_dies, &accept);
 	until(atomic_load(&world->flag[1]) != 0);
 	assert_int_equal(covey_forward_work(c, &lead, (uint32_t)atomic_load(&world->flag[1])), 0);

@@ -600,9 +600,17 @@ static enum cv_slept no_wait(const struct cv_futex *one, int64_t deadline)
 	return CV_TIMED_OUT;
 }
 
+static int64_t set_clock, put_aside;
+
+static int64_t set_now(void)
+{
+	return set_clock;
+}
+
 static enum cv_slept late_waitv(const struct cv_futex *list, unsigned count, int64_t deadline)
 {
-	(void)list, (void)count, (void)deadline;
+	(void)list, (void)count;
+	set_clock = deadline + put_aside;
 	return CV_TIMED_OUT;
 }
 
@@ -624,9 +632,52 @@ static void parking_under_another_kernel(void **state)
 	assert_int_equal(waits, 1);
 	assert_int_equal(waitvs, 1);
 	cv_kernel.waitv = late_waitv;
+	cv_kernel.now = set_now;
 	assert_int_equal(cv_park(list, 2, INT64_MAX, &bounded), CV_PARK_BACKSTOP);
 	assert_int_equal(bounded, 0);
+	put_aside = CV_LATE_NS; /* what it finds then may have come after the sleep */
+	assert_int_equal(cv_park(list, 2, INT64_MAX, &bounded), CV_PARK_LATE);
+	cv_kernel.now = real.now;
 	assert_int_equal(cv_park(list, 2, cv_kernel.now() + 1000000, &bounded), CV_PARK_EXPIRED);
+	cv_kernel = real;
+}
+
+static _Atomic uint32_t *rung_late; /* NULL: nobody rings any more */
+
+/* It is slept on as it is now, and the wake-up comes then. */
+static enum cv_slept rung_waitv(const struct cv_futex *list, unsigned count, int64_t deadline)
+{
+	(void)deadline;
+	for (unsigned i = 0; i < count; i++) {
+		assert_int_equal(list[i].expected, atomic_load(list[i].word));
+		if (list[i].word == rung_late)
+			return CV_WOKEN;
+	}
+	return CV_TIMED_OUT;
+}
+
+/* A wake-up that is still on its way is none that was lost, whichever of the words it is for. */
+static void overdue_is_what_nobody_rings_for(void **state)
+{
+	struct cv_futex_ops real = cv_kernel;
+	_Atomic uint32_t words[CV_PARK_WORDS] = {1, 2, 3};
+	struct cv_futex list[CV_PARK_WORDS] = {{&words[0], 1}, {&words[1], 2}, {&words[2], 3}};
+
+	(void)state;
+	cv_kernel.waitv = rung_waitv;
+	rung_late = NULL;
+	assert_false(cv_park_overdue(list, CV_PARK_WORDS, false));
+	assert_true(cv_park_overdue(list, CV_PARK_WORDS, true));
+	for (int changed = 0; changed < CV_PARK_WORDS; changed++) {
+		words[changed]++;
+		rung_late = NULL;
+		assert_true(cv_park_overdue(list, CV_PARK_WORDS, false));
+		for (int rung = 0; rung < CV_PARK_WORDS; rung++) {
+			rung_late = &words[rung];
+			assert_false(cv_park_overdue(list, CV_PARK_WORDS, false));
+		}
+		words[changed]--;
+	}
 	cv_kernel = real;
 }
 
@@ -721,6 +772,7 @@ int main(void)
 	        cmocka_unit_test(a_pocket_gives_only_what_is_idle),
 	        cmocka_unit_test(damaged_chains_are_said_to_be),
 	        cmocka_unit_test(parking_under_another_kernel),
+	        cmocka_unit_test(overdue_is_what_nobody_rings_for),
 	        cmocka_unit_test(ringing_changes_the_bells),
 	        cmocka_unit_test(watchers_are_rung_once),
 	};

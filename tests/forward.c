@@ -2,7 +2,7 @@
  * forward.c - 64 waiters of 8 different requests are handed from one leader to another, who is in another process; one
  * of the two is killed at each step of the calls
  */
-#include "world.h"
+#include "asleep.h"
 
 #include <signal.h>
 #include <unistd.h>
@@ -195,7 +195,7 @@ static void nobody_dies(void **state)
 	uint64_t parked;
 
 	(void)state;
-	until(covey_counter(s.c, COVEY_COUNT_PARKED) >= WAITERS);
+	until(asleep(s.c) == WAITERS);
 	go(NOTIFIED);
 	parked = covey_counter(s.c, COVEY_COUNT_PARKED);
 	go(ACCEPTED);

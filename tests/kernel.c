@@ -40,7 +40,6 @@ static int naps(void *context)
 		sigaction(SIGUSR1, &action, NULL);
 	for (unsigned i = 0; i < n->count; i++)
 		list[i] = entry(mapping, n->words[i]);
-	atomic_store(&self->ready, 1);
 	r = n->count == 1 ? wait_plain(&mapping->word[n->words[0] * STRIDE], (uint32_t)list[0].expected, NULL)
 	                  : waitv(list, n->count, NULL);
 	atomic_store(&self->error, r < 0 ? errno : 0);
@@ -49,11 +48,14 @@ static int naps(void *context)
 	return 0;
 }
 
+/* Gives when it sleeps: the kernel puts it into the queues of its words one after the other, and so into the last one's last. */
 static pid_t falls_asleep(const struct nap *n)
 {
+	const _Atomic uint32_t *last = word(n->words[n->count - 1]);
+	int before = world_sleepers(last);
 	pid_t child = world_spawn(naps, (void *)(uintptr_t)n);
 
-	until(atomic_load(&shared->actor[n->id].ready) == 1 && state_of(child) == 'S');
+	until(world_sleepers(last) == before + 1);
 	return child;
 }
 

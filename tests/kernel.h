@@ -1,8 +1,8 @@
 /*
  * kernel.h - what the tests of the kernel's contracts share: words in a file that all map, lives, and their ends
  *
- * Nothing here calls libcovey's engine.  Actors are real processes.  An actor says that the next thing it does is to
- * sleep, and is then awaited in /proc: the order in which several fell asleep is therefore known.
+ * Nothing here calls libcovey's engine.  Actors are real processes.  An actor is awaited in the queue of
+ * its last word: the order in which several fell asleep is therefore known.
  */
 #ifndef COVEY_TESTS_KERNEL_H
 #define COVEY_TESTS_KERNEL_H
@@ -30,8 +30,8 @@
 #define ENDED (FUTEX_OWNER_DIED | FUTEX_WAITERS)
 
 struct actor {
-	_Atomic int ready; /* the next thing it does is to sleep */
-	_Atomic int done;  /* and the call has returned */
+	_Atomic int ready; /* a victim lives */
+	_Atomic int done;  /* a sleeper's call has returned */
 	_Atomic int result, error;
 };
 

@@ -1,7 +1,7 @@
 /*
  * lead.c - roles, answers and their bytes, between processes and between threads
  */
-#include "world.h"
+#include "asleep.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -244,7 +244,7 @@ static void receives_each_once(void **state)
 struct receiving {
 	covey *c;
 	struct covey_lead lead;
-	_Atomic pid_t thread;
+	_Atomic bool leads;
 	int said;
 };
 
@@ -254,21 +254,9 @@ static void *receives(void *context)
 	struct covey_request request;
 
 	must(lead_of(r->c, "g", &r->lead) == COVEY_LEADER);
-	atomic_store(&r->thread, (pid_t)syscall(SYS_gettid));
+	atomic_store(&r->leads, true);
 	r->said = covey_receive(r->c, &r->lead, COVEY_FOREVER, &request);
 	return NULL;
-}
-
-static bool in_futex(pid_t thread)
-{
-	char path[64], text[32] = "";
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", (int)thread);
-	f = fopen(path, "r");
-	must(f != NULL && fgets(text, sizeof(text), f) != NULL);
-	fclose(f);
-	return atoi(text) == SYS_futex;
 }
 
 /* Nobody waits for the group; a receiver that sleeps is to hear of its end all the same. */
@@ -281,7 +269,7 @@ static void receiver_hears_that_a_sibling_ended_it(void **state)
 	world_begin(NULL);
 	r.c = world_open();
 	assert_int_equal(pthread_create(&thread, NULL, receives, &r), 0);
-	until(atomic_load(&r.thread) != 0 && in_futex(atomic_load(&r.thread)));
+	until(atomic_load(&r.leads) && world_sleepers(&r.c->arena.tails[r.lead.node].request_bell) == 1);
 	assert_int_equal(covey_unregister(r.c, &r.lead), 0);
 	pthread_join(thread, NULL);
 	assert_int_equal(r.said, COVEY_EFENCED);

@@ -4,15 +4,13 @@
  * What happens between two steps of an answer is brought about with the steps themselves: a leader that is to be killed
  * half-way calls the one and not the other.  A waiter that is to be slow is stopped while it sleeps.
  */
-#include "world.h"
+#include "asleep.h"
 
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "region.h"
 
 enum { GO, SENT, LED }; /* indexes of world->flag */
 
@@ -76,18 +74,13 @@ static int asks_and_succeeds(void *group)
 	return 0;
 }
 
-static bool asleep(uint32_t seat)
-{
-	return atomic_load(&here->arena.seats[seat].mode) != CV_PARK_AWAKE;
-}
-
 /* One process asks the group that the caller leads, and sleeps. */
 static pid_t asker(covey *c, int (*work)(void *), const char *group, struct covey_lead *lead, struct covey_request *out)
 {
 	pid_t child = world_spawn(work, (void *)(uintptr_t)group);
 
 	must(covey_receive(c, lead, covey_in_ms(60000), out) == 0);
-	until(asleep(out->seat));
+	until(seat_asleep(here, out->seat));
 	return child;
 }
 
@@ -217,7 +210,7 @@ static void *answers_and_leaves(void *context)
 	must(lead_of(here, "g", &lead) == COVEY_LEADER);
 	atomic_store(&world->flag[LED], 1);
 	must(covey_receive(here, &lead, covey_in_ms(60000), &request) == 0);
-	until(asleep(request.seat));
+	until(seat_asleep(here, request.seat));
 	stop(slow);
 	must(responds(here, &lead, &request) == 1);
 	must(covey_unregister(here, &lead) == 0);

@@ -1,7 +1,7 @@
 /*
  * place.c - the world it must live in: creators at once, foreign files, small memory, fork, kernels without waitv
  */
-#include "world.h"
+#include "asleep.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,8 +18,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "layout.h"
 
 static char path_buffer[300];
 
@@ -569,7 +567,7 @@ static void signals_do_not_end_a_wait(void **state)
 	c = world_open();
 	assert_int_equal(lead_of(c, "g", &lead), COVEY_LEADER);
 	child = world_spawn(waits_under_signals, NULL);
-	until(covey_counter(c, COVEY_COUNT_PARKED) > 0);
+	until(asleep(c) == 1);
 	for (int i = 1; i <= 20; i++) {
 		kill(child, SIGUSR1);
 		until(atomic_load(&world->count[0]) == i);

@@ -6,15 +6,13 @@
  * process whose memory cannot be reaped because its file lock is held (as during a core dump), one who is killed as it is
  * woken, a leader that is deposed and lives.  What nobody tells of is found by the backstop, which counts: no count here.
  */
-#include "world.h"
+#include "asleep.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include "internal.h"
 
 static struct cv_futex_ops kernel; /* the real one */
 static bool dies_when_woken;
@@ -116,16 +114,6 @@ static covey *inspector(void)
 
 	must(covey_open(&c, world->region, &inspect) == 0);
 	return c;
-}
-
-static uint32_t asleep(covey *c)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 1; i <= c->arena.seat_count; i++)
-		n += cv_seat_state(atomic_load(&c->arena.seats[i].word)) == CV_SEAT_WAITING &&
-		     atomic_load(&c->arena.seats[i].mode) == CV_PARK_FULL;
-	return n;
 }
 
 static pid_t leader_now(covey *c)
@@ -324,6 +312,129 @@ static void a_chain_of_deaths_without_reaping(void **state)
 	end(c, 0);
 }
 
+/* ------------------------------------------------------------------------------------------------ slow, and not lost */
+
+enum { LOOKS = 1, ANSWERED }; /* of world->flag */
+
+static _Atomic uint32_t *slept_on;
+
+/* Who is to wake is put aside until the sleeper has looked by itself, and sleeps again or is gone. */
+static int wakes_late(_Atomic uint32_t *word, int count)
+{
+	if (word == slept_on) {
+		slept_on = NULL;
+		until(atomic_load(&world->flag[LOOKS]) == 1);
+		until(world_sleepers(word) == 1 || atomic_load(&world->flag[ANSWERED]) == 1);
+	}
+	return kernel.wake(word, count);
+}
+
+static enum cv_slept tells_of_backstop(const struct cv_futex *list, unsigned count, int64_t deadline)
+{
+	enum cv_slept slept = kernel.waitv(list, count, deadline);
+
+	if (slept == CV_TIMED_OUT && !is_keeper())
+		atomic_store(&world->flag[LOOKS], 1);
+	return slept;
+}
+
+static int is_answered(void *context)
+{
+	struct covey_result result;
+	struct covey_lead lead;
+	covey *c = world_open();
+
+	kernel = cv_kernel;
+	cv_kernel.waitv = tells_of_backstop;
+	must(lead_of(c, "g", &lead) == COVEY_WAIT);
+	must(covey_await(c, &lead, NULL, 0, COVEY_FOREVER, 0, &result) == *(int *)context);
+	atomic_store(&world->flag[ANSWERED], 1);
+	covey_release(c, &result);
+	covey_close(c);
+	return 0;
+}
+
+/* The backstop finds what the waiter is about to be woken for. */
+static void a_slow_wake(int (*answers)(covey *c, const struct covey_lead *lead), int outcome, bool by_bell)
+{
+	struct covey_lead lead;
+	pid_t waiter;
+	covey *c;
+
+	world_begin(NULL);
+	c = world_open();
+	assert_int_equal(lead_of(c, "g", &lead), COVEY_LEADER);
+	waiter = world_spawn(is_answered, &outcome);
+	until(asleep(c) == 1);
+	for (uint32_t i = 1; i <= c->arena.seat_count && !by_bell; i++)
+		if (seat_asleep(c, i))
+			slept_on = cv_seat_futex(&c->arena.seats[i]);
+	if (by_bell)
+		slept_on = &c->arena.tails[lead.node].bell;
+	kernel = cv_kernel;
+	cv_kernel.wake = wakes_late;
+	assert_int_equal(answers(c, &lead), 0);
+	assert_null(slept_on);
+	assert_int_equal(world_join(waiter), 0);
+	cv_kernel = kernel;
+	assert_int_equal(covey_counter(c, COVEY_COUNT_RESCUED), 0);
+	world_check(c, 0);
+	covey_close(c);
+}
+
+static int answers_and_goes_on(covey *c, const struct covey_lead *lead)
+{
+	struct covey_reply reply = text("yes");
+
+	return covey_notify(c, lead, NULL, 0, &reply) == 1 ? covey_unregister(c, lead) : -1;
+}
+
+static int answers_and_ends(covey *c, const struct covey_lead *lead)
+{
+	struct covey_reply reply = text("yes");
+
+	return covey_unregister_notify(c, lead, NULL, 0, &reply) == 1 ? 0 : -1;
+}
+
+static void an_answer_whose_wake_is_slow(void **state)
+{
+	(void)state;
+	a_slow_wake(answers_and_goes_on, COVEY_OK, false);
+}
+
+static void an_end_whose_bell_is_slow(void **state)
+{
+	(void)state;
+	a_slow_wake(answers_and_ends, COVEY_OK, true);
+}
+
+static void a_leader_that_gives_up_slowly(void **state)
+{
+	(void)state;
+	a_slow_wake(covey_unregister, COVEY_GAVE_UP, true);
+}
+
+/* Nobody woke it, so it has not fallen asleep again: each count but a wait's first is a wake-up. */
+static void the_backstop_is_no_wake(void **state)
+{
+	struct covey_reply reply = text("yes");
+	int outcome = COVEY_OK;
+	struct covey_lead lead;
+	pid_t waiter;
+	covey *c;
+
+	(void)state;
+	world_begin(NULL);
+	c = world_open();
+	assert_int_equal(lead_of(c, "g", &lead), COVEY_LEADER);
+	waiter = world_spawn(is_answered, &outcome);
+	until(atomic_load(&world->flag[LOOKS]) == 1 && asleep(c) == 1);
+	assert_int_equal(covey_counter(c, COVEY_COUNT_PARKED), 1);
+	assert_int_equal(covey_unregister_notify(c, &lead, NULL, 0, &reply), 1);
+	assert_int_equal(world_join(waiter), 0);
+	covey_close(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -332,6 +443,10 @@ int main(void)
 	        cmocka_unit_test(told_by_the_reaper_alone),
 	        cmocka_unit_test(told_by_the_forwarder_alone),
 	        cmocka_unit_test(a_chain_of_deaths_without_reaping),
+	        cmocka_unit_test(an_answer_whose_wake_is_slow),
+	        cmocka_unit_test(an_end_whose_bell_is_slow),
+	        cmocka_unit_test(a_leader_that_gives_up_slowly),
+	        cmocka_unit_test(the_backstop_is_no_wake),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

@@ -46,8 +46,36 @@ struct desk {
 	char text[8192];
 	size_t size;
 	_Atomic int reports, let_go, left;
-	_Atomic pid_t thread;
+	_Atomic int sleeps;
+	_Atomic(const _Atomic uint32_t *) sleeps_on; /* its own word; NULL: it has not slept since its last report */
 };
+
+/* ------------------------------------------------------------------------------------------------ how a monitor sleeps */
+
+static struct cv_futex_ops kernel; /* the real one */
+static _Thread_local struct desk *desk;
+
+static void about_to_sleep(const struct cv_futex *first)
+{
+	if (desk == NULL)
+		return;
+	atomic_fetch_add(&desk->sleeps, 1);
+	atomic_store(&desk->sleeps_on, first->word);
+}
+
+static enum cv_slept told_wait(const struct cv_futex *one, int64_t deadline)
+{
+	about_to_sleep(one);
+	return kernel.wait(one, deadline);
+}
+
+static enum cv_slept told_waitv(const struct cv_futex *list, unsigned count, int64_t deadline)
+{
+	about_to_sleep(list);
+	return kernel.waitv(list, count, deadline);
+}
+
+/* ------------------------------------------------------------------------------------------------ what a monitor tells */
 
 static void write_standing(struct desk *d, const struct covey_standing *s)
 {
@@ -76,7 +104,8 @@ static void write_report(void *context, const struct covey_change *changes, size
 
 	for (size_t i = 0; i < count; i++)
 		write_change(d, &changes[i]);
-	atomic_store(&d->thread, gettid());
+	desk = d;
+	atomic_store(&d->sleeps_on, NULL);
 	number = atomic_fetch_add(&d->reports, 1) + 1;
 	until(atomic_load(&d->let_go) >= number);
 	atomic_store(&d->left, number);
@@ -112,29 +141,11 @@ static void let_run(struct desk *d)
 	atomic_store(&d->let_go, INT32_MAX);
 }
 
-static char thread_state(pid_t thread, unsigned long *voluntary_switches)
+/* Gives when the monitor sleeps, after its last report. */
+static void until_asleep(struct desk *d)
 {
-	char path[64], line[256], state = '?';
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/status", (int)thread);
-	f = fopen(path, "r");
-	must(f != NULL);
-	while (fgets(line, sizeof(line), f) != NULL)
-		if (sscanf(line, "State: %c", &state) == 0)
-			sscanf(line, "voluntary_ctxt_switches: %lu", voluntary_switches);
-	fclose(f);
-	return state;
-}
-
-/* After its last report, and not in the sink.  Gives how often it fell asleep. */
-static unsigned long until_asleep(struct desk *d)
-{
-	unsigned long switches = 0;
-
 	until(atomic_load(&d->left) == atomic_load(&d->reports));
-	until(thread_state(atomic_load(&d->thread), &switches) == 'S');
-	return switches;
+	until(atomic_load(&d->sleeps_on) != NULL && world_sleepers(atomic_load(&d->sleeps_on)) == 1);
 }
 
 static _Atomic uint32_t *map_words(size_t *size, unsigned char **map)
@@ -385,7 +396,7 @@ static void asleep_while_nothing_changes(void **state)
 	struct covey_lead mine, other;
 	struct covey_monitor *all, *one;
 	struct desk d[2];
-	unsigned long before[2] = {0}, after[2] = {0};
+	int sleeps[2];
 	_Atomic uint32_t *words;
 	unsigned char *map;
 	size_t size;
@@ -403,14 +414,13 @@ static void asleep_while_nothing_changes(void **state)
 	one = watch(c, "mine", 1000000, &d[1]);
 	for (int i = 0; i < 2; i++) {
 		let_run(&d[i]);
-		before[i] = until_asleep(&d[i]);
+		until_asleep(&d[i]);
+		sleeps[i] = atomic_load(&d[i].sleeps);
 	}
 	end = covey_in_ms(200);
 	until(covey_in_ms(0) > end);
-	for (int i = 0; i < 2; i++) {
-		thread_state(atomic_load(&d[i].thread), &after[i]);
-		assert_int_equal(before[i], after[i]);
-	}
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(atomic_load(&d[i].sleeps), sleeps[i]);
 	assert_int_equal(covey_monitor_wakeups(all), 0);
 	covey_stop_monitor(all);
 	/* what others do is nothing to the monitor of one group that is led */
@@ -717,7 +727,12 @@ int main(void)
 	        cmocka_unit_test(a_killed_monitor_leaves_one_spare_wake),
 	        cmocka_unit_test(a_child_of_fork_has_no_monitor),
 	};
-	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	int failed;
+
+	kernel = cv_kernel;
+	cv_kernel.wait = told_wait;
+	cv_kernel.waitv = told_waitv;
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
 
 	world_end();
 	return failed;

@@ -4,10 +4,12 @@
 #include "world.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -108,6 +110,18 @@ void world_keep_to(int nth)
 	CPU_ZERO(&one);
 	CPU_SET(cpu, &one);
 	sched_setaffinity(0, sizeof(one), &one);
+}
+
+/* Those who sleep are moved from the word to itself, none is woken, and the kernel counts whom it moved. */
+int world_sleepers(const _Atomic uint32_t *word)
+{
+	long n;
+
+	do
+		n = syscall(SYS_futex, word, FUTEX_CMP_REQUEUE, 0, (long)INT32_MAX, word, atomic_load(word));
+	while (n < 0 && errno == EAGAIN); /* it changed meanwhile */
+	must(n >= 0);
+	return (int)n;
 }
 
 uint32_t world_waiters(covey *c, const char *group)

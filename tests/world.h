@@ -71,7 +71,11 @@ void world_yield(void);
  * Between a tracer and whom it traces the switch is the shortest then. */
 void world_keep_to(int nth);
 
-/* How many sleep for this group now. */
+/* How many sleep in the kernel on this shared word, at this instant.  Who is in state S of /proc may not have got there yet, or
+ * wait for something else; and an emulator's system calls have numbers of their own. */
+int world_sleepers(const _Atomic uint32_t *word);
+
+/* How many wait for this group now; perhaps they do not sleep yet. */
 uint32_t world_waiters(covey *c, const char *group);
 /* Wait until the dead are reaped and only this many participants are left. */
 void world_settle(covey *c, uint32_t participants);

@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "asleep.h"
 #include "outbox.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -395,16 +396,6 @@ static int is_answered(void *context)
 	c = world_open();
 	sleep_for(c, "mine", 4, context, strlen(context));
 	return 0;
-}
-
-static uint32_t asleep(covey *c)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 1; i <= c->arena.seat_count; i++)
-		n += cv_seat_state(atomic_load(&c->arena.seats[i].word)) == CV_SEAT_WAITING &&
-		     atomic_load(&c->arena.seats[i].mode) != CV_PARK_AWAKE;
-	return n;
 }
 
 /* The others, one after the other, so that each has the same seat each time. */
