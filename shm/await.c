@@ -366,7 +366,7 @@ static enum cv_parked park(struct wait *w, enum cv_parked after)
 	enum cv_parked parked;
 
 	if (w->asleep == 0) {
-		w->asleep = cv_kernel.now();
+		w->asleep = shm_now();
 		atomic_store_explicit(&w->seat->since, (uint64_t)w->asleep, memory_order_relaxed); /* for people */
 	}
 	if (bounded)
@@ -560,7 +560,7 @@ int covey_await(covey *c, const struct covey_lead *lead, const void *request, si
 		r = post_and_wait(&w, lead);
 		/* Reading the clock exactly costs as much as a cache line's way to the leader and back, so only who
 		 * slept does it. */
-		w.ended = w.asleep != 0 ? cv_kernel.now() : covey_coarse_now();
+		w.ended = w.asleep != 0 ? shm_now() : covey_coarse_now();
 		record_end(&w, r);
 		if (request_size > CV_REQUEST_INLINE)
 			covey_request_drop(c, t);

@@ -15,7 +15,8 @@
  * covey_resolve() is that loop, whole, in one call.
  *
  * Conventions, which hold for every function unless it says otherwise:
- *  - sizes are bytes, times are nanoseconds of CLOCK_MONOTONIC, pids are for people to read and never proof of life;
+ *  - sizes are bytes, times are nanoseconds of CLOCK_MONOTONIC, by the caller's own clock also where another time namespace
+ *    has one that is days apart; pids are for people to read and never proof of life;
  *  - a negative value is an error, one of enum covey_error; covey_strerror() says what to do about it;
  *  - any thread of the process may call, any number at once; a thread that leads is told apart from its siblings;
  *  - nothing is locked while the caller's code runs, and a process that is stopped or killed inside a call keeps no

@@ -185,7 +185,7 @@ static bool ring_read(const covey *c, struct covey_ring *r, struct ring_copy *ou
 		return false;
 	out->view = (struct covey_event_view){.alive = covey_ring_owner_lives(c, owner)};
 	out->view.pid = (pid_t)atomic_load_explicit(&r->pid, memory_order_relaxed);
-	out->view.since = (int64_t)atomic_load_explicit(&r->since, memory_order_relaxed);
+	out->view.since = shm_own_time(atomic_load_explicit(&r->since, memory_order_relaxed));
 	for (int i = 0; i < 2; i++) {
 		uint64_t w = atomic_load_explicit(&r->command[i], memory_order_relaxed);
 
@@ -217,7 +217,7 @@ static void event_view(covey *c, struct ring_copy *r, const uint64_t *words)
 {
 	struct covey_event_view *v = &r->view;
 
-	v->time = (int64_t)words[0];
+	v->time = shm_own_time(words[0]);
 	v->hash = words[1];
 	v->generation = words[2] >> COVEY_EVENT_KIND_BITS;
 	v->kind = kind_of(words);

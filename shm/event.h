@@ -54,13 +54,30 @@ static inline uint64_t covey_event_check(uint64_t time, uint64_t hash, uint64_t 
 extern int (*covey_clock)(clockid_t clock, struct timespec *out); /* clock_gettime(), or faster: see time.c */
 void covey_clock_find(void);
 
-/* When something happened, on the paths that must be fastest: by the kernel's tick. */
+/* How much this process's CLOCK_MONOTONIC is ahead of the machine's; the same for all its threads.  Times in the segment are
+ * by the machine's, deadlines and what callers are shown by their own; see time.c. */
+extern int64_t shm_clock_ahead;
+void shm_clock_compare(void); /* find it out anew: at each attaching, and in the child of a fork */
+
+/* A time that the segment holds, by the caller's own clock. */
+static inline int64_t shm_own_time(uint64_t time)
+{
+	return (int64_t)(time + (uint64_t)shm_clock_ahead);
+}
+
+/* When something happened, for the segment. */
+static inline int64_t shm_now(void)
+{
+	return cv_kernel.now() - shm_clock_ahead;
+}
+
+/* The same on the paths that must be fastest: by the kernel's tick. */
 static inline int64_t covey_coarse_now(void)
 {
 	struct timespec t;
 
 	covey_clock(CLOCK_MONOTONIC_COARSE, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec - shm_clock_ahead;
 }
 
 /* The hash that names a node's group in the history; to be read before the node is let go of. */
@@ -101,7 +118,7 @@ static inline __attribute__((always_inline)) void covey_event_write(const struct
 static inline void covey_event(
         struct covey_thread *t, enum covey_event_kind kind, uint32_t node, uint64_t generation, pid_t peer)
 {
-	covey_event_write(&t->lane, cv_kernel.now(), kind, node, covey_event_hash(t->c, node), generation, peer);
+	covey_event_write(&t->lane, shm_now(), kind, node, covey_event_hash(t->c, node), generation, peer);
 }
 
 /* It leads in the place of lead->previous, who was found dead or was deposed. */

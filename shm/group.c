@@ -289,7 +289,7 @@ static inline __attribute__((always_inline)) int tell(covey *c, const struct cv_
 	if (out == NULL)
 		return 0;
 	out->generation = cv_word_gen(spot->own);
-	out->since = (int64_t)atomic_load_explicit(&c->arena.nodes[spot->node].since, memory_order_relaxed);
+	out->since = shm_own_time(atomic_load_explicit(&c->arena.nodes[spot->node].since, memory_order_relaxed));
 	out->pid = covey_living_pid_of_seat(c, cv_word_owner(spot->own));
 	out->waiters = 0;
 	if (cv_unlikely(cv_word_waiters(spot->own)))

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "hash.h"
+#include "event.h"
 #include "internal.h"
 #include "pool.h"
 
@@ -59,7 +60,7 @@ static bool group_view_as(covey *c, uint32_t node, uint64_t own, unsigned char *
 	out->name = name;
 	out->leader_alive = life.alive;
 	out->info.generation = cv_word_gen(own);
-	out->info.since = (int64_t)atomic_load_explicit(&n->since, memory_order_relaxed);
+	out->info.since = shm_own_time(atomic_load_explicit(&n->since, memory_order_relaxed));
 	out->info.pid = life.alive ? covey_pid_of_seat(c, cv_word_owner(own)) : 0;
 	out->info.waiters = cv_word_waiters(own) ? cv_seat_count_waiting(&c->arena, cv_key_now(&c->arena, node)) : 0;
 	out->thread = (pid_t)thread_of(c, cv_word_owner(own));
@@ -122,7 +123,7 @@ static void waiter_read(covey *c, uint32_t seat, struct covey_waiter_view *out)
 	struct cv_seat *s = &c->arena.seats[seat];
 
 	out->pid = covey_pid_of_seat(c, seat);
-	out->since = (int64_t)atomic_load_explicit(&s->since, memory_order_relaxed);
+	out->since = shm_own_time(atomic_load_explicit(&s->since, memory_order_relaxed));
 	if (atomic_load_explicit(&s->mode, memory_order_relaxed) == CV_PARK_AWAKE)
 		out->since = cv_kernel.now(); /* it has not gone to sleep yet, or is about to go on */
 	out->request_size = atomic_load_explicit(&s->request_size, memory_order_relaxed);
@@ -190,7 +191,7 @@ static bool participant_view_of_slot(covey *c, uint32_t slot, struct covey_parti
 	covey_life_of_slot(c, slot, &life);
 	out->pid = atomic_load(&s->pid);
 	out->alive = life.alive;
-	out->since = (int64_t)atomic_load(&s->since);
+	out->since = shm_own_time(atomic_load(&s->since));
 	out->threads = 0;
 	for (uint32_t i = 1; i <= c->counts.threads; i++)
 		out->threads += cv_seat_owner(&c->arena, i) == slot + 1;

@@ -316,7 +316,7 @@ static void slot_describe(covey *c)
 	prctl(PR_GET_NAME, command);
 	c->pid = getpid();
 	atomic_store(&s->pid, (int32_t)c->pid);
-	atomic_store(&s->since, (uint64_t)cv_kernel.now());
+	atomic_store(&s->since, (uint64_t)shm_now());
 	atomic_store(&s->idle, 0);
 	atomic_store(&s->hosting, 0); /* its last owner may have been killed while it hosted */
 	for (int i = 0; i < 2; i++)

@@ -70,7 +70,7 @@ static void record_given_up(struct reaping *r, uint32_t node, uint64_t hash, uin
 	struct covey_lane lane = covey_lane_shared(r->c);
 
 	if (r->leaving)
-		covey_event_write(&lane, cv_kernel.now(), COVEY_EVENT_GAVE_UP, node, hash, gen, 0);
+		covey_event_write(&lane, shm_now(), COVEY_EVENT_GAVE_UP, node, hash, gen, 0);
 }
 
 /* A group that is in the table and whose leader is no more. */

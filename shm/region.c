@@ -18,6 +18,7 @@
 #include "backing.h"
 #include "boot.h"
 #include "create.h"
+#include "event.h"
 #include "internal.h"
 
 #define SHM_DIRECTORY "/dev/shm"
@@ -117,6 +118,9 @@ static int region_map(covey *c, uint32_t flags)
 	if (base == MAP_FAILED)
 		return COVEY_ESYSTEM;
 	(void)madvise(base, size, MADV_DONTDUMP); /* others' bytes do not belong into our core file */
+	covey_registry_lock(); /* with it come the fork handlers, of which an inspector's child needs the clock's */
+	shm_clock_compare();
+	covey_registry_unlock();
 	view_set(c, base);
 	return 0;
 }

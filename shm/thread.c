@@ -97,6 +97,7 @@ static void after_fork_child(void)
 	int saved = errno;
 
 	pthread_mutex_init(&registry, NULL);
+	shm_clock_compare();
 	disown_regions();
 	errno = saved;
 }
@@ -301,6 +302,7 @@ static int attach_anew(covey *c)
 	int r;
 
 	pthread_mutex_init(&c->reaping, NULL);
+	shm_clock_compare();
 	if (c->fd < 0 && covey_file_again(c) != 0)
 		return COVEY_ESYSTEM;
 	r = covey_participant_join(c);

@@ -24,6 +24,7 @@ void *memset(void *, int, size_t);
 #include "internal.h"
 #define COVEY_PROBE1(name, a) ((void)(a))
 #define covey_coarse_now() INT64_C(1)
+#define shm_now() cv_kernel.now()
 #define covey_event_hash(c, node) UINT64_C(1)
 #define covey_event_write(lane, time, kind, node, hash, gen, peer) ((void)(hash))
 #define covey_event(t, kind, node, gen, peer) ((void)(t))
