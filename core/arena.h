@@ -66,7 +66,7 @@ static_assert(offsetof(struct cv_node, name) + CV_NAME_NEAR == CV_LINE, "24 byte
 /* The rest of the node with the same index. */
 struct cv_tail {
 	_Atomic uint64_t name[(CV_NAME_INLINE - CV_NAME_NEAR) / 8];
-	_Atomic uint64_t outcome;      /* generation 36 (low bits), block 28; written by compare-and-swap only */
+	_Atomic uint64_t outcome;      /* generation 36 (low bits), block 28, or a number below 256; by swaps only */
 	_Atomic uint32_t bell;         /* futex: rung when all waiters are to look again */
 	_Atomic uint32_t request_bell; /* futex: rung when a request was posted */
 	_Atomic uint32_t tickets;      /* the order of requests */

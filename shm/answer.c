@@ -17,6 +17,12 @@ void covey_answer_drop(struct covey_answer *answer)
 	answer->size = 0;
 }
 
+void shm_answer_forget(struct covey_answer *answer)
+{
+	answer->room = 0;
+	covey_answer_drop(answer);
+}
+
 static void *own_memory(struct covey_answer *answer, size_t size)
 {
 	answer->owned = malloc(size != 0 ? size : 1); /* aligned to 16 by the C library */
@@ -50,4 +56,14 @@ void *covey_answer_room(struct covey_answer *answer, size_t size)
 void covey_answer_code(struct covey_answer *answer, int32_t code)
 {
 	answer->code = code;
+}
+
+void covey_answer_give_up(struct covey_answer *answer)
+{
+	answer->given_up = true;
+}
+
+uint32_t covey_answer_deaths(const struct covey_answer *answer)
+{
+	return answer->lead != NULL ? answer->lead->deaths : 0;
 }

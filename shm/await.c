@@ -253,6 +253,7 @@ static void pass_on(struct wait *w)
 {
 	uint64_t gen = w->out->lead.generation, own = atomic_load(&w->n->own), next;
 
+	shm_deaths_unnote(w->c, w->node, gen);
 	do {
 		if (!cv_word_is(own, CV_LEADING, w->t->seat, gen))
 			return;
@@ -266,7 +267,7 @@ static void pass_on(struct wait *w)
 
 static int take_over(struct wait *w, uint64_t own)
 {
-	int r = covey_depose(w->c, w->t, w->node, own, &w->out->lead);
+	int r = covey_depose(w->c, w->t, w->node, own, true, &w->out->lead);
 
 	if (r != COVEY_LEADER)
 		return r == COVEY_EFENCED ? ASLEEP : leave(w, r);

@@ -193,13 +193,20 @@ enum covey_spawn {
 	COVEY_SPAWN_RECURSIVE = 2, /* and so do the calls of covey_resolve() that compute makes */
 };
 
+/* Which executions in progress a call joins, and lets others join.  The seed's await_inprogress has the same three. */
+enum covey_await_inprogress {
+	COVEY_AWAIT_ALL = 0,   /* of every group */
+	COVEY_AWAIT_NAMED = 1, /* of groups that the device's own group callback names; else ungrouped */
+	COVEY_AWAIT_NONE = 2,  /* of none: ungrouped, always compute */
+};
+
 struct covey_resolve_options {
-	int64_t deadline;        /* for the waits, not for compute; 0 means COVEY_FOREVER here; see no_wait */
-	int no_wait;             /* do not wait at all: COVEY_TIMED_OUT when another leads */
-	int no_await_inprogress; /* the seed's await_inprogress = false: ungrouped, always compute */
-	int allow_infinite;      /* compute in place of COVEY_ERECURSION and COVEY_CYCLE */
-	int spawn_worker;        /* enum covey_spawn: whether an execution that succeeds leaves a worker behind, which
-	                          * holds its result as its state, serves its group, and is given the other requests */
+	int64_t deadline;     /* for the waits, not for compute; 0 means COVEY_FOREVER here; see no_wait */
+	int no_wait;          /* do not wait at all: COVEY_TIMED_OUT when another leads */
+	int await_inprogress; /* enum covey_await_inprogress */
+	int allow_infinite;   /* compute in place of COVEY_ERECURSION and COVEY_CYCLE; see covey_in_worker() */
+	int spawn_worker;     /* enum covey_spawn: whether an execution that succeeds leaves a worker behind, which
+	                       * holds its result as its state, serves its group, and is given the other requests */
 	struct covey_worker_options worker; /* of that worker */
 };
 
@@ -207,15 +214,15 @@ struct covey_resolve_options {
  * covey_default_grouper - the name of (base, request): the two byte strings themselves, with the length of the first
  * in front, when that is at most 64 bytes; else BLAKE2b-256 of the same.  Different pairs never share a name, short of
  * a collision of that digest.  It holds bytes that are no text, and is another group than that of the bytes of base alone.
- * With options->no_await_inprogress: size 0, ungrouped.  options may be NULL.
+ * With options->await_inprogress COVEY_AWAIT_NAMED or COVEY_AWAIT_NONE: size 0, ungrouped.  options may be NULL.
  * Gives 0 or COVEY_EINVAL.  Needs no region.  (The seed's grouper keeps 27 bits of a hash.)
  */
 COVEY_API int covey_default_grouper(struct covey_bytes base, struct covey_bytes request,
         const struct covey_resolve_options *options, struct covey_name *out);
 
-/* covey_group - the name that the device gives (base, request), else the default grouper's.  device, options: may be
- * NULL.  Gives 0, COVEY_EINVAL (also for a name over COVEY_NAME_MAX, or a positive return), or the negative error that the
- * device's callback returned. */
+/* covey_group - the name that the device gives (base, request), else the default grouper's.  With COVEY_AWAIT_NONE:
+ * size 0, and the device is not asked.  device, options: may be NULL.  Gives 0, COVEY_EINVAL (also for a name over
+ * COVEY_NAME_MAX, or a positive return), or the negative error that the device's callback returned. */
 COVEY_API int covey_group(const struct covey_device *device, struct covey_bytes base, struct covey_bytes request,
         const struct covey_resolve_options *options, struct covey_name *out);
 
@@ -247,7 +254,7 @@ struct covey_lead {
 	uint32_t node;       /* where the group lives; the rest is covey's */
 	uint32_t incarnation;
 	uint32_t seat;
-	uint32_t reserved;
+	uint32_t deaths; /* so many leaders died in a row before this one: see covey_answer_deaths() */
 };
 
 /*
@@ -449,6 +456,34 @@ COVEY_API void *covey_answer_room(struct covey_answer *answer, size_t size);
 /* covey_answer_code - the application's own code, passed to every caller. */
 COVEY_API void covey_answer_code(struct covey_answer *answer, int32_t code);
 
+/*
+ * covey_answer_give_up - there will be no result: what compute was to do was cancelled, say, and that is no error of
+ * those who wait.  Whatever compute returns after this, and what it put into the answer, counts no more, but for the
+ * code.
+ *
+ * In covey_resolve() the group is given up as by covey_unregister(): its waiters are told at once, and of those that
+ * wait in covey_resolve() one leads and computes.  The caller gets COVEY_GAVE_UP, no bytes, and leaves no worker; also
+ * where it computed alone.  In a worker it is this request that has no answer: who asked it (and who asked the same)
+ * is told COVEY_GAVE_UP and, in covey_resolve(), asks anew; the worker keeps its state and goes on, whatever its
+ * error_strategy.
+ */
+COVEY_API void covey_answer_give_up(struct covey_answer *answer);
+
+/* covey_answer_deaths - how many leaders died in a row before this one, each while it led this group and each succeeded
+ * by the next: what is computed may be what kills them.  At most 254; 0 for a worker's request after the first change
+ * of its group, and alone.  A leader that ended in any other way, and one that was deposed by covey_take_over() while
+ * it lived, begin the count anew; so does one that is killed within the few instructions in which it takes over. */
+COVEY_API uint32_t covey_answer_deaths(const struct covey_answer *answer);
+
+/*
+ * covey_in_worker - is the caller's code running inside a worker?  1 in a callback of a worker's device, and in all
+ * that it calls in the same thread; else 0.
+ *
+ * A covey_resolve() there that comes upon a group which is led around it, by the worker itself or by a covey_resolve()
+ * in between, computes (COVEY_ALONE) as if allow_infinite were set.  It leaves no worker behind.
+ */
+COVEY_API int covey_in_worker(void);
+
 /* The caller's callbacks.  Each may be NULL for the default; self is passed back to them.  They run in the calling
  * thread, with nothing locked, and may call covey. */
 struct covey_device {
@@ -479,9 +514,14 @@ struct covey_device {
  *
  * device   needs compute; its storage must outlive the call
  * options  may be NULL
- * gives    enum covey_outcome: COVEY_OK, COVEY_ERROR, COVEY_TIMED_OUT, COVEY_CYCLE; out->part tells who computed
- * errors   COVEY_ERECURSION, COVEY_EINVAL, COVEY_ECORRUPT, COVEY_ESYSTEM, or the device's group callback's
+ * gives    enum covey_outcome: COVEY_OK, COVEY_ERROR, COVEY_TIMED_OUT, COVEY_CYCLE; COVEY_GAVE_UP when this caller's own
+ *          compute gave up; out->part tells who computed
+ * errors   COVEY_ERECURSION, COVEY_EINVAL, COVEY_ECORRUPT, COVEY_ESYSTEM, or the device's group callback's.
+ *          COVEY_EFENCED: this is the child of a fork() that compute or await made; the parent leads on without it
  * *out is always to be released (with the same c).
+ *
+ * A callback may leave by a C++ exception, by pthread_exit(), or because its thread is cancelled: what the call leads
+ * is given up, as by covey_answer_give_up(), what it holds is freed, *out too, and the exception passes on.
  */
 COVEY_API int covey_resolve(covey *c, const struct covey_device *device, struct covey_bytes base,
         struct covey_bytes request, const struct covey_resolve_options *options, struct covey_result *out);
@@ -505,9 +545,16 @@ struct covey_worker; /* a worker that this process started */
  * gives    0 once the worker leads the group; COVEY_WAIT, and no worker, when another leads it already
  * errors   COVEY_EINVAL, COVEY_EFULL, COVEY_EDEVICE (it cannot be loaded, or its begin refused), COVEY_ESYSTEM
  *
- * A worker that is a process survives its starter, is not its child (save where the starter is a subreaper, or pid 1), and
- * has its standard descriptors on /dev/null.  Callbacks run in threads that block all signals.
- * Workers do not spawn workers: a covey_resolve() inside their callbacks leaves none behind.
+ * A worker that is a process survives its starter, is not its child (save where the starter is a subreaper, or pid 1),
+ * and has its standard descriptors on /dev/null.  Callbacks run in threads that block all signals.
+ *
+ * An exception that leaves a callback ends the process, as in any thread's function; its waiters have a dead leader
+ * then.  A callback that ends its thread by pthread_exit(), or is cancelled, ends the worker: COVEY_ESTOPPED.  The
+ * child of a fork() that a callback made may go on by itself, or exec; if it returns from the callback it ends there,
+ * by _exit(125).
+ *
+ * Workers do not spawn workers: a covey_resolve() inside their callbacks leaves none behind; see
+ * covey_in_worker().
  */
 COVEY_API int covey_start_worker(covey *c, const struct covey_device *device, const void *name, size_t size,
         struct covey_bytes base, const struct covey_worker_options *options, struct covey_worker **out);

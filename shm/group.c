@@ -42,7 +42,7 @@ static inline __attribute__((always_inline)) void led(
 	out->node = node;
 	out->incarnation = incarnation;
 	out->seat = t->seat;
-	out->reserved = 0;
+	out->deaths = 0;
 	t->leading++;
 	cv_changed(&c->arena, node);
 }
@@ -63,7 +63,7 @@ bool covey_dead_leader(const covey *c, uint64_t own, struct covey_life *life)
 	return !life->alive;
 }
 
-int covey_depose(covey *c, struct covey_thread *t, uint32_t node, uint64_t own, struct covey_lead *out)
+int covey_depose(covey *c, struct covey_thread *t, uint32_t node, uint64_t own, bool dead, struct covey_lead *out)
 {
 	uint64_t gen = cv_word_gen(own) + 1, key = cv_key_now(&c->arena, node);
 	pid_t previous = covey_pid_of_seat(c, cv_word_owner(own));
@@ -77,6 +77,8 @@ int covey_depose(covey *c, struct covey_thread *t, uint32_t node, uint64_t own, 
 	cv_seat_stat(&c->arena, t->seat, COVEY_COUNT_TOOK_OVER);
 	led(t, node, (uint32_t)(key >> 32), gen, covey_coarse_now(), out);
 	out->previous = previous;
+	if (dead)
+		out->deaths = shm_deaths_note(c, node, gen);
 	return COVEY_LEADER;
 }
 
@@ -118,7 +120,7 @@ static int register_taken(covey *c, struct covey_thread *t, const struct cv_spot
 	if (!covey_dead_leader(c, spot->own, &life))
 		return wait_for(c, spot, COVEY_WAIT, out);
 	covey_life_relay(c, life.slot);
-	r = covey_depose(c, t, spot->node, spot->own, out);
+	r = covey_depose(c, t, spot->node, spot->own, true, out);
 	if (r == COVEY_LEADER) {
 		covey_ring(c, spot->node); /* its waiters sleep on a life that has ended */
 		covey_keeper_reap(c);
@@ -382,7 +384,7 @@ int covey_take_over(covey *c, const void *name, size_t size, uint64_t generation
 		if (cv_word_gen(spot.own) != generation)
 			return COVEY_EFENCED;
 		dead = covey_dead_leader(c, spot.own, &life);
-		r = covey_depose(c, t, spot.node, spot.own, out); /* fails if only a waiter came: then again */
+		r = covey_depose(c, t, spot.node, spot.own, dead, out); /* fails if only a waiter came: then again */
 	} while (r == COVEY_EFENCED);
 	if (r == COVEY_LEADER) {
 		covey_ring(c, spot.node); /* waiters now depend on our life */
@@ -513,7 +515,7 @@ static int accept_now(struct accepting *a, struct covey_life *life, struct covey
 
 	if (dead)
 		covey_life_relay(a->c, life->slot);
-	r = covey_depose(a->c, a->t, a->spot.node, a->spot.own, out);
+	r = covey_depose(a->c, a->t, a->spot.node, a->spot.own, dead, out);
 	if (r != COVEY_LEADER)
 		return r == COVEY_EFENCED ? AGAIN : r;
 	if (dead) {

@@ -170,10 +170,11 @@ static void *run(void *argument)
 {
 	struct host *host = argument;
 	struct cv_spinner spinner = {0};
+	struct shm_inside here SHM_CLEANUP(shm_inside_leave) = {.worker = true, .thread_is_ours = true, .c = host->c};
 	int error;
 
 	prctl(PR_SET_NAME, "covey-host");
-	covey_spawning_set((struct covey_spawning){.forbidden = true});
+	shm_inside_enter(&here);
 	covey_memory_thread();
 	if (covey_enter(host->c, &error) == NULL)
 		atomic_store(&host->failed, error);
@@ -212,6 +213,7 @@ static int start(struct covey_host *face, struct covey_worker *w)
 	h->host = host;
 	w->hosted = h;
 	w->serving.memory = w->serving.options.own_memory ? &w->memory : NULL;
+	w->serving.thread_is_ours = true;
 	pthread_mutex_lock(&host->listing);
 	h->next = host->list;
 	h->at = &host->list;
@@ -242,18 +244,37 @@ static void host_free(struct host *host)
 	free(host);
 }
 
-static int threads_start(struct host *host, unsigned threads)
+static int thread_start(struct host *host, pthread_t *thread)
 {
 	sigset_t all, old;
-	int r = 0;
+	int r;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = pthread_create(thread, NULL, run, host);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return r;
+}
+
+/* It is not closed meanwhile, as a worker of it has not ended yet.  If there can be no further thread, it has one less.
+ */
+void shm_host_replace_thread(struct host *host)
+{
+	pthread_t self = pthread_self();
+
+	for (unsigned i = 0; i < host->threads; i++)
+		if (pthread_equal(host->thread[i], self) && thread_start(host, &host->thread[i]) == 0)
+			pthread_detach(self);
+}
+
+static int threads_start(struct host *host, unsigned threads)
+{
+	int r = 0;
+
 	while (r == 0 && host->threads < threads) {
-		r = pthread_create(&host->thread[host->threads], NULL, run, host);
+		r = thread_start(host, &host->thread[host->threads]);
 		host->threads += r == 0;
 	}
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	for (uint32_t n; r == 0 && (n = atomic_load(&host->ready)) < threads;)
 		cv_kernel.wait(&(struct cv_futex){&host->ready, n}, COVEY_FOREVER);
 	if (r == 0 && atomic_load(&host->failed) == 0)

@@ -70,6 +70,8 @@ struct hosted *covey_hosted_find(struct host *host, uint32_t node);
 
 /* ---- host.c */
 
+/* The calling thread, which is one of the host's, is about to end in the middle: another takes its place. */
+void shm_host_replace_thread(struct host *host);
 /* Put the workers of all who ask something on the queue; how many. */
 unsigned covey_host_scan(struct host *host);
 /* The next of the threads is to look at the queue. */

@@ -132,8 +132,7 @@ static void end(struct hosted *h, int why)
 
 	w->ended_with = w->worked ? covey_serving_close(s, why) : why;
 	entry_remove(h);
-	if (s->device.end != NULL && h->stage != BEGINS)
-		s->device.end(s->device.self);
+	shm_worker_end_device(w);
 	unlist(h);
 	covey_serving_end(s);
 	covey_memory_end(&w->memory);
@@ -195,7 +194,7 @@ static int look(struct hosted *h)
 
 	switch (h->stage) {
 	case BEGINS:
-		r = covey_worker_begin(s);
+		r = covey_worker_begin(w);
 		if (r != 0)
 			return r;
 		h->stage = ACCEPTS;
@@ -243,7 +242,7 @@ static void end_turn(struct hosted *h)
 	covey_host_wake(h->host);
 }
 
-void covey_hosted_attend(struct hosted *h)
+static void attend(struct hosted *h)
 {
 	int attended = ATTENDED;
 
@@ -267,4 +266,28 @@ void covey_hosted_attend(struct hosted *h)
 		}
 		attended = ATTENDED;
 	} while (!atomic_compare_exchange_strong(&h->attention, &attended, RESTING));
+}
+
+/* While a worker is attended to. */
+struct attending {
+	struct hosted *h;
+	bool returned;
+};
+
+/* A callback has ended the thread: the worker is stopped, and the others are to be attended to. */
+static void attending_end(struct attending *a)
+{
+	if (a->returned)
+		return;
+	shm_forked_inside(); /* which does not return in the child */
+	shm_host_replace_thread(a->h->host);
+	end(a->h, COVEY_ESTOPPED);
+}
+
+void covey_hosted_attend(struct hosted *h)
+{
+	struct attending attending SHM_CLEANUP(attending_end) = {.h = h};
+
+	attend(h);
+	attending.returned = true;
 }

@@ -90,6 +90,24 @@ static inline void covey_thread_unled(struct covey_thread *t, uint32_t seat)
 	t->leading -= t->seat == seat && t->leading != 0;
 }
 
+/* Who called the caller's code.  It may fork: the child that returns from there has none of this, neither lead nor
+ * seat. */
+struct shm_caller {
+	const struct covey_thread *thread;
+	uint64_t serial;
+};
+
+static inline struct shm_caller shm_caller_of(const struct covey_thread *t)
+{
+	return (struct shm_caller){t, t != NULL ? t->serial : 0};
+}
+
+/* In the child the thread's state was emptied by the kernel; or it is another by now, if the child has called covey. */
+static inline bool shm_caller_forked(const struct shm_caller *caller)
+{
+	return caller->thread != NULL && caller->thread->serial != caller->serial;
+}
+
 /* ---- publish.c: the end of an execution */
 
 /* The tag of a block: two flags, and above them the pid of the leader who made it. */
@@ -120,6 +138,16 @@ int covey_answer_if(
         covey *c, const struct covey_lead *lead, covey_predicate pick, void *context, const struct covey_reply *reply);
 int covey_answer_one(
         covey *c, const struct covey_lead *lead, const struct covey_request *request, const struct covey_reply *reply);
+
+/* Tell who asked the same, or whom the predicate picks, that there is no result for it; the leader goes on leading. */
+int shm_give_up_equal(covey *c, const struct covey_lead *lead, const struct covey_request *request);
+int shm_give_up_if(covey *c, const struct covey_lead *lead, covey_predicate pick, void *context);
+
+/* The leader of this generation has succeeded one who died: how many died in a row before it, now noted for the next.
+ * Called before anybody else knows that it leads.  If it is killed in between, the count begins anew. */
+uint32_t shm_deaths_note(covey *c, uint32_t node, uint64_t generation);
+/* It leaves its place to the next waiter, and has not died. */
+void shm_deaths_unnote(covey *c, uint32_t node, uint64_t generation);
 
 /* Has this leadership not ended?  A claim of this process's is assumed; see covey_lead_check(). */
 static inline bool covey_leads(const covey *c, const struct covey_lead *lead)
@@ -187,7 +215,8 @@ static inline bool covey_is_led(uint64_t own)
 
 /* The thread of this seat, or who reaps it: take a group back that was forwarded to a participant which has ended since. */
 void covey_forward_end(covey *c, uint32_t seat);
-int covey_depose(covey *c, struct covey_thread *t, uint32_t node, uint64_t own, struct covey_lead *out);
+/* Lead in place of whom this word names; dead: because that one died. */
+int covey_depose(covey *c, struct covey_thread *t, uint32_t node, uint64_t own, bool dead, struct covey_lead *out);
 bool covey_dead_leader(const covey *c, uint64_t own, struct covey_life *life);
 
 /* ---- standoff.c */

@@ -49,15 +49,23 @@ static int digest(const unsigned char length[8], struct covey_bytes base, struct
 	return blake2b_final(&state, to, DIGEST_SIZE) == 0 ? 0 : COVEY_ESYSTEM;
 }
 
+/* A negative number: the options ask for what there is not. */
+static int awaits(const struct covey_resolve_options *options)
+{
+	int which = options != NULL ? options->await_inprogress : COVEY_AWAIT_ALL;
+
+	return which >= COVEY_AWAIT_ALL && which <= COVEY_AWAIT_NONE ? which : COVEY_EINVAL;
+}
+
 int covey_default_grouper(struct covey_bytes base, struct covey_bytes request,
         const struct covey_resolve_options *options, struct covey_name *out)
 {
 	unsigned char length[8];
 
-	if (out == NULL || !bytes_valid(base) || !bytes_valid(request))
+	if (out == NULL || !bytes_valid(base) || !bytes_valid(request) || awaits(options) < 0)
 		return COVEY_EINVAL;
 	out->size = 0;
-	if (options != NULL && options->no_await_inprogress)
+	if (awaits(options) != COVEY_AWAIT_ALL)
 		return 0;
 	put_length(length, base.size);
 	if (base.size <= SHORT_LIMIT && request.size <= SHORT_LIMIT - base.size &&
@@ -80,7 +88,7 @@ int covey_group(const struct covey_device *device, struct covey_bytes base, stru
 
 	if (out == NULL)
 		return COVEY_EINVAL;
-	if (device == NULL || device->group == NULL || (options != NULL && options->no_await_inprogress))
+	if (device == NULL || device->group == NULL || awaits(options) < 0 || awaits(options) == COVEY_AWAIT_NONE)
 		return covey_default_grouper(base, request, options, out);
 	out->size = 0;
 	r = device->group(device->self, base, request, out);

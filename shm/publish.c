@@ -46,6 +46,38 @@ static uint32_t outcome_block(uint64_t outcome, uint64_t gen)
 	return (outcome & OUTCOME_GEN_MASK) == (gen & OUTCOME_GEN_MASK) ? (uint32_t)(outcome >> 36) : 0;
 }
 
+/* While an execution goes on, its own outcome may hold how many leaders died in a row before it, and one: numbers that
+ * no block has, as their chunk is none.  Its end replaces that, and what an older execution left there says nothing. */
+#define DEATHS_MAX 254u
+
+static bool outcome_is_deaths(uint64_t outcome)
+{
+	return outcome >> 36 > 1 && outcome >> 36 <= DEATHS_MAX + 1;
+}
+
+uint32_t shm_deaths_note(covey *c, uint32_t node, uint64_t generation)
+{
+	_Atomic uint64_t *word = &c->arena.tails[node].outcome;
+	uint64_t outcome = atomic_load(word);
+	uint32_t deaths;
+
+	do { /* again if one who was deposed in the middle of its end wrote its own */
+		deaths = outcome_is_deaths(outcome) ? outcome_block(outcome, generation - 1) : 0;
+		deaths = deaths == 0 ? 1 : deaths <= DEATHS_MAX ? deaths : DEATHS_MAX;
+	} while (!atomic_compare_exchange_strong(word, &outcome, outcome_word(generation, deaths + 1)));
+	return deaths;
+}
+
+void shm_deaths_unnote(covey *c, uint32_t node, uint64_t generation)
+{
+	_Atomic uint64_t *word = &c->arena.tails[node].outcome;
+	uint64_t outcome = atomic_load(word);
+	uint32_t noted = outcome_is_deaths(outcome) ? outcome_block(outcome, generation) : 0;
+
+	if (noted != 0)
+		atomic_compare_exchange_strong(word, &outcome, noted > 2 ? outcome_word(generation, noted - 1) : 0);
+}
+
 void covey_ring(covey *c, uint32_t node)
 {
 	COVEY_PROBE1(wake, covey_event_hash(c, node));
@@ -173,6 +205,8 @@ int covey_finish(covey *c, uint32_t seat, uint32_t node, uint64_t own)
 	int answered = 0;
 
 	d.block = outcome_block(atomic_load(&c->arena.tails[node].outcome), cv_word_gen(own));
+	if (d.block > 1 && d.block <= DEATHS_MAX + 1) /* ended by one who left no outcome */
+		d.block = 0;
 	if (helping)
 		cv_seat_pin(&c->arena, seat, CV_PIN_RESULT, d.block);
 	if (atomic_load(&n->own) == own) {
@@ -230,7 +264,8 @@ static int end_before_waiters(
 		if (!cv_word_is(own, CV_LEADING, lead->seat, lead->generation))
 			return COVEY_EFENCED;
 		/* A sibling thread is ending this very execution: its outcome stands. */
-		if (outcome != 0 && (outcome & OUTCOME_GEN_MASK) == (lead->generation & OUTCOME_GEN_MASK))
+		if (outcome != 0 && (outcome & OUTCOME_GEN_MASK) == (lead->generation & OUTCOME_GEN_MASK) &&
+		        !outcome_is_deaths(outcome))
 			return COVEY_EFENCED;
 	} while (!atomic_compare_exchange_strong(ended, &outcome, outcome_word(lead->generation, block)));
 	cv_race_release(&c->arena, &n->own);
@@ -423,6 +458,7 @@ struct choice {
 	bool (*pick)(covey *, struct covey_thread *, uint32_t seat, uint64_t word, void *);
 	void *context;
 	bool say_full; /* if there is no room for the answer, they are told so; else it is the caller who is */
+	bool give_up;  /* there is no answer: they are told so */
 };
 
 #define SEVERAL UINT32_MAX /* inside this file */
@@ -506,6 +542,7 @@ static int notify_picked(
 	uint32_t last = last_among(c, choice->only);
 	uint64_t key = cv_key_of(lead->node, lead->incarnation), word;
 	uint32_t newest = atomic_load(&c->arena.tails[lead->node].tickets);
+	enum cv_seat_state told = block != 0 ? CV_SEAT_DONE : choice->give_up ? CV_SEAT_GAVE_UP : CV_SEAT_FULL;
 	int answered = 0;
 
 	for (uint32_t i = first_among(choice->only); i <= last && covey_leads(c, lead); i++)
@@ -516,7 +553,7 @@ static int notify_picked(
 			/* After the word was read: a new leader re-stamps the waits before it begins, so the swap fails. */
 			if (!leads_who_waits(c, lead))
 				break;
-			if (!cv_seat_answer(&c->arena, i, word, block != 0 ? CV_SEAT_DONE : CV_SEAT_FULL, block))
+			if (!cv_seat_answer(&c->arena, i, word, told, block))
 				continue; /* re-stamped, or gone: look again */
 			answered++;
 			covey_wake_seat(c, i);
@@ -559,6 +596,8 @@ static int notify(covey *c, const struct covey_lead *lead, const struct covey_re
 		covey_room_free(c, reply->room);
 		return COVEY_EFENCED;
 	}
+	if (choice->give_up)
+		return notify_picked(c, t, lead, 0, choice);
 	if (notify_sole(c, t, lead, reply, choice, &answered))
 		return answered;
 	error = block_for(c, t, lead, NULL, 0, reply, choice->only, &block);
@@ -574,7 +613,15 @@ static int notify_equal(covey *c, const struct covey_lead *lead, const void *req
 
 	if (c == NULL || !request_valid(request, request_size))
 		return COVEY_EINVAL;
-	return notify(c, lead, reply, &(struct choice){0, pick_equal, &w, say_full});
+	return notify(c, lead, reply, &(struct choice){.pick = pick_equal, .context = &w, .say_full = say_full});
+}
+
+int shm_give_up_equal(covey *c, const struct covey_lead *lead, const struct covey_request *request)
+{
+	static const struct covey_reply none;
+	struct wanted w = {.request = request->data, .size = request->size};
+
+	return notify(c, lead, &none, &(struct choice){.pick = pick_equal, .context = &w, .give_up = true});
 }
 
 int covey_notify(covey *c, const struct covey_lead *lead, const void *request, size_t request_size,
@@ -591,7 +638,7 @@ int covey_answer_equal(
 
 int covey_notify_all(covey *c, const struct covey_lead *lead, const struct covey_reply *reply)
 {
-	return c == NULL ? COVEY_EINVAL : notify(c, lead, reply, &(struct choice){0, NULL, NULL, false});
+	return c == NULL ? COVEY_EINVAL : notify(c, lead, reply, &(struct choice){0});
 }
 
 static bool pick_if(covey *c, struct covey_thread *t, uint32_t seat, uint64_t word, void *context)
@@ -608,7 +655,15 @@ static int notify_if(covey *c, const struct covey_lead *lead, covey_predicate pi
 
 	if (c == NULL || pick == NULL)
 		return COVEY_EINVAL;
-	return notify(c, lead, reply, &(struct choice){0, pick_if, &w, say_full});
+	return notify(c, lead, reply, &(struct choice){.pick = pick_if, .context = &w, .say_full = say_full});
+}
+
+int shm_give_up_if(covey *c, const struct covey_lead *lead, covey_predicate pick, void *context)
+{
+	static const struct covey_reply none;
+	struct wanted w = {.predicate = pick, .context = context};
+
+	return notify(c, lead, &none, &(struct choice){.pick = pick_if, .context = &w, .give_up = true});
 }
 
 int covey_notify_if(
@@ -643,7 +698,8 @@ static int respond(covey *c, const struct covey_lead *lead, const struct covey_r
 	if (c == NULL || request == NULL || request->seat == 0 || request->seat > c->arena.seat_count)
 		return COVEY_EINVAL;
 	o = (struct one){request->seat, (uint32_t)request->ticket};
-	return notify(c, lead, reply, &(struct choice){o.seat, pick_one, &o, say_full});
+	return notify(c, lead, reply,
+	        &(struct choice){.only = o.seat, .pick = pick_one, .context = &o, .say_full = say_full});
 }
 
 int covey_respond(

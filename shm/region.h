@@ -34,6 +34,7 @@ struct covey_standoff {
 struct covey_thread {
 	covey *c;
 	const void *thread; /* address of a thread-local of the thread that it belongs to */
+	uint64_t serial;    /* of this state: never again in this process nor in its children; see struct shm_caller */
 	uint32_t seat;
 	uint32_t leading; /* groups led through this seat, or more: a hint that may err high */
 	uint32_t rooms;   /* rooms made and not yet published or given back, or more */

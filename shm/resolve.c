@@ -3,7 +3,7 @@
  *
  *      name ---- none ---------------------------------------------------> compute alone
  *       |
- *      find or register ---- LEADER --> compute, publish ----------------> led
+ *      find or register ---- LEADER --> compute, publish ----------------> led, or gave up
  *       |   ^      |   ---- full, no region ----------------------------->  compute alone
  *       |   |     WAIT
  *       |   |      await ---- result ------------------------------------> joined
@@ -19,9 +19,14 @@
  * If the worker cannot begin, the execution ends as any other.  If this process is killed between any two of these
  * steps, the group has a dead leader (or belongs to the worker already), which its waiters know what to do about.
  *
+ * The caller's code need not come back: an exception, or the end of its thread, passes through.  This file is compiled
+ * so that its cleanups run then, and what is led is given up.  And it may come back twice, in the child of a fork,
+ * too: see struct shm_caller.
+ *
  * Every turn of the loop either ends or was caused by a change of the group's leader, so it is lock-free as a whole.
  */
 #include <string.h>
+#include <unistd.h>
 
 #include "answer.h"
 #include "worker.h"
@@ -41,26 +46,118 @@ struct resolving {
 	struct covey_result *out;
 };
 
-static _Thread_local struct covey_spawning spawning;
+/* ------------------------------------------------------------------------------------------------ the caller's code */
 
-struct covey_spawning covey_spawning_set(struct covey_spawning now)
+static _Thread_local const struct shm_inside *innermost;
+
+void shm_inside_enter(struct shm_inside *here)
 {
-	struct covey_spawning was = spawning;
-
-	spawning = now;
-	return was;
-}
-
-static int compute(struct resolving *r, struct covey_answer *answer)
-{
-	struct covey_spawning inside = {spawning.forbidden, r->recursive ? r->spawn : NULL}, outer;
 	int error;
 
-	outer = covey_spawning_set(inside);
-	error = r->device->compute(r->device->self, r->base, r->request, answer);
-	covey_spawning_set(outer);
+	here->caller = shm_caller_of(here->c != NULL ? covey_enter(here->c, &error) : NULL);
+	here->outer = innermost;
+	innermost = here;
+}
+
+void shm_inside_leave(struct shm_inside *here)
+{
+	innermost = here->outer;
+}
+
+#define CHILD_STATUS 125
+
+bool shm_inside_forked(const struct shm_inside *here)
+{
+	if (cv_likely(!shm_caller_forked(&here->caller)))
+		return false;
+	if (here->thread_is_ours)
+		_exit(CHILD_STATUS); /* not exit(): what the parent has not written out yet is the parent's */
+	return true;
+}
+
+bool shm_forked_inside(void)
+{
+	return innermost != NULL && shm_inside_forked(innermost);
+}
+
+int covey_in_worker(void)
+{
+	return innermost != NULL && innermost->worker;
+}
+
+/* Is this leadership that of a worker or of a call around us?  A host's threads lead more groups than that. */
+static bool led_around(const covey *c, const struct covey_lead *lead)
+{
+	for (const struct shm_inside *i = innermost; i != NULL; i = i->outer)
+		if (i->c == c && i->lead != NULL && i->lead->node == lead->node &&
+		        i->lead->generation == lead->generation)
+			return true;
+	return false;
+}
+
+/* One computation, and what has to be undone if it does not come back. */
+struct computing {
+	struct resolving *r;
+	const struct covey_lead *lead; /* NULL: alone */
+	struct shm_inside inside;
+	struct covey_answer answer;
+	bool returned;
+};
+
+/* An exception, or the end of the thread, passes by: as if compute had given up. */
+static void computing_end(struct computing *job)
+{
+	shm_inside_leave(&job->inside);
+	if (job->returned)
+		return;
+	if (shm_caller_forked(&job->inside.caller)) {
+		shm_answer_forget(&job->answer);
+		return;
+	}
+	if (job->lead != NULL)
+		covey_unregister(job->r->c, job->lead);
+	covey_answer_drop(&job->answer);
+	covey_release(job->r->c, job->r->out);
+}
+
+static int compute(struct computing *job)
+{
+	struct resolving *r = job->r;
+	int error;
+
+	job->inside = (struct shm_inside){.worker = covey_in_worker() != 0,
+	        .inherit = r->recursive ? r->spawn : NULL,
+	        .c = job->lead != NULL ? r->c : NULL,
+	        .lead = job->lead};
+	shm_inside_enter(&job->inside);
+	error = r->device->compute(r->device->self, r->base, r->request, &job->answer);
+	job->returned = true;
 	return error;
 }
+
+/* There is no result: whoever waits is told so at once, and one of them leads. */
+static int give_up(struct computing *job)
+{
+	struct resolving *r = job->r;
+
+	if (job->lead != NULL)
+		covey_unregister(r->c, job->lead);
+	covey_answer_drop(&job->answer);
+	covey_release(r->c, r->out); /* what a device's await took and did not want */
+	r->out->code = job->answer.code;
+	return COVEY_GAVE_UP;
+}
+
+/* The child of a fork that compute made: the leadership, and whatever of the region the answer holds, are its parent's.
+ */
+static int left_to_parent(struct resolving *r, struct covey_answer *answer)
+{
+	shm_answer_forget(answer);
+	memset(r->out, 0, sizeof(*r->out));
+	return COVEY_EFENCED;
+}
+
+/* ------------------------------------------------------------------------------------------------ results */
 
 static void keep_memory(struct resolving *r, struct covey_answer *answer)
 {
@@ -95,13 +192,15 @@ static int outcome_of(int error)
 
 static int compute_alone(struct resolving *r)
 {
-	struct covey_answer answer = {0};
-	int error = compute(r, &answer);
+	struct computing job SHM_CLEANUP(computing_end) = {.r = r};
+	int error = compute(&job);
 
-	keep_memory(r, &answer);
 	r->out->part = COVEY_ALONE;
 	r->out->pid = 0;
 	r->out->generation = 0;
+	if (job.answer.given_up)
+		return give_up(&job);
+	keep_memory(r, &job.answer);
 	return outcome_of(error);
 }
 
@@ -153,27 +252,76 @@ static void publish(struct resolving *r, const struct covey_lead *lead, int erro
 		        r->c, r->device, NULL, 0, (struct covey_bytes){r->out->data, r->out->size}, r->spawn, NULL);
 }
 
-static int compute_leading(struct resolving *r, const struct covey_lead *lead, int part)
+/* The bytes are the caller's as well as the waiters'. */
+static int keep_and_publish(struct computing *job, int error)
 {
-	struct covey_answer answer = {.c = r->c, .lead = lead, .request = r->asked};
-	struct covey_reply reply;
-	int error = compute(r, &answer), enter;
-	struct covey_thread *t = covey_enter(r->c, &enter);
+	struct resolving *r = job->r;
+	struct covey_answer *answer = &job->answer;
+	struct covey_reply reply = {error, answer->code, answer->data, answer->size, answer->room};
+	int enter;
 
-	reply = (struct covey_reply){error, answer.code, answer.data, answer.size, answer.room};
-	if (keep_own(r, t, &answer) != 0 && copy_room(r, &answer) != 0) {
-		covey_unregister(r->c, lead);
-		covey_answer_drop(&answer);
+	if (keep_own(r, covey_enter(r->c, &enter), answer) != 0 && copy_room(r, answer) != 0) {
+		covey_unregister(r->c, job->lead);
+		covey_answer_drop(answer);
 		return COVEY_ESYSTEM;
 	}
-	publish(r, lead, error, &reply);
-	r->out->part = part;
-	r->out->pid = part == COVEY_TOOK_OVER ? lead->previous : lead->pid;
-	r->out->generation = lead->generation;
+	publish(r, job->lead, error, &reply);
 	return outcome_of(error);
 }
 
+static int compute_leading(struct resolving *r, const struct covey_lead *lead, int part)
+{
+	struct computing job SHM_CLEANUP(computing_end) = {
+	        .r = r, .lead = lead, .answer = {.c = r->c, .lead = lead, .request = r->asked}};
+	int error = compute(&job);
+
+	if (shm_inside_forked(&job.inside))
+		return left_to_parent(r, &job.answer);
+	r->out->part = part;
+	r->out->pid = part == COVEY_TOOK_OVER ? lead->previous : lead->pid;
+	r->out->generation = lead->generation;
+	return job.answer.given_up ? give_up(&job) : keep_and_publish(&job, error);
+}
+
 #define AGAIN 100
+
+/* A device's own await, and what has to be undone if it does not come back. */
+struct awaiting {
+	struct resolving *r;
+	struct shm_inside inside;
+	bool returned;
+};
+
+static void awaiting_end(struct awaiting *a)
+{
+	struct covey_result *out = a->r->out;
+
+	shm_inside_leave(&a->inside);
+	if (a->returned)
+		return;
+	if (out->outcome == COVEY_DIED && out->part == COVEY_TOOK_OVER && !shm_caller_forked(&a->inside.caller))
+		covey_unregister(a->r->c, &out->lead);
+	covey_release(a->r->c, out);
+}
+
+static int await_by_device(struct resolving *r, const struct covey_lead *lead)
+{
+	const struct covey_device *device = r->device;
+	struct awaiting a SHM_CLEANUP(awaiting_end) = {.r = r};
+	int outcome;
+
+	a.inside = (struct shm_inside){.worker = covey_in_worker() != 0, .c = r->c};
+	if (innermost != NULL)
+		a.inside.inherit = innermost->inherit;
+	shm_inside_enter(&a.inside);
+	outcome = device->await(device->self, r->c, lead, r->asked, r->deadline, r->out);
+	a.returned = true;
+	if (!shm_inside_forked(&a.inside))
+		return outcome;
+	covey_release(r->c, r->out);
+	memset(r->out, 0, sizeof(*r->out));
+	return COVEY_EFENCED;
+}
 
 static int await(struct resolving *r, const struct covey_lead *lead)
 {
@@ -182,7 +330,7 @@ static int await(struct resolving *r, const struct covey_lead *lead)
 	int outcome;
 
 	if (r->device->await != NULL)
-		outcome = r->device->await(r->device->self, r->c, lead, r->asked, r->deadline, out);
+		outcome = await_by_device(r, lead);
 	else
 		outcome = covey_default_await(r->c, lead, r->asked.data, r->asked.size, r->deadline, out);
 	r->waited += out->wait;
@@ -214,7 +362,8 @@ static int turn(struct resolving *r, const struct covey_name *name)
 	case COVEY_WAIT:
 		return await(r, &lead);
 	case COVEY_RECURSION:
-		return r->allow_infinite ? compute_alone(r) : COVEY_ERECURSION;
+		return r->allow_infinite || (covey_in_worker() && led_around(r->c, &lead)) ? compute_alone(r)
+		                                                                           : COVEY_ERECURSION;
 	case COVEY_EFULL:
 		return compute_alone(r);
 	default:
@@ -235,14 +384,14 @@ static void spawn_of(struct resolving *r, const struct covey_resolve_options *op
 {
 	int spawn = options != NULL ? options->spawn_worker : COVEY_SPAWN_DEFAULT;
 
-	if (spawning.forbidden || spawn == COVEY_SPAWN_NEVER)
+	if (covey_in_worker() || spawn == COVEY_SPAWN_NEVER)
 		return;
 	if (spawn != COVEY_SPAWN_DEFAULT) {
 		r->spawn = &options->worker;
 		r->recursive = spawn == COVEY_SPAWN_RECURSIVE;
 	} else {
-		r->spawn = spawning.inherit;
-		r->recursive = spawning.inherit != NULL;
+		r->spawn = innermost != NULL ? innermost->inherit : NULL;
+		r->recursive = r->spawn != NULL;
 	}
 }
 

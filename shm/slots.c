@@ -59,24 +59,36 @@ static int pick(void *context, const void *request, size_t size)
 
 static int answer_all(covey *c, const struct covey_lead *lead, uint64_t slot, int error, struct covey_answer *answer)
 {
-	struct wanted w = {slot, error != 0};
+	struct wanted w = {slot, error != 0 || answer->given_up};
 	const struct covey_reply reply = {error, answer->code, answer->data, answer->size, answer->room};
 
+	if (answer->given_up)
+		return shm_give_up_if(c, lead, pick, &w);
 	answer->room = 0;
 	return covey_answer_if(c, lead, pick, &w, &reply);
 }
 
 /* ------------------------------------------------------------------------------------------------ the worker */
 
+/* Did a callback come back in the child of a fork, which is to leave all to its parent? */
+static bool forked(struct covey_answer *answer)
+{
+	if (!shm_forked_inside())
+		return false;
+	shm_answer_forget(answer);
+	return true;
+}
+
 /* The next slot, for all who want it.  Negative: the worker must end. */
 static int step(struct covey_slots *s, covey *c, const struct covey_lead *lead)
 {
-	struct covey_answer answer = {.c = c, .lead = lead};
+	struct covey_answer answer SHM_CLEANUP(covey_answer_drop) = {.c = c, .lead = lead};
 	int error = s->step(s->self, s->slot + 1, &answer), r;
 
+	if (forked(&answer))
+		return COVEY_EFENCED;
 	r = answer_all(c, lead, s->slot + 1, error, &answer);
-	s->slot += error == 0;
-	covey_answer_drop(&answer);
+	s->slot += error == 0 && !answer.given_up;
 	return r;
 }
 
@@ -107,6 +119,8 @@ static int recall(const struct covey_slots *s, uint64_t slot, struct covey_answe
 {
 	if (slot != ANY && s->recall != NULL && s->recall(s->self, slot, answer) == 0)
 		return 0;
+	if (answer->given_up)
+		return 0;
 	covey_answer_drop(answer);
 	answer->code = slot != ANY ? COVEY_SLOT_PAST : COVEY_SLOT_UNREADABLE;
 	return 1;
@@ -115,14 +129,16 @@ static int recall(const struct covey_slots *s, uint64_t slot, struct covey_answe
 static int respond_past(const struct covey_slots *s, covey *c, const struct covey_lead *lead,
         const struct covey_request *request, uint64_t slot)
 {
-	struct covey_answer answer = {.c = c, .lead = lead};
-	int error = recall(s, slot, &answer), r;
+	struct covey_answer answer SHM_CLEANUP(covey_answer_drop) = {.c = c, .lead = lead};
+	int error = recall(s, slot, &answer);
 	struct covey_reply reply = {error, answer.code, answer.data, answer.size, answer.room};
 
+	if (forked(&answer))
+		return COVEY_EFENCED;
+	if (answer.given_up)
+		return shm_give_up_equal(c, lead, request);
 	answer.room = 0;
-	r = covey_answer_one(c, lead, request, &reply);
-	covey_answer_drop(&answer);
-	return r;
+	return covey_answer_one(c, lead, request, &reply);
 }
 
 /* One request, or one step: 0 and more, or why the worker ends. */
@@ -153,6 +169,8 @@ static int slot_worker(void *self, covey *c, struct covey_lead *lead, struct cov
 	do
 		r = serve(s, c, lead, timeout);
 	while (r >= 0);
+	if (shm_forked_inside())
+		return COVEY_EFENCED;
 	if (r == COVEY_ETIMEDOUT && s->snapshot != NULL)
 		s->snapshot(s->self, s->slot);
 	covey_unregister(c, lead);
@@ -186,9 +204,9 @@ static int slot_compute(void *self, struct covey_bytes base, struct covey_bytes 
 	if (slot != ANY && slot <= s->slot)
 		return recall(s, slot, answer);
 	slot = slot == ANY ? s->slot + 1 : slot;
-	while (r == 0 && s->slot < slot) {
+	while (r == 0 && s->slot < slot && !answer->given_up) {
 		r = s->step(s->self, s->slot + 1, answer);
-		s->slot += r == 0;
+		s->slot += r == 0 && !answer->given_up;
 	}
 	return r;
 }

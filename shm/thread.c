@@ -40,7 +40,7 @@ struct slab {
 
 static pthread_mutex_t registry = PTHREAD_MUTEX_INITIALIZER;
 static covey *open_regions;
-static uint64_t serials;
+static uint64_t serials, thread_serials;
 static struct slab *slabs;
 static pthread_key_t exit_key;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -288,7 +288,7 @@ static int thread_join(covey *c, struct covey_thread **out)
 	}
 	/* release: who sees it sees whose the seat is; with covey_still() */
 	atomic_store_explicit(&c->arena.seats[seat].thread, (uint32_t)gettid(), memory_order_release);
-	*t = (struct covey_thread){.c = c, .thread = &covey_thread_last, .seat = seat};
+	*t = (struct covey_thread){.c = c, .thread = &covey_thread_last, .serial = ++thread_serials, .seat = seat};
 	covey_lane_take(c, &t->lane);
 	*m = (struct membership){c, c->serial, t, memberships()};
 	pthread_setspecific(exit_key, m);

@@ -123,25 +123,54 @@ static int answer_and_move(
 
 /* ------------------------------------------------------------------------------------------------ the loop */
 
-static int compute(struct covey_serving *s, const struct covey_request *request, struct covey_answer *answer)
+void shm_serving_callback_begin(struct covey_serving *s, struct shm_serving_callback *callback)
+{
+	callback->inside =
+	        (struct shm_inside){.worker = true, .thread_is_ours = s->thread_is_ours, .c = s->c, .lead = &s->lead};
+	shm_inside_enter(&callback->inside);
+	callback->arena = covey_memory_enter(s->memory);
+}
+
+void shm_serving_callback_end(struct shm_serving_callback *callback)
+{
+	covey_memory_leave(callback->arena);
+	shm_inside_leave(&callback->inside);
+}
+
+/* COVEY_EFENCED: it came back in the child of a fork. */
+static int compute(
+        struct covey_serving *s, const struct covey_request *request, struct covey_answer *answer, int *error)
 {
 	struct covey_bytes asked = {request->size != 0 ? request->data : "", request->size};
-	unsigned before = covey_memory_enter(s->memory);
-	int error;
+	struct shm_serving_callback callback SHM_CLEANUP(shm_serving_callback_end);
 
+	shm_serving_callback_begin(s, &callback);
 	answer->request = asked;
-	error = s->device.compute(s->device.self, s->base, asked, answer);
-	covey_memory_leave(before);
-	return error;
+	*error = s->device.compute(s->device.self, s->base, asked, answer);
+	if (!shm_inside_forked(&callback.inside))
+		return 0;
+	shm_answer_forget(answer);
+	return COVEY_EFENCED;
+}
+
+/* The worker has no answer to this one; it goes on. */
+static int give_up_request(struct covey_serving *s, const struct covey_request *request)
+{
+	int r = shm_give_up_equal(s->c, &s->lead, request);
+
+	return r < 0 ? r : 0;
 }
 
 static int compute_and_answer(struct covey_serving *s, const struct covey_request *request)
 {
-	struct covey_answer answer = {.c = s->c, .lead = &s->lead};
+	struct covey_answer answer SHM_CLEANUP(covey_answer_drop) = {.c = s->c, .lead = &s->lead};
 	struct covey_reply reply;
-	int r;
+	int r = compute(s, request, &answer, &reply.error);
 
-	reply.error = compute(s, request, &answer);
+	if (r != 0)
+		return r;
+	if (answer.given_up)
+		return give_up_request(s, request);
 	reply.code = answer.code;
 	reply.data = answer.data;
 	reply.size = answer.size;
@@ -151,28 +180,49 @@ static int compute_and_answer(struct covey_serving *s, const struct covey_reques
 		r = answer_and_move(s, request, &reply);
 	else
 		r = answer_here(s, request, &reply);
-	covey_answer_drop(&answer);
 	if (r == 0 && reply.error != 0 && s->options.error_strategy == COVEY_ERRORS_THROW)
 		return COVEY_ERROR;
 	return r;
 }
 
+/* The bytes of the request that is being served: the callbacks may receive, too. */
+struct kept {
+	struct covey_thread *t;
+	struct shm_caller caller;
+	unsigned char *request;
+	size_t room;
+};
+
+static void request_keep(struct kept *k, struct covey_thread *t)
+{
+	*k = (struct kept){t, shm_caller_of(t), t->request, t->request_room};
+	t->request = NULL;
+	t->request_room = 0;
+}
+
+static void request_give_back(struct kept *k)
+{
+	if (k->t == NULL)
+		return;
+	if (shm_caller_forked(&k->caller)) { /* its thread's state is gone, and another's may be in its place */
+		free(k->request);
+		return;
+	}
+	free(k->t->request);
+	k->t->request = k->request;
+	k->t->request_room = k->room;
+}
+
 int covey_serve(struct covey_serving *s, int64_t deadline)
 {
 	struct covey_request request = {0};
+	struct kept kept SHM_CLEANUP(request_give_back) = {0};
 	int error, r = covey_receive(s->c, &s->lead, deadline, &request);
-	struct covey_thread *t = covey_enter(s->c, &error), kept;
 
 	if (r != 0)
 		return r;
-	kept = *t;
-	t->request = NULL; /* the callbacks may receive, too: the bytes of our request stay ours */
-	t->request_room = 0;
-	r = compute_and_answer(s, &request);
-	free(t->request);
-	t->request = kept.request;
-	t->request_room = kept.request_room;
-	return r;
+	request_keep(&kept, covey_enter(s->c, &error));
+	return compute_and_answer(s, &request);
 }
 
 void covey_serving_event(struct covey_serving *s, enum covey_event_kind kind)
@@ -184,15 +234,20 @@ void covey_serving_event(struct covey_serving *s, enum covey_event_kind kind)
 		covey_event(t, kind, s->lead.node, s->lead.generation, 0);
 }
 
+/* False: it came back in the child of a fork. */
+static bool idle(struct covey_serving *s)
+{
+	struct shm_serving_callback callback SHM_CLEANUP(shm_serving_callback_end);
+
+	shm_serving_callback_begin(s, &callback);
+	s->device.idle(s->device.self, s->base);
+	return !shm_inside_forked(&callback.inside);
+}
+
 int covey_serving_close(struct covey_serving *s, int why)
 {
-	unsigned before;
-
-	if (why == COVEY_ETIMEDOUT && s->device.idle != NULL) {
-		before = covey_memory_enter(s->memory);
-		s->device.idle(s->device.self, s->base);
-		covey_memory_leave(before);
-	}
+	if (shm_forked_inside() || (why == COVEY_ETIMEDOUT && s->device.idle != NULL && !idle(s)))
+		return COVEY_EFENCED;
 	covey_serving_event(s, COVEY_EVENT_WORKER_ENDED); /* while the group is still its own */
 	covey_unregister(s->c, &s->lead);                 /* refused if another leads by now, as it should be */
 	return why == COVEY_ETIMEDOUT ? 0 : why;
@@ -209,26 +264,37 @@ int covey_serve_all(struct covey_serving *s)
 	return covey_serving_close(s, r);
 }
 
+/* Whatever way it ends: the group has been given up. */
+static void serving_over(struct covey_serving *s)
+{
+	if (s->lead.node != 0)
+		covey_unregister(s->c, &s->lead);
+	covey_serving_end(s);
+}
+
+static int serve_for_caller(struct covey_serving *s)
+{
+	struct shm_inside here SHM_CLEANUP(shm_inside_leave) = {.worker = true, .c = s->c, .lead = &s->lead};
+
+	shm_inside_enter(&here);
+	return covey_serve_all(s);
+}
+
 int covey_default_worker(covey *c, const struct covey_device *device, struct covey_lead *lead, struct covey_bytes base,
         const struct covey_worker_options *options)
 {
-	struct covey_spawning outer;
-	struct covey_serving s;
+	struct covey_serving s SHM_CLEANUP(serving_over) = {0};
 	int r;
 
 	if (c == NULL || device == NULL || device->compute == NULL || lead == NULL ||
 	        (base.data == NULL && base.size != 0))
 		return COVEY_EINVAL;
 	r = covey_serving_begin(&s, c, device, base, options);
+	s.lead = *lead;
 	if (r == 0) {
-		s.lead = *lead;
-		outer = covey_spawning_set((struct covey_spawning){.forbidden = true});
-		r = covey_serve_all(&s);
-		covey_spawning_set(outer);
+		r = serve_for_caller(&s);
 		*lead = s.lead;
-	} else {
-		covey_unregister(c, lead);
+		s.lead.node = 0; /* it has been given up */
 	}
-	covey_serving_end(&s);
 	return r;
 }

@@ -13,6 +13,31 @@
 
 #define COVEY_WORKER_TIMEOUT INT64_C(10000000000)
 
+/* ---- resolve.c: what the caller's code, while it runs, runs inside of */
+
+struct shm_inside {
+	bool worker;         /* it is a worker's */
+	bool thread_is_ours; /* and its thread returns to nobody else */
+	const struct covey_worker_options
+	        *inherit; /* a covey_resolve() in there leaves a worker like this; else NULL */
+	covey *c;
+	const struct covey_lead *lead; /* what is led around it; or NULL */
+	struct shm_caller caller;
+	const struct shm_inside *outer;
+};
+/* Leaving is a cleanup: it is done as well when an exception or the end of the thread passes by. */
+void shm_inside_enter(struct shm_inside *here);
+void shm_inside_leave(struct shm_inside *here);
+#define SHM_CLEANUP(function) __attribute__((cleanup(function)))
+
+/* The caller's code has come back.  True: in the child of a fork that it made, which is to touch nothing of its
+ * parent's; where the thread is the library's the child ends here. */
+bool shm_inside_forked(const struct shm_inside *here);
+/* The same of the innermost of what the caller runs inside of. */
+bool shm_forked_inside(void);
+
+/* ---- worker.c */
+
 /* What a worker holds: its device with the object that begin made, its group, its state. */
 struct covey_serving {
 	covey *c;
@@ -21,8 +46,17 @@ struct covey_serving {
 	struct covey_lead lead;
 	struct covey_bytes base;
 	void *owned;                 /* base's memory */
+	bool thread_is_ours;         /* whom it works in returns to nobody else */
 	struct covey_memory *memory; /* of a host's worker; else NULL */
 };
+
+/* A callback of a worker's device while it runs. */
+struct shm_serving_callback {
+	struct shm_inside inside;
+	unsigned arena;
+};
+void shm_serving_callback_begin(struct covey_serving *s, struct shm_serving_callback *callback);
+void shm_serving_callback_end(struct shm_serving_callback *callback);
 
 /* Copies the device, the options and the base: 0 or COVEY_ESYSTEM. */
 int covey_serving_begin(struct covey_serving *s, covey *c, const struct covey_device *device, struct covey_bytes base,
@@ -69,13 +103,5 @@ int covey_worker_prepare(covey *c, const struct covey_device *device, struct cov
         uint32_t *number);
 /* The group was handed to it: it takes it up.  Or it was not (handed false): it ends.  The handle is gone in any case. */
 void covey_worker_take(struct covey_worker *w, bool handed);
-
-/* ---- resolve.c: whether a covey_resolve() in this thread may leave a worker */
-
-struct covey_spawning {
-	bool forbidden;                             /* a worker's callback is running */
-	const struct covey_worker_options *inherit; /* of the recursive call around; else NULL */
-};
-struct covey_spawning covey_spawning_set(struct covey_spawning now); /* gives what it was */
 
 #endif

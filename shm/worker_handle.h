@@ -15,6 +15,7 @@ struct covey_worker {
 	bool accepts;               /* takes up a group that is handed to it; else registers it */
 	struct covey_handover from; /* by whom */
 	bool worked;                /* it has led its group */
+	bool begun;                 /* the device's begin was called, and its end was not */
 	_Atomic bool refused;       /* it was not handed its group */
 	int ended_with;
 	_Atomic uint32_t state; /* futex: enum covey_worker_state */
@@ -39,8 +40,8 @@ struct covey_host {
 /* worker_thread.c */
 void covey_worker_enter(struct covey_worker *w, uint32_t state);
 
-int covey_worker_begin(struct covey_serving *s); /* the device's own: 0 or COVEY_EDEVICE */
-int covey_worker_work(struct covey_serving *s);  /* from leading to having given up; why it ended */
+int covey_worker_begin(struct covey_worker *w);     /* the device's own: 0 or COVEY_EDEVICE */
+void shm_worker_end_device(struct covey_worker *w); /* the device's own end, if it has begun */
 
 /* Through with the handle: the last of its holders frees it. */
 void covey_worker_drop(struct covey_worker *w);

@@ -109,23 +109,39 @@ static int lead_group(struct covey_worker *w)
 	return r == COVEY_LEADER ? 0 : r;
 }
 
-int covey_worker_begin(struct covey_serving *s)
+int covey_worker_begin(struct covey_worker *w)
 {
-	unsigned before = covey_memory_enter(s->memory);
-	bool begun = s->device.begin == NULL || s->device.begin(&s->device.self, s->base) == 0;
+	struct covey_serving *s = &w->serving;
+	struct shm_serving_callback callback SHM_CLEANUP(shm_serving_callback_end);
 
-	covey_memory_leave(before);
-	return begun ? 0 : COVEY_EDEVICE;
+	shm_serving_callback_begin(s, &callback);
+	w->begun = s->device.begin == NULL || s->device.begin(&s->device.self, s->base) == 0;
+	shm_inside_forked(&callback.inside); /* which does not return in the child */
+	return w->begun ? 0 : COVEY_EDEVICE;
 }
 
-int covey_worker_work(struct covey_serving *s)
+void shm_worker_end_device(struct covey_worker *w)
 {
+	struct covey_serving *s = &w->serving;
+	struct shm_serving_callback callback SHM_CLEANUP(shm_serving_callback_end);
+
+	shm_serving_callback_begin(s, &callback);
+	if (w->begun && s->device.end != NULL) {
+		w->begun = false;
+		s->device.end(s->device.self);
+		shm_inside_forked(&callback.inside);
+	}
+}
+
+static int work_by_device(struct covey_serving *s)
+{
+	struct shm_serving_callback callback SHM_CLEANUP(shm_serving_callback_end);
 	int r;
 
-	if (s->device.worker == NULL)
-		return covey_serve_all(s);
 	covey_serving_event(s, COVEY_EVENT_WORKER_STARTED);
+	shm_serving_callback_begin(s, &callback);
 	r = s->device.worker(s->device.self, s->c, &s->lead, s->base, &s->options);
+	shm_inside_forked(&callback.inside);
 	covey_serving_event(s, COVEY_EVENT_WORKER_ENDED);
 	covey_unregister(s->c, &s->lead); /* if it has not done so */
 	return r;
@@ -133,38 +149,68 @@ int covey_worker_work(struct covey_serving *s)
 
 static int lead_and_work(struct covey_worker *w)
 {
+	int r = lead_group(w);
+
+	if (r != 0)
+		return r;
+	w->worked = true;
+	covey_worker_enter(w, WORKER_WORKING);
+	return w->serving.device.worker != NULL ? work_by_device(&w->serving) : covey_serve_all(&w->serving);
+}
+
+/* The thread's part of the worker, and what it is inside of. */
+struct running {
+	struct covey_worker *w;
+	struct shm_inside inside;
+};
+
+/* It has ended in whatever way: also where a callback ends the thread, and the group is led yet. */
+static void running_end(struct running *run)
+{
+	struct covey_worker *w = run->w;
+	struct covey_serving *s = &w->serving;
+	int error;
+	struct covey_thread *t;
+
+	shm_inside_forked(&run->inside); /* the child of a fork that ends its thread ends here */
+	t = covey_enter(s->c, &error);
+	if (t != NULL)
+		t->stop = NULL;
+	if (w->worked && w->ended_with == COVEY_ESTOPPED)
+		covey_unregister(s->c, &s->lead);
+	shm_worker_end_device(w);
+	shm_inside_leave(&run->inside);
+	unlist(w);
+	covey_worker_enter(w, WORKER_ENDED);
+	covey_worker_drop(w);
+}
+
+static int begin_and_work(struct covey_worker *w)
+{
 	int error = COVEY_EINVAL, r;
 	struct covey_thread *t = covey_enter(w->serving.c, &error);
 
 	if (t == NULL)
 		return error;
+	r = covey_worker_begin(w);
+	if (r != 0)
+		return r;
 	t->stop = &w->stop;
-	r = lead_group(w);
-	if (r == 0) {
-		w->worked = true;
-		covey_worker_enter(w, WORKER_WORKING);
-		r = covey_worker_work(&w->serving);
-	}
-	t->stop = NULL;
-	return r;
+	return lead_and_work(w);
 }
 
 static void *run(void *argument)
 {
 	struct covey_worker *w = argument;
-	struct covey_serving *s = &w->serving;
+	struct running running SHM_CLEANUP(running_end) = {.w = w};
 
 	prctl(PR_SET_NAME, "covey-worker");
-	covey_spawning_set((struct covey_spawning){.forbidden = true});
-	w->ended_with = covey_worker_begin(s);
-	if (w->ended_with == 0) {
-		w->ended_with = lead_and_work(w);
-		if (s->device.end != NULL)
-			s->device.end(s->device.self);
-	}
-	unlist(w);
-	covey_worker_enter(w, WORKER_ENDED);
-	covey_worker_drop(w);
+	w->serving.thread_is_ours = true;
+	running.inside = (struct shm_inside){
+	        .worker = true, .thread_is_ours = true, .c = w->serving.c, .lead = &w->serving.lead};
+	shm_inside_enter(&running.inside);
+	w->ended_with = COVEY_ESTOPPED; /* unless it comes back and says otherwise */
+	w->ended_with = begin_and_work(w);
 	return NULL;
 }
 

@@ -722,7 +722,7 @@ static void names_do_not_collide(void **state)
 {
 	static const unsigned char large[100] = {1, 2, 3};
 	struct covey_name a, b;
-	struct covey_resolve_options off = {.no_await_inprogress = 1};
+	struct covey_resolve_options off = {.await_inprogress = COVEY_AWAIT_NONE};
 
 	(void)state;
 	assert_int_equal(

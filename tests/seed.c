@@ -4,6 +4,7 @@
  * The original's device sleeps for as long as a request says; here that sleep is the computation.  What it took is
  * printed, and asserted is what makes it so: how many computations there were, how many at once, and who made them.
  */
+#include "guest_device.h"
 #include "world.h"
 
 #include <time.h>
@@ -191,13 +192,133 @@ static void spawn_after_execution_test(void **state)
 	world_end();
 }
 
-int main(void)
+/* ------------------------------------------------------------------------------------------------ its newest form */
+
+static int request_itself(void *self, struct covey_bytes first, struct covey_bytes request, struct covey_answer *answer)
+{
+	(void)self, (void)first;
+	return covey_answer_copy(answer, request.data, request.size);
+}
+
+/* Whether this device's groups are joined, with this value. */
+static int part_of(covey *c, const struct covey_device *device, int await_inprogress)
+{
+	const struct covey_resolve_options options = {.await_inprogress = await_inprogress};
+	struct covey_result result;
+	int part;
+
+	assert_int_equal(
+	        covey_resolve(c, device, base, (struct covey_bytes){"request", 7}, &options, &result), COVEY_OK);
+	assert_true(says(&result, "request"));
+	part = result.part;
+	covey_release(c, &result);
+	return part;
+}
+
+static void await_inprogress_test(void **state)
+{
+	const struct covey_device named = {.group = group, .compute = request_itself},
+	                          unnamed = {.compute = request_itself};
+	struct covey_resolve_options unknown = {.await_inprogress = COVEY_AWAIT_NONE + 1};
+	struct covey_name name;
+	covey *c;
+
+	(void)state;
+	world_begin(NULL);
+	c = world_open();
+	assert_int_equal(part_of(c, &named, COVEY_AWAIT_ALL), COVEY_LED);
+	assert_int_equal(part_of(c, &unnamed, COVEY_AWAIT_ALL), COVEY_LED);
+	assert_int_equal(part_of(c, &named, COVEY_AWAIT_NAMED), COVEY_LED);
+	assert_int_equal(part_of(c, &unnamed, COVEY_AWAIT_NAMED), COVEY_ALONE);
+	assert_int_equal(part_of(c, &named, COVEY_AWAIT_NONE), COVEY_ALONE);
+	assert_int_equal(part_of(c, &unnamed, COVEY_AWAIT_NONE), COVEY_ALONE);
+	assert_int_equal(covey_group(&named, base, base, &unknown, &name), COVEY_EINVAL);
+	unknown.await_inprogress = -1;
+	assert_int_equal(covey_default_grouper(base, base, &unknown, &name), COVEY_EINVAL);
+	world_check(c, 0);
+	covey_close(c);
+	world_end();
+}
+
+/* A worker's computation asks for its worker's own group: the original's workers allow that. */
+static void worker_resolves_own_group_test(void **state)
+{
+	struct covey_worker *worker;
+	struct covey_host *host;
+	struct covey_result result;
+	covey *c;
+
+	(void)state;
+	assert_int_equal(covey_in_worker(), 0);
+	for (int kind = 0; kind < GUEST_KINDS; kind++) {
+		world_begin(NULL);
+		c = world_open();
+		worker = guest_start(c, (enum guest_kind)kind, NULL, COVEY_FOREVER, &host);
+		assert_int_equal(guest_ask(c, "outer", &result), COVEY_OK);
+		assert_true(says(&result, "outcome 0, part 4, in a worker 1"));
+		covey_release(c, &result);
+		assert_int_equal(covey_stop_worker(worker), COVEY_ESTOPPED);
+		covey_host_close(host);
+		world_settle(c, 1);
+		world_check(c, 0);
+		covey_close(c);
+	}
+	/* where it is no worker's, it is refused, as ever */
+	world_begin(NULL);
+	c = world_open();
+	guest_use(c);
+	assert_int_equal(covey_resolve(c, &guest_device, base, (struct covey_bytes){"outer", 5}, NULL, &result), 0);
+	assert_true(says(&result, "outcome -12, part 0, in a worker 0"));
+	covey_release(c, &result);
+	covey_close(c);
+	world_end();
+}
+
+/* The group of (base, no request), and whatever else it is that an idle worker serves, is free then; not another's. */
+static void idle_worker_gives_up_test(void **state)
+{
+	static const char *const names[] = {"test-device", "another name"};
+	const struct covey_worker_options options = {.static_worker = 1, .worker_timeout = 1000000};
+	struct covey_worker *worker;
+	struct covey_host *host;
+	struct covey_lead lead;
+	covey *c;
+
+	(void)state;
+	for (int kind = 0; kind < GUEST_KINDS; kind++) {
+		world_begin(NULL);
+		c = world_open();
+		worker = guest_start(c, (enum guest_kind)kind, NULL, 1000000, &host);
+		assert_int_equal(covey_wait_worker(worker, covey_in_ms(60000)), 0);
+		assert_int_equal(covey_find(c, "guest", 5, NULL), COVEY_ENOENT);
+		assert_int_equal(covey_stop_worker(worker), 0);
+		covey_host_close(host);
+		covey_close(c);
+	}
+	world_begin(NULL);
+	c = world_open();
+	assert_int_equal(covey_find_or_register(c, base.data, base.size, &lead), COVEY_LEADER);
+	assert_int_equal(covey_start_worker(c, &test_device, names[1], strlen(names[1]), base, &options, &worker), 0);
+	assert_int_equal(covey_wait_worker(worker, covey_in_ms(60000)), 0);
+	assert_int_equal(covey_stop_worker(worker), 0);
+	assert_int_equal(covey_find(c, names[1], strlen(names[1]), NULL), COVEY_ENOENT);
+	assert_true(covey_leading(c, &lead));
+	covey_close(c);
+	world_end();
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(await_inprogress_test),
+	        cmocka_unit_test(worker_resolves_own_group_test),
+	        cmocka_unit_test(idle_worker_gives_up_test),
 	        cmocka_unit_test(deduplicated_execution_test),
 	        cmocka_unit_test(persistent_worker_test),
 	        cmocka_unit_test(spawn_after_execution_test),
 	};
+	int status;
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	(void)argc;
+	return guest_main(argv, &status) ? status : cmocka_run_group_tests(tests, NULL, NULL);
 }
