@@ -81,7 +81,7 @@ struct Times {
 int64_t attach(const std::string &file)
 {
 	covey_options options{};
-	options.flags = COVEY_ATTACH_ONLY;
+	options.flags = COVEY_ATTACH_ONLY | COVEY_SEPARATE;
 	covey *region;
 	int64_t begin = now();
 	int answer = covey_open(&region, file.c_str(), &options);

@@ -26,11 +26,11 @@ static uint64_t blocks_offset(const covey *c, uint32_t chunk)
 int shm_backing_commit(void *context, uint32_t chunk, uint32_t count)
 {
 	covey *c = context;
-	int r = shm_backing_allocate(c->fd, blocks_offset(c, chunk), (uint64_t)count * CV_CHUNK_BLOCKS * 8);
+	int r = shm_backing_allocate(c->attachment->fd, blocks_offset(c, chunk), (uint64_t)count * CV_CHUNK_BLOCKS * 8);
 
 	if (r == 0)
-		r = shm_backing_allocate(
-		        c->fd, c->layout.heap + ((uint64_t)chunk << CV_CHUNK_SHIFT), (uint64_t)count << CV_CHUNK_SHIFT);
+		r = shm_backing_allocate(c->attachment->fd, c->layout.heap + ((uint64_t)chunk << CV_CHUNK_SHIFT),
+		        (uint64_t)count << CV_CHUNK_SHIFT);
 	return r;
 }
 
@@ -39,7 +39,7 @@ void shm_backing_release(void *context, uint32_t chunk, uint32_t count)
 	covey *c = context;
 
 	/* If it fails, the memory stays with the region: it is only not given back. */
-	(void)!fallocate(c->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+	(void)!fallocate(c->attachment->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 	        (off_t)(c->layout.heap + ((uint64_t)chunk << CV_CHUNK_SHIFT)),
 	        (off_t)((uint64_t)count << CV_CHUNK_SHIFT));
 }

@@ -104,13 +104,14 @@ COVEY_API int64_t covey_in_ms(int64_t ms);
 /* ------------------------------------------------------------------------------------------------ region
  * Seed: start/0. */
 
-typedef struct covey covey; /* one attachment of this process to one region */
+typedef struct covey covey; /* a handle of one region; those of one process share one attachment to it */
 
 enum covey_open_flags {
 	COVEY_ATTACH_ONLY = 1,   /* do not create: COVEY_ENOENT where there is none */
 	COVEY_ALLOW_FOREIGN = 2, /* accept a region that another user owns */
 	COVEY_ALLOW_SHARED = 4,  /* accept (and create) a region that group or others may write */
 	COVEY_INSPECT = 8,       /* map read-only, take no slot: covey_find() and the covey_each_ calls only */
+	COVEY_SEPARATE = 16,     /* an attachment of its own, also where this process has one: as another process would */
 };
 
 /* Capacity is fixed when the region is created; who attaches takes the region as it is.  0 means the default. */
@@ -136,14 +137,27 @@ struct covey_options {
  *
  * Two creators at once: one wins, both attach.  A region appears whole or not at all, whenever its creator dies.
  * Starts one thread, the keeper, with all signals blocked: when the process ends in any way, the kernel tells the
- * other participants through it.  It lives until covey_close() or the end of the process, which a main thread that only
- * calls pthread_exit() does not bring about.
+ * other participants through it.  It lives until the last covey_close() or the end of the process, which a main thread
+ * that only calls pthread_exit() does not bring about.
+ *
+ * A region that this process has open already is not attached a second time: every further covey_open() of it, under
+ * whatever name, gives another handle of the same attachment, in a microsecond or two.  So libraries of one program that do
+ * not know of each other are one participant, and a thread is one thread: whatever it leads, it leads through all of them,
+ * and may end through any of them.  The file is checked at each call, by the flags of that call.  A handle with
+ * COVEY_INSPECT is no part of this.  One with COVEY_SEPARATE is a participant of its own, and covey_close() of it gives up
+ * what was led through it.
  */
 COVEY_API int covey_open(covey **out, const char *name, const struct covey_options *options);
 
 /*
- * covey_close - leave the region.  Groups that this process still leads are given up, as by covey_unregister();
- * borrowed results become invalid.  No other thread of the process may be inside a call on c.  NULL is allowed.
+ * covey_close - give the handle back: NULL is allowed.  No other thread of the process may be inside a call on c.
+ *
+ * Each:      workers that were started through c end, and so do its monitors.
+ * The last:  of the region in this process, it leaves.  Groups that this process still leads are given up, as by
+ *            covey_unregister(); borrowed results become invalid.  Until then what a thread leads or has borrowed stays as it
+ *            is, through whichever handle it came by it: end it before, or open with COVEY_SEPARATE.
+ *
+ * In a child of fork() a handle that it inherited counts from its first call with it; until then it is as good as closed.
  */
 COVEY_API void covey_close(covey *c);
 

@@ -76,7 +76,7 @@ void covey_ring_take(covey *c)
 {
 	uint64_t mine = owner_word(c, c->slot);
 
-	memset(c->lane_taken, 0, sizeof(c->lane_taken));
+	memset(c->attachment->lane_taken, 0, sizeof(c->attachment->lane_taken));
 	/* Twice round: others may take from under us what we looked at, but not more than there are others. */
 	for (uint32_t tries = 0; tries < 2 * c->counts.participants; tries++) {
 		uint32_t i = atomic_fetch_add(&c->header->globals.ring_next, 1) % c->counts.participants;
@@ -109,17 +109,17 @@ void covey_lane_take(covey *c, struct covey_lane *out)
 {
 	uint32_t number = 0;
 
-	while (number < COVEY_LANES - 1 && c->lane_taken[number])
+	while (number < COVEY_LANES - 1 && c->attachment->lane_taken[number])
 		number++;
 	if (number < COVEY_LANES - 1)
-		c->lane_taken[number] = true;
+		c->attachment->lane_taken[number] = true;
 	*out = lane_of(c, number);
 }
 
 void covey_lane_give(covey *c, const struct covey_lane *lane)
 {
 	if (lane->number < COVEY_LANES - 1)
-		c->lane_taken[lane->number] = false;
+		c->attachment->lane_taken[lane->number] = false;
 }
 
 struct covey_lane covey_lane_shared(covey *c)

@@ -204,7 +204,7 @@ static int start(struct covey_host *face, struct covey_worker *w)
 	struct host *host = (struct host *)face;
 	struct hosted *h = calloc(1, sizeof(*h));
 
-	if (h == NULL || w->serving.c != host->c) {
+	if (h == NULL || w->serving.c->attachment != host->c->attachment) {
 		free(h);
 		atomic_store(&w->holders, 1); /* it is not ours */
 		return h == NULL ? COVEY_ESYSTEM : COVEY_EINVAL;
@@ -212,6 +212,7 @@ static int start(struct covey_host *face, struct covey_worker *w)
 	h->w = w;
 	h->host = host;
 	w->hosted = h;
+	w->serving.c = host->c; /* it may outlast the handle that it was started through */
 	w->serving.memory = w->serving.options.own_memory ? &w->memory : NULL;
 	w->serving.thread_is_ours = true;
 	pthread_mutex_lock(&host->listing);

@@ -135,18 +135,18 @@ static void life_begin(covey *c, struct robust *r)
 		robust_node(r, i)->next = i + 1 < COVEY_LIFE_WORDS ? robust_node(r, i + 1) : &r->head.list;
 	/* Registered before the words say that we live: there is no instant at which our death would go unnoticed. */
 	if (syscall(SYS_set_robust_list, &r->head, sizeof(r->head)) != 0) {
-		atomic_store(&c->keeper.ready, -errno);
+		atomic_store(&c->attachment->keeper.ready, -errno);
 		return;
 	}
 	for (int i = 0; i < COVEY_LIFE_WORDS; i++)
 		atomic_store(&slot->life[i * COVEY_LIFE_STRIDE], alive);
-	atomic_store(&c->keeper.ready, 1);
+	atomic_store(&c->attachment->keeper.ready, 1);
 }
 
 /* Forget watches whose participant has died, after waking those who rely on them; list the others' words. */
 static unsigned watches_visit(covey *c, struct cv_futex *list, unsigned room)
 {
-	struct covey_keeper *k = &c->keeper;
+	struct covey_keeper *k = &c->attachment->keeper;
 	unsigned n = 0;
 
 	pthread_mutex_lock(&k->lock);
@@ -217,19 +217,19 @@ static void keeper_sleep(covey *c, uint32_t bell, int64_t retry)
 static void *keeper_run(void *argument)
 {
 	covey *c = argument;
-	struct robust *robust = (struct robust *)(void *)c->keeper.robust;
+	struct robust *robust = (struct robust *)(void *)c->attachment->keeper.robust;
 	int64_t retry = 0;
 	int left = 0;
 
 	prctl(PR_SET_NAME, "covey-keeper");
 	life_begin(c, robust);
-	cv_kernel.wake((_Atomic uint32_t *)(void *)&c->keeper.ready, INT_MAX);
-	while (atomic_load(&c->keeper.ready) > 0) {
+	cv_kernel.wake((_Atomic uint32_t *)(void *)&c->attachment->keeper.ready, INT_MAX);
+	while (atomic_load(&c->attachment->keeper.ready) > 0) {
 		uint32_t bell = atomic_load(&c->slots[c->slot].bell);
 
-		if (atomic_load(&c->keeper.stop))
+		if (atomic_load(&c->attachment->keeper.stop))
 			break;
-		if (atomic_exchange(&c->keeper.reap, 0) != 0 || left != 0 || others_died(c))
+		if (atomic_exchange(&c->attachment->keeper.reap, 0) != 0 || left != 0 || others_died(c))
 			covey_reap_dead(c, &left);
 		/* Between the end of a life and the release of its lock lie microseconds, or a core dump. */
 		retry = left == 0 ? 0 : retry == 0 ? REAP_RETRY_MIN_NS : retry * 2;
@@ -249,13 +249,13 @@ static void keeper_ring(covey *c, uint32_t slot)
 
 void covey_keeper_reap(covey *c)
 {
-	if (atomic_exchange(&c->keeper.reap, 1) == 0)
+	if (atomic_exchange(&c->attachment->keeper.reap, 1) == 0)
 		keeper_ring(c, c->slot);
 }
 
 bool covey_keeper_watch(covey *c, uint32_t slot, uint32_t node)
 {
-	struct covey_keeper *k = &c->keeper;
+	struct covey_keeper *k = &c->attachment->keeper;
 	unsigned used = 0, place = COVEY_WATCHES;
 
 	pthread_mutex_lock(&k->lock);
@@ -280,7 +280,7 @@ bool covey_keeper_watch(covey *c, uint32_t slot, uint32_t node)
 
 static int keeper_start(covey *c)
 {
-	struct covey_keeper *k = &c->keeper;
+	struct covey_keeper *k = &c->attachment->keeper;
 	sigset_t all, old;
 	int r;
 
@@ -394,9 +394,9 @@ int covey_participant_join(covey *c)
 void covey_participant_leave(covey *c)
 {
 	covey_slot_give_up(c); /* first: who finds our life ended would take over instead of being told */
-	atomic_store(&c->keeper.stop, 1);
+	atomic_store(&c->attachment->keeper.stop, 1);
 	keeper_ring(c, c->slot);
-	pthread_join(c->keeper.thread, NULL);
+	pthread_join(c->attachment->keeper.thread, NULL);
 	covey_life_relay(c, c->slot);
 	watches_visit(c, NULL, 0);
 	covey_slot_free(c, c->slot, true);

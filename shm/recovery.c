@@ -28,7 +28,7 @@ static int slot_lock_set(covey *c, uint32_t slot, short type)
 	int r;
 
 	do
-		r = fcntl(c->fd, F_OFD_SETLK, &lock);
+		r = fcntl(c->attachment->fd, F_OFD_SETLK, &lock);
 	while (r != 0 && errno == EINTR);
 	return r;
 }
@@ -213,10 +213,10 @@ void covey_slot_give_up(covey *c)
 	struct reaping r = {c, c->slot, cv_seat_of_keeper(&c->arena, c->slot), true};
 	uint32_t high = cv_pool_high(&c->arena);
 
-	pthread_mutex_lock(&c->reaping); /* the keeper may be using its seat */
+	pthread_mutex_lock(&c->attachment->reaping); /* the keeper may be using its seat */
 	for (uint32_t i = 1; i <= high; i++)
 		free_node(&r, i);
-	pthread_mutex_unlock(&c->reaping);
+	pthread_mutex_unlock(&c->attachment->reaping);
 }
 
 static bool slot_died(const covey *c, uint32_t slot)
@@ -233,7 +233,7 @@ int covey_reap_dead(covey *c, int *left)
 	int freed = 0;
 
 	*left = 0;
-	pthread_mutex_lock(&c->reaping);
+	pthread_mutex_lock(&c->attachment->reaping);
 	for (uint32_t i = 0; i < high && i < c->counts.participants; i++) {
 		if (i == c->slot || !slot_died(c, i))
 			continue;
@@ -248,7 +248,7 @@ int covey_reap_dead(covey *c, int *left)
 		}
 		covey_slot_unlock(c, i);
 	}
-	pthread_mutex_unlock(&c->reaping);
+	pthread_mutex_unlock(&c->attachment->reaping);
 	return freed;
 }
 

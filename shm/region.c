@@ -20,6 +20,7 @@
 #include "create.h"
 #include "event.h"
 #include "internal.h"
+#include "memory.h"
 
 #define SHM_DIRECTORY "/dev/shm"
 #define PATH_SIZE COVEY_PATH_SIZE
@@ -43,21 +44,14 @@ static int path_of(const char *name, char path[PATH_SIZE])
 
 /* ------------------------------------------------------------------------------------------------ attach */
 
-static int file_trusted(covey *c, uint32_t flags, uint64_t *size)
+static int file_trusted(const struct stat *st, uint32_t flags)
 {
-	struct stat st;
-
-	if (fstat(c->fd, &st) != 0)
-		return COVEY_ESYSTEM;
-	if (!S_ISREG(st.st_mode))
+	if (!S_ISREG(st->st_mode))
 		return COVEY_EFOREIGN;
-	if (st.st_uid != geteuid() && (flags & COVEY_ALLOW_FOREIGN) == 0)
+	if (st->st_uid != geteuid() && (flags & COVEY_ALLOW_FOREIGN) == 0)
 		return COVEY_EPERM;
-	if ((st.st_mode & 022) != 0 && (flags & COVEY_ALLOW_SHARED) == 0)
+	if ((st->st_mode & 022) != 0 && (flags & COVEY_ALLOW_SHARED) == 0)
 		return COVEY_EPERM;
-	c->device = st.st_dev;
-	c->inode = st.st_ino;
-	*size = (uint64_t)st.st_size;
 	return 0;
 }
 
@@ -104,17 +98,22 @@ static void view_set(covey *c, unsigned char *base)
 	a->backing = (struct cv_backing){shm_backing_commit, shm_backing_release, c};
 }
 
-static int region_map(covey *c, uint32_t flags)
+static int region_map(covey *c, int fd)
 {
-	uint64_t size = 0;
+	struct stat st;
+	uint64_t size;
 	void *base;
-	int r = file_trusted(c, flags, &size);
+	int r = fstat(fd, &st) != 0 ? COVEY_ESYSTEM : file_trusted(&st, c->flags);
 
-	if (r == 0)
-		r = header_check(c->fd, size, c->inspect, &c->counts, &c->layout);
 	if (r != 0)
 		return r;
-	base = mmap(NULL, size, c->inspect ? PROT_READ : PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, c->fd, 0);
+	c->device = st.st_dev;
+	c->inode = st.st_ino;
+	size = (uint64_t)st.st_size;
+	r = header_check(fd, size, c->inspect, &c->counts, &c->layout);
+	if (r != 0)
+		return r;
+	base = mmap(NULL, size, c->inspect ? PROT_READ : PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (base == MAP_FAILED)
 		return COVEY_ESYSTEM;
 	(void)madvise(base, size, MADV_DONTDUMP); /* others' bytes do not belong into our core file */
@@ -137,8 +136,8 @@ int covey_file_reopen(const covey *c, int access)
 	char self[64];
 	int fd = -1;
 
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", c->fd);
-	if (c->fd >= 0)
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", c->attachment->fd);
+	if (c->attachment->fd >= 0)
 		fd = open(self, access | O_CLOEXEC);
 	if (fd < 0) /* no /proc, or no descriptor: by its name, if that is still this file's */
 		fd = open(c->path, access | O_CLOEXEC | O_NOFOLLOW);
@@ -149,25 +148,29 @@ int covey_file_reopen(const covey *c, int access)
 	return fd;
 }
 
-int covey_file_again(covey *c)
+int covey_file_again(struct shm_attachment *a)
 {
-	int fd = covey_file_reopen(c, c->inspect ? O_RDONLY : O_RDWR);
+	int fd = covey_file_reopen(&a->view, a->view.inspect ? O_RDONLY : O_RDWR);
 
 	if (fd < 0)
 		return COVEY_ESYSTEM;
-	if (c->fd >= 0)
-		close(c->fd);
-	c->fd = fd;
+	if (a->fd >= 0)
+		close(a->fd);
+	a->fd = fd;
 	return 0;
 }
 
-static void region_drop(covey *c)
+static void attachment_drop(struct shm_attachment *a)
 {
-	if (c->header != NULL)
-		munmap((void *)c->header, c->layout.size);
-	if (c->fd >= 0)
-		close(c->fd);
-	free(c);
+	if (a->view.header != NULL)
+		munmap((void *)a->view.header, a->view.layout.size);
+	if (a->fd >= 0)
+		close(a->fd);
+	for (covey *c = a->spares, *next; c != NULL; c = next) {
+		next = c->next;
+		free(c);
+	}
+	free(a);
 }
 
 /* Open the file, and make it where there is none: somebody may remove or make it at any moment. */
@@ -195,70 +198,103 @@ static int file_open(const char *path, const struct covey_options *o, int access
 	return COVEY_ESYSTEM;
 }
 
-static int region_enter(covey *c, uint32_t flags)
+/* The mapping keeps the open file that it was made from, also in the children of a fork.  The lock on our slot must not: it
+ * belongs to another one, of which only this process has a descriptor. */
+static int attachment_enter(struct shm_attachment *a, covey **out)
 {
-	int r = region_map(c, flags);
+	int r = region_map(&a->view, a->fd);
 
-	if (r != 0 || c->inspect)
-		return r;
-	/* The mapping keeps the open file that it was made from, also in the children of a fork.  The lock on our slot
-	 * must not: it belongs to another one, of which only this process has a descriptor. */
-	r = covey_file_again(c);
 	if (r != 0)
 		return r;
-	pthread_mutex_init(&c->reaping, NULL);
-	return covey_registry_join(c);
+	if (a->view.inspect) {
+		*out = &a->view; /* its only handle */
+		return 0;
+	}
+	r = covey_file_again(a);
+	if (r != 0)
+		return r;
+	pthread_mutex_init(&a->reaping, NULL);
+	return covey_registry_join(a, out);
+}
+
+static int open_anew(const char *path, const struct covey_options *options, uint32_t flags, covey **out)
+{
+	int fd = file_open(path, options, flags & COVEY_INSPECT ? O_RDONLY : O_RDWR), r;
+	struct shm_attachment *a;
+
+	if (fd < 0)
+		return fd;
+	a = calloc(1, sizeof(*a));
+	if (a == NULL) {
+		close(fd);
+		return COVEY_ESYSTEM;
+	}
+	a->fd = fd;
+	a->view.attachment = a;
+	a->view.flags = flags;
+	a->view.inspect = (flags & COVEY_INSPECT) != 0;
+	snprintf(a->view.path, sizeof(a->view.path), "%s", path);
+	r = attachment_enter(a, out);
+	if (r != 0 || (*out)->attachment != a) /* another thread may have been first */
+		attachment_drop(a);
+	return r;
+}
+
+/* COVEY_ENOENT: this process is not attached to that file, or it is for open_anew() to say what is wrong with it. */
+static int open_again(const char *path, uint32_t flags, covey **out)
+{
+	struct stat st;
+
+	if ((flags & (COVEY_INSPECT | COVEY_SEPARATE)) != 0 || lstat(path, &st) != 0 || file_trusted(&st, flags) != 0)
+		return COVEY_ENOENT;
+	/* Who has changed its user since then may not open by what it was. */
+	if (faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) != 0)
+		return COVEY_ENOENT;
+	return shm_registry_share(st.st_dev, st.st_ino, path, flags, out);
 }
 
 int covey_open(covey **out, const char *name, const struct covey_options *options)
 {
 	uint32_t flags = options != NULL ? options->flags : 0;
 	char path[PATH_SIZE];
-	covey *c;
-	int fd, r = path_of(name, path);
+	int r = path_of(name, path);
+	unsigned arena;
 
 	if (out == NULL)
 		return COVEY_EINVAL;
 	*out = NULL;
 	if (r != 0)
 		return r;
-	fd = file_open(path, options, flags & COVEY_INSPECT ? O_RDONLY : O_RDWR);
-	if (fd < 0)
-		return fd;
-	c = calloc(1, sizeof(*c));
-	if (c == NULL) {
-		close(fd);
-		return COVEY_ESYSTEM;
-	}
-	c->fd = fd;
-	snprintf(c->path, sizeof(c->path), "%s", path);
-	c->flags = flags;
-	c->inspect = (flags & COVEY_INSPECT) != 0;
-	r = region_enter(c, flags);
-	if (r != 0) {
-		region_drop(c);
-		return r;
-	}
-	*out = c;
-	return 0;
+	arena = covey_memory_outside(); /* a worker's callback may be the first that opens what others share */
+	r = open_again(path, flags, out);
+	if (r == COVEY_ENOENT)
+		r = open_anew(path, options, flags, out);
+	covey_memory_leave(arena);
+	return r;
 }
 
 void covey_close(covey *c)
 {
+	struct shm_attachment *a;
+	bool ours;
+
 	if (c == NULL)
 		return;
+	a = c->attachment;
 	covey_monitors_end(c);
-	if (!c->inspect) {
-		bool ours = covey_threads_current(c); /* not in the child of a fork that never called */
-
-		if (ours)
-			covey_workers_end(c);
-		covey_registry_remove(c);
-		if (ours)
-			covey_participant_leave(c);
-		covey_threads_forget(c);
+	if (c->inspect) {
+		attachment_drop(a);
+		return;
 	}
-	region_drop(c);
+	ours = covey_threads_current(c); /* not in the child of a fork that never called */
+	if (ours)
+		covey_workers_end(c);
+	if (!shm_registry_leave(c))
+		return;
+	if (ours)
+		covey_participant_leave(&a->view);
+	covey_threads_forget(a);
+	attachment_drop(a);
 }
 
 int covey_unlink(const char *name)

@@ -1,5 +1,5 @@
 /*
- * region.h - one attachment of this process to one region, as the library's files share it
+ * region.h - a handle, and this process's attachment to its region, as the library's files share them
  */
 #ifndef COVEY_REGION_H
 #define COVEY_REGION_H
@@ -32,7 +32,7 @@ struct covey_standoff {
  * tells both "this thread has a seat in this region" and "this is still the process that took it".
  */
 struct covey_thread {
-	covey *c;
+	covey *c;           /* the handle of its last call; the other handles of that attachment would do as well */
 	const void *thread; /* address of a thread-local of the thread that it belongs to */
 	uint64_t serial;    /* of this state: never again in this process nor in its children; see struct shm_caller */
 	uint32_t seat;
@@ -49,6 +49,7 @@ struct covey_thread {
 	struct covey_stop *stop; /* of the worker whose thread this is; else NULL */
 	struct covey_lane lane;
 	struct covey_standoff standoff;
+	struct shm_attachment *attachment; /* whose seat it is */
 };
 
 /* How a thread that receives is told to stop. */
@@ -74,6 +75,10 @@ struct covey_keeper {
 	} watches[COVEY_WATCHES]; /* forwarded groups whose waiters still sleep on our life; node 0: empty */
 };
 
+/*
+ * A handle, as covey_open() gives it: a view of the region, and whose workers and monitors end with it.  What is read on the
+ * fast paths is copied into each, so that a handle costs them nothing; all else is the attachment's.
+ */
 struct covey {
 	struct cv_arena arena;
 	struct covey_header *header;
@@ -81,27 +86,42 @@ struct covey {
 	struct covey_ring *rings;
 	struct covey_counts counts;
 	struct covey_layout layout;
-	int fd; /* carries the slot's lock; not the open file that is mapped */
+	struct shm_attachment *attachment;
 	char path[COVEY_PATH_SIZE];
 	uint64_t device, inode; /* of the file, to know it again */
 	uint32_t flags;         /* enum covey_open_flags */
 	bool inspect;
-	bool attached; /* this process, not one it was forked from, has a slot */
 	uint32_t slot;
 	pid_t pid;
-	uint32_t ring;                    /* ours; counts.participants: none */
-	bool lane_taken[COVEY_LANES - 1]; /* by a thread; guarded by the registry's lock */
-	uint64_t serial;                  /* of this attachment, never reused in this process */
+	uint32_t ring;                /* ours; counts.participants: none */
+	_Atomic bool inherited;       /* by the child of a fork, which has not called with it: as good as closed */
+	struct covey *next;           /* of the attachment's handles; guarded by the registry's lock, as the next two */
+	struct covey_worker *workers; /* threads of this process that work; see worker_thread.c */
+	struct covey_monitor *monitors; /* that run on this handle */
+};
+
+/*
+ * What all handles of one region in this process share: one mapping, one slot, one liveness thread, a seat a thread.  It
+ * lasts until the last of its handles is closed.  A handle with COVEY_INSPECT or COVEY_SEPARATE has one to itself.
+ */
+struct shm_attachment {
+	struct covey view; /* what new handles are copied from; no caller has it, so it is there until the end */
+	int fd;            /* carries the slot's lock; not the open file that is mapped */
+	bool attached;     /* this process, not one it was forked from, has a slot */
+	/* by a thread; guarded by the registry's lock, as all below but for reaping */
+	bool lane_taken[COVEY_LANES - 1];
+	uint64_t serial; /* of this attachment, never reused in this process */
 	struct covey_keeper keeper;
-	pthread_mutex_t reaping;        /* file locks do not tell threads apart */
-	struct covey *next;             /* in the process's list of open regions */
-	struct covey_worker *workers;   /* threads of this process that work; see worker_thread.c */
-	struct covey_monitor *monitors; /* that run on this handle; guarded by the registry's lock */
+	pthread_mutex_t reaping;     /* file locks do not tell threads apart */
+	struct covey *handles;       /* that are open */
+	struct covey *spares;        /* that are closed, to be used again: the state of a thread may still name one */
+	struct shm_attachment *next; /* in the process's list of open regions */
 };
 
 /* region.c */
 int covey_file_reopen(const covey *c, int access); /* another open file on the same region: a descriptor, or -1 */
-int covey_file_again(covey *c); /* the same in place of c->fd: file locks belong to one.  0 or an error */
+/* The same in place of the attachment's: file locks belong to one.  0 or an error. */
+int covey_file_again(struct shm_attachment *a);
 
 /* thread.c: the caller's thread state, or NULL with *error set.  Attaches anew after a fork. */
 struct covey_thread *covey_thread_slow(covey *c, int *error);
@@ -121,9 +141,15 @@ static inline struct covey_thread *covey_enter(covey *c, int *error)
 
 	return cv_likely(t != NULL) ? t : covey_thread_slow(c, error);
 }
-void covey_threads_forget(covey *c); /* at close: no thread has a seat in c any more */
-int covey_registry_join(covey *c);   /* take a slot and be known to the fork handlers, as one step; 0 or an error */
-void covey_registry_remove(covey *c);
+void covey_threads_forget(struct shm_attachment *a); /* at its end: no thread has a seat there any more */
+/* A further handle of the attachment that this process has to the file of path: 0 and *out; COVEY_ENOENT: it has none; or why
+ * the child of a fork cannot attach anew. */
+int shm_registry_share(uint64_t device, uint64_t inode, const char *path, uint32_t flags, covey **out);
+/* The first handle of this attachment: take a slot and be known to the fork handlers, as one step; 0 or an error.  If
+ * another thread was first with the same region, the handle is of that attachment, and this one is as it was. */
+int covey_registry_join(struct shm_attachment *a, covey **out);
+/* It is no handle any more.  True: it was the last, and its attachment is the caller's to end. */
+bool shm_registry_leave(covey *c);
 void covey_registry_lock(void); /* no fork happens meanwhile */
 void covey_registry_unlock(void);
 

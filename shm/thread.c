@@ -1,15 +1,20 @@
 /*
  * thread.c - which thread of which process is calling
  *
- * A thread takes a seat in a region at its first call and keeps it until it exits or the region is closed.  Its state
+ * A thread takes a seat in a region at its first call and keeps it until it exits or the last handle is closed.  Its state
  * lies in pages that the kernel empties in the child of a fork (MADV_WIPEONFORK), so the child's first call finds no
  * seat, comes here, and attaches anew; nothing of the parent's can be mistaken for its own.  The pages are never
  * unmapped: a thread-local pointer into them stays readable for ever, and its two tags tell whether it still applies.
+ *
+ * A region that is opened several times has one attachment here, with a handle for each time.  They look the same, so the
+ * state of a thread notes which one it was called with last, and a call with another one has only that note to change.  A
+ * closed handle is kept for the next open until the attachment ends: so a note that a thread still has of it is harmless.
  *
  * At the exit of a thread, a thread-specific destructor gives up the groups that it leads, as an Erlang process's
  * monitor would see to.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -26,7 +31,7 @@ _Thread_local struct covey_thread *covey_thread_last;
 
 /* The regions and seats of one thread, in ordinary memory; each is checked against the open regions before use. */
 struct membership {
-	covey *c;
+	struct shm_attachment *attachment;
 	uint64_t serial;
 	struct covey_thread *thread;
 	struct membership *next;
@@ -39,7 +44,7 @@ struct slab {
 };
 
 static pthread_mutex_t registry = PTHREAD_MUTEX_INITIALIZER;
-static covey *open_regions;
+static struct shm_attachment *open_regions;
 static uint64_t serials, thread_serials;
 static struct slab *slabs;
 static pthread_key_t exit_key;
@@ -82,12 +87,15 @@ static void disown_regions(void)
 	if (slabs == NULL || slabs->parent != 0)
 		return;
 	slabs->parent = 1;
-	for (covey *c = open_regions; c != NULL; c = c->next) {
-		c->attached = false;
-		c->workers = NULL;              /* our parent's threads */
-		if (covey_file_again(c) != 0) { /* rather none than our parent's: attaching tries again, and says so */
-			close(c->fd);
-			c->fd = -1;
+	for (struct shm_attachment *a = open_regions; a != NULL; a = a->next) {
+		a->attached = false;
+		for (covey *c = a->handles; c != NULL; c = c->next) {
+			atomic_store(&c->inherited, true);
+			c->workers = NULL; /* our parent's threads */
+		}
+		if (covey_file_again(a) != 0) { /* rather none than our parent's: attaching tries again, and says so */
+			close(a->fd);
+			a->fd = -1;
 		}
 	}
 }
@@ -102,10 +110,10 @@ static void after_fork_child(void)
 	errno = saved;
 }
 
-static bool still_open(const covey *c, uint64_t serial)
+static bool still_open(const struct shm_attachment *a, uint64_t serial)
 {
-	for (const covey *r = open_regions; r != NULL; r = r->next)
-		if (r == c)
+	for (const struct shm_attachment *r = open_regions; r != NULL; r = r->next)
+		if (r == a)
 			return r->serial == serial;
 	return false;
 }
@@ -139,19 +147,28 @@ static void thread_forget(struct covey_thread *t)
 	*t = (struct covey_thread){0};
 }
 
+static void threads_forget(const struct shm_attachment *a)
+{
+	for (struct slab *s = slabs; s != NULL; s = s->next)
+		for (int i = 0; i < SLAB_THREADS; i++)
+			if (s->threads[i].attachment == a)
+				thread_forget(&s->threads[i]);
+}
+
 static void thread_leave(struct membership *m)
 {
 	struct covey_thread *t = m->thread;
+	covey *c = &m->attachment->view;
 
-	if (!still_open(m->c, m->serial) || t->c != m->c)
+	if (!still_open(m->attachment, m->serial) || t->attachment != m->attachment)
 		return;
-	give_up_led(m->c, t);
+	give_up_led(c, t);
 	/* A result or a room that outlives its thread keeps the seat until the region is closed. */
-	if (t->rooms == 0 && !lends(m->c, t->seat)) {
-		cv_seat_clear(&m->c->arena, t->seat);
-		cv_seat_give(&m->c->arena, t->seat);
+	if (t->rooms == 0 && !lends(c, t->seat)) {
+		cv_seat_clear(&c->arena, t->seat);
+		cv_seat_give(&c->arena, t->seat);
 	}
-	covey_lane_give(m->c, &t->lane);
+	covey_lane_give(c, &t->lane);
 	thread_forget(t);
 }
 
@@ -189,35 +206,155 @@ void covey_registry_unlock(void)
 	pthread_mutex_unlock(&registry);
 }
 
-/* A fork between the two would give the child a copy of a locked file that no handler closes: so fork waits. */
-int covey_registry_join(covey *c)
+/* In the child of a fork, once: a slot and a liveness thread of its own. */
+static int attach_anew(struct shm_attachment *a)
+{
+	covey *view = &a->view;
+	int r;
+
+	pthread_mutex_init(&a->reaping, NULL);
+	shm_clock_compare();
+	if (a->fd < 0 && covey_file_again(a) != 0)
+		return COVEY_ESYSTEM;
+	r = covey_participant_join(view);
+	if (r != 0)
+		return r;
+	for (covey *c = a->handles; c != NULL; c = c->next) {
+		c->slot = view->slot;
+		c->pid = view->pid;
+		c->ring = view->ring;
+	}
+	a->serial = ++serials;
+	a->attached = true;
+	return 0;
+}
+
+static int handle_add(struct shm_attachment *a, const char *path, uint32_t flags, covey **out)
+{
+	covey *c = a->spares;
+
+	if (c != NULL)
+		a->spares = c->next;
+	else if ((c = malloc(sizeof(*c))) == NULL)
+		return COVEY_ESYSTEM;
+	*c = a->view;
+	snprintf(c->path, sizeof(c->path), "%s", path);
+	c->flags = flags;
+	c->next = a->handles;
+	a->handles = c;
+	*out = c;
+	return 0;
+}
+
+static struct shm_attachment *attachment_of(uint64_t device, uint64_t inode)
+{
+	struct shm_attachment *a = open_regions;
+
+	while (a != NULL &&
+	        (a->view.device != device || a->view.inode != inode || (a->view.flags & COVEY_SEPARATE) != 0))
+		a = a->next;
+	return a;
+}
+
+/* Under the registry's lock. */
+static int share(uint64_t device, uint64_t inode, const char *path, uint32_t flags, covey **out)
+{
+	struct shm_attachment *a = attachment_of(device, inode);
+	int r;
+
+	if (a == NULL)
+		return COVEY_ENOENT;
+	r = a->attached ? 0 : attach_anew(a);
+	return r != 0 ? r : handle_add(a, path, flags, out);
+}
+
+int shm_registry_share(uint64_t device, uint64_t inode, const char *path, uint32_t flags, covey **out)
 {
 	int r;
 
 	covey_registry_lock();
 	disown_regions();
-	r = slabs == NULL && slab_add() == NULL ? COVEY_ESYSTEM : covey_participant_join(c);
+	r = share(device, inode, path, flags, out);
+	pthread_mutex_unlock(&registry);
+	return r;
+}
+
+static int attach(struct shm_attachment *a, covey **out)
+{
+	covey *c = &a->view;
+	int r = slabs == NULL && slab_add() == NULL ? COVEY_ESYSTEM : covey_participant_join(c);
+
+	if (r != 0)
+		return r;
+	r = handle_add(a, c->path, c->flags, out);
 	if (r != 0) {
-		pthread_mutex_unlock(&registry);
+		covey_participant_leave(c);
 		return r;
 	}
-	c->serial = ++serials;
-	c->attached = true;
-	c->next = open_regions;
-	open_regions = c;
-	pthread_mutex_unlock(&registry);
+	a->serial = ++serials;
+	a->attached = true;
+	a->next = open_regions;
+	open_regions = a;
 	return 0;
 }
 
-void covey_registry_remove(covey *c)
+/* A fork between the two would give the child a copy of a locked file that no handler closes: so fork waits. */
+int covey_registry_join(struct shm_attachment *a, covey **out)
 {
-	pthread_mutex_lock(&registry);
-	for (covey **p = &open_regions; *p != NULL; p = &(*p)->next)
-		if (*p == c) {
-			*p = c->next;
-			break;
-		}
+	const covey *c = &a->view;
+	int r = COVEY_ENOENT;
+
+	covey_registry_lock();
+	disown_regions();
+	if ((c->flags & COVEY_SEPARATE) == 0)
+		r = share(c->device, c->inode, c->path, c->flags, out);
+	if (r == COVEY_ENOENT)
+		r = attach(a, out);
 	pthread_mutex_unlock(&registry);
+	return r;
+}
+
+/* Is there a handle left that this process opened, or has called with? */
+static bool in_use(const struct shm_attachment *a)
+{
+	const covey *c = a->handles;
+
+	while (c != NULL && atomic_load(&c->inherited))
+		c = c->next;
+	return c != NULL;
+}
+
+static void unlist(struct shm_attachment *a)
+{
+	struct shm_attachment **p = &open_regions;
+
+	while (*p != a)
+		p = &(*p)->next;
+	*p = a->next;
+}
+
+bool shm_registry_leave(covey *c)
+{
+	struct shm_attachment *a = c->attachment;
+	covey **h = &a->handles;
+	bool last;
+
+	pthread_mutex_lock(&registry);
+	while (*h != c)
+		h = &(*h)->next;
+	*h = c->next;
+	c->next = a->spares;
+	a->spares = c;
+	last = a->handles == NULL;
+	if (last) {
+		unlist(a);
+	} else if (a->attached && !in_use(a)) { /* as before this child's first call */
+		covey_participant_leave(&a->view);
+		threads_forget(a);
+		a->attached = false;
+	}
+	pthread_mutex_unlock(&registry);
+	return last;
 }
 
 bool covey_threads_current(const covey *c)
@@ -226,18 +363,15 @@ bool covey_threads_current(const covey *c)
 
 	pthread_mutex_lock(&registry);
 	disown_regions();
-	current = c->attached;
+	current = c->attachment->attached;
 	pthread_mutex_unlock(&registry);
 	return current;
 }
 
-void covey_threads_forget(covey *c)
+void covey_threads_forget(struct shm_attachment *a)
 {
 	pthread_mutex_lock(&registry);
-	for (struct slab *s = slabs; s != NULL; s = s->next)
-		for (int i = 0; i < SLAB_THREADS; i++)
-			if (s->threads[i].c == c)
-				thread_forget(&s->threads[i]);
+	threads_forget(a);
 	pthread_mutex_unlock(&registry);
 }
 
@@ -261,7 +395,7 @@ static struct membership *memberships(void)
 	while (*p != NULL) {
 		struct membership *m = *p;
 
-		if (still_open(m->c, m->serial)) {
+		if (still_open(m->attachment, m->serial)) {
 			p = &m->next;
 			continue;
 		}
@@ -271,8 +405,9 @@ static struct membership *memberships(void)
 	return first;
 }
 
-static int thread_join(covey *c, struct covey_thread **out)
+static int thread_join(struct shm_attachment *a, struct covey_thread **out)
 {
+	covey *c = &a->view;
 	struct covey_thread *t = slot_in_slabs();
 	unsigned arena = covey_memory_outside(); /* a worker's callback may be the first to call */
 	struct membership *m = malloc(sizeof(*m));
@@ -288,56 +423,56 @@ static int thread_join(covey *c, struct covey_thread **out)
 	}
 	/* release: who sees it sees whose the seat is; with covey_still() */
 	atomic_store_explicit(&c->arena.seats[seat].thread, (uint32_t)gettid(), memory_order_release);
-	*t = (struct covey_thread){.c = c, .thread = &covey_thread_last, .serial = ++thread_serials, .seat = seat};
+	*t = (struct covey_thread){
+	        .c = c, .thread = &covey_thread_last, .serial = ++thread_serials, .seat = seat, .attachment = a};
 	covey_lane_take(c, &t->lane);
-	*m = (struct membership){c, c->serial, t, memberships()};
+	*m = (struct membership){a, a->serial, t, memberships()};
 	pthread_setspecific(exit_key, m);
 	*out = t;
 	return 0;
 }
 
-/* In the child of a fork, once: a slot and a keeper of its own. */
-static int attach_anew(covey *c)
-{
-	int r;
-
-	pthread_mutex_init(&c->reaping, NULL);
-	shm_clock_compare();
-	if (c->fd < 0 && covey_file_again(c) != 0)
-		return COVEY_ESYSTEM;
-	r = covey_participant_join(c);
-	if (r != 0)
-		return r;
-	c->serial = ++serials;
-	c->attached = true;
-	return 0;
-}
-
-static struct covey_thread *thread_find(covey *c)
+static struct covey_thread *thread_find(const struct shm_attachment *a)
 {
 	for (struct membership *m = pthread_getspecific(exit_key); m != NULL; m = m->next)
-		if (m->c == c && m->serial == c->serial && m->thread->c == c && m->thread->thread == &covey_thread_last)
+		if (m->attachment == a && m->serial == a->serial && m->thread->attachment == a &&
+		        m->thread->thread == &covey_thread_last)
 			return m->thread;
 	return NULL;
 }
 
+static struct covey_thread *thread_of(covey *c, int *error)
+{
+	struct shm_attachment *a = c->attachment;
+	struct covey_thread *t = NULL;
+
+	pthread_mutex_lock(&registry);
+	disown_regions();
+	atomic_store(&c->inherited, false);
+	if (!a->attached)
+		*error = attach_anew(a);
+	if (*error == 0)
+		t = thread_find(a);
+	if (*error == 0 && t == NULL)
+		*error = thread_join(a, &t);
+	pthread_mutex_unlock(&registry);
+	return *error == 0 ? t : NULL;
+}
+
 struct covey_thread *covey_thread_slow(covey *c, int *error)
 {
-	struct covey_thread *t = NULL;
+	struct covey_thread *t = covey_thread_last;
 
 	*error = c == NULL ? COVEY_EINVAL : c->inspect ? COVEY_EREADONLY : 0;
 	if (*error != 0)
 		return NULL;
-	pthread_mutex_lock(&registry);
-	disown_regions();
-	if (!c->attached)
-		*error = attach_anew(c);
-	if (*error == 0)
-		t = thread_find(c);
-	if (*error == 0 && t == NULL)
-		*error = thread_join(c, &t);
-	pthread_mutex_unlock(&registry);
-	if (*error == 0)
-		covey_thread_last = t;
-	return *error == 0 ? t : NULL;
+	/* If its last call was with another handle of the same attachment, the state is here already. */
+	if (t == NULL || t->thread != &covey_thread_last || t->attachment != c->attachment ||
+	        atomic_load(&c->inherited))
+		t = thread_of(c, error);
+	if (t == NULL)
+		return NULL;
+	t->c = c;
+	covey_thread_last = t;
+	return t;
 }

@@ -312,7 +312,7 @@ static void an_answer_begun_before_a_take_over_fails(void **state)
 
 	(void)state;
 	world_begin(NULL);
-	deposed = world_open();
+	deposed = world_open_apart();
 	c = world_open();
 	assert_int_equal(lead_of(deposed, "g", &old), COVEY_LEADER);
 	waiter = world_spawn(is_answered, (void *)"from the successor");
@@ -384,7 +384,7 @@ static void leaving_gives_no_result_of_an_earlier_execution(void **state)
 	until(world_waiters(c, "g") == 1);
 	assert_int_equal(covey_unregister_notify(c, &lead, NULL, 0, &reply), 1);
 	assert_int_equal(world_join(waiter), 0);
-	leaver = world_open();
+	leaver = world_open_apart();
 	assert_int_equal(lead_of(leaver, "g", &lead), COVEY_LEADER);
 	waiter = world_spawn(is_given_up, NULL);
 	until(world_waiters(c, "g") == 1);

@@ -423,7 +423,7 @@ static void closing_gives_up(void **state)
 	(void)state;
 	world_begin(NULL);
 	c = world_open();
-	other = world_open();
+	other = world_open_apart();
 	assert_int_equal(lead_of(other, "g", &lead), COVEY_LEADER);
 	child = world_spawn(asks, &ask);
 	until(world_waiters(c, "g") == 1);
@@ -441,7 +441,7 @@ static void many_loans(void **state)
 	(void)state;
 	world_begin(NULL);
 	c = world_open();
-	other = world_open();
+	other = world_open_apart();
 	for (int i = 0; i < 10; i++) {
 		struct covey_lead lead, wait;
 		char group[16], bytes[16];

@@ -229,7 +229,7 @@ static void rooms_of_threads_that_exit(void **state)
 	(void)state;
 	world_begin(NULL);
 	c = world_open();
-	other = world_open();
+	other = world_open_apart();
 	for (int i = 0; i < 5; i++) {
 		pthread_t thread;
 

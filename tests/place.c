@@ -268,7 +268,7 @@ static void unlinked_regions_go_on(void **state)
 	(void)state;
 	world_begin(NULL);
 	a = world_open();
-	b = world_open();
+	b = world_open_apart();
 	assert_int_equal(lead_of(a, "g", &lead), COVEY_LEADER);
 	assert_int_equal(covey_unlink(world->region), 0);
 	c = world_open(); /* another region of the same name */
@@ -282,16 +282,16 @@ static void unlinked_regions_go_on(void **state)
 
 static void participants_run_out(void **state)
 {
-	struct covey_options options = {.participants = 2};
+	struct covey_options options = {.participants = 2}, apart = {.flags = COVEY_SEPARATE};
 	covey *a, *b, *c;
 
 	(void)state;
 	world_begin(&options);
 	a = world_open();
-	b = world_open();
-	assert_int_equal(covey_open(&c, world->region, NULL), COVEY_EFULL);
+	b = world_open_apart();
+	assert_int_equal(covey_open(&c, world->region, &apart), COVEY_EFULL);
 	covey_close(b);
-	assert_int_equal(covey_open(&c, world->region, NULL), 0);
+	assert_int_equal(covey_open(&c, world->region, &apart), 0);
 	covey_close(c);
 	covey_close(a);
 }

@@ -69,7 +69,7 @@ static void send_lock(const covey *c)
 	struct msghdr message = {
 	        .msg_iov = &bytes, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
 
-	memcpy(CMSG_DATA(&control.header), &c->fd, sizeof(int));
+	memcpy(CMSG_DATA(&control.header), &c->attachment->fd, sizeof(int));
 	must(locks[1] < 0 || sendmsg(locks[1], &message, 0) == 1);
 }
 

@@ -49,15 +49,28 @@ void world_end(void)
 	world->region[0] = '\0';
 }
 
-covey *world_open(void)
+static covey *open_with(const struct covey_options *options)
 {
 	covey *c = NULL;
-	int r = covey_open(&c, world->region, &world->options);
+	int r = covey_open(&c, world->region, options);
 
 	if (r != 0)
 		fprintf(stderr, "covey_open: %s (%s)\n", covey_strerror(r), strerror(errno));
 	must(r == 0 && c != NULL);
 	return c;
+}
+
+covey *world_open(void)
+{
+	return open_with(&world->options);
+}
+
+covey *world_open_apart(void)
+{
+	struct covey_options apart = world->options;
+
+	apart.flags |= COVEY_SEPARATE;
+	return open_with(&apart);
 }
 
 pid_t world_spawn(int (*work)(void *context), void *context)

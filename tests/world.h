@@ -36,6 +36,7 @@ extern struct world *world;
 void world_begin(const struct covey_options *options);
 void world_end(void);
 covey *world_open(void);
+covey *world_open_apart(void); /* as another participant, also where this process is one already */
 
 /* A child process that runs work(context) and exits with what it returns. */
 pid_t world_spawn(int (*work)(void *context), void *context);

@@ -89,6 +89,7 @@ struct laws {
 struct shared {
 	_Alignas(COVEY_PAGE) unsigned char region[REGION_ROOM];
 	covey handles[PARTICIPANTS];
+	struct shm_attachment attachments[PARTICIPANTS]; /* of each its own */
 	struct covey_thread threads[THREADS + 1];
 	uint32_t slot_locks[PARTICIPANTS]; /* participant + 1 */
 	int64_t now;

@@ -69,6 +69,7 @@ static void release(void *context, uint32_t chunk, uint32_t count)
 
 static void view(covey *c, uint32_t slot, const struct covey_counts *counts, const struct covey_layout *layout)
 {
+	struct shm_attachment *a = &shared.attachments[slot];
 	unsigned char *base = shared.region;
 
 	*c = (covey){.header = (struct covey_header *)(void *)base,
@@ -76,11 +77,12 @@ static void view(covey *c, uint32_t slot, const struct covey_counts *counts, con
 	        .rings = (struct covey_ring *)(void *)(base + layout->rings),
 	        .counts = *counts,
 	        .layout = *layout,
-	        .fd = (int)slot + 1,
-	        .attached = true,
+	        .attachment = a,
 	        .slot = slot,
 	        .pid = 1000 + (pid_t)slot,
 	        .ring = counts->participants};
+	a->fd = (int)slot + 1;
+	a->attached = true;
 	c->arena = (struct cv_arena){.nodes = (struct cv_node *)(void *)(base + layout->nodes),
 	        .tails = (struct cv_tail *)(void *)(base + layout->tails),
 	        .buckets = (_Atomic uint64_t *)(void *)(base + layout->buckets),
@@ -103,7 +105,7 @@ static void participant_begin(covey *c)
 {
 	struct covey_slot *s = &c->slots[c->slot];
 
-	shared.slot_locks[c->slot] = (uint32_t)c->fd;
+	shared.slot_locks[c->slot] = (uint32_t)c->attachment->fd;
 	atomic_store(&s->epoch, 1);
 	atomic_store(&s->state, COVEY_SLOT_TAKEN);
 	atomic_store(&s->pid, (int32_t)c->pid);

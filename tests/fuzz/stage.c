@@ -212,7 +212,7 @@ static int fuzz_wake(_Atomic uint32_t *word, int count)
 		return 0;
 	}
 	for (g = gates; g < gates + GATES; g++)
-		if (g->c != NULL && g->free && atomic_load(&g->c->keeper.stop) != 0 &&
+		if (g->c != NULL && g->free && atomic_load(&g->c->attachment->keeper.stop) != 0 &&
 		        word == &g->c->slots[g->c->slot].bell)
 			sem_post(&g->go);
 	return built ? 0 : kernel.wake(word, count);
@@ -453,7 +453,7 @@ static void stage_open(void)
 	must(stage.c != NULL);
 	stage.layout = stage.c->layout;
 	stage.size = stage.layout.size;
-	stage.map = map_plainly(NULL, stage.size, PROT_READ | PROT_WRITE, MAP_SHARED, stage.c->fd, 0);
+	stage.map = map_plainly(NULL, stage.size, PROT_READ | PROT_WRITE, MAP_SHARED, stage.c->attachment->fd, 0);
 	must(stage.map != MAP_FAILED);
 }
 
@@ -496,8 +496,8 @@ void stage_reset(void)
 	thread->request = now.request;
 	thread->request_room = now.request_room;
 	thread->spare = now.spare;
-	memset(stage.c->keeper.watches, 0, sizeof(stage.c->keeper.watches));
-	atomic_store(&stage.c->keeper.reap, 0);
+	memset(stage.c->attachment->keeper.watches, 0, sizeof(stage.c->attachment->keeper.watches));
+	atomic_store(&stage.c->attachment->keeper.reap, 0);
 	covey_thread_last = thread;
 	clock_now = INT64_C(1) << 50;
 }
