@@ -140,6 +140,9 @@ struct covey_options {
  * other participants through it.  It lives until the last covey_close() or the end of the process, which a main thread
  * that only calls pthread_exit() does not bring about.
  *
+ * From the first covey_open() on, the library or plug-in that this code is part of stays loaded until the process ends, also
+ * after dlclose().  Several copies of it in one process, such as one in each of two plug-ins, are a participant each.
+ *
  * A region that this process has open already is not attached a second time: every further covey_open() of it, under
  * whatever name, gives another handle of the same attachment, in a microsecond or two.  So libraries of one program that do
  * not know of each other are one participant, and a thread is one thread: whatever it leads, it leads through all of them,

@@ -6,6 +6,7 @@
  */
 #include "region.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -217,6 +218,20 @@ static int attachment_enter(struct shm_attachment *a, covey **out)
 	return covey_registry_join(a, out);
 }
 
+/* From here on there is a thread that runs our code, and the ends of threads and forks call it: so a plug-in that has a copy of
+ * it stays loaded, whoever unloads it.  The main program does anyway, and has no path to be found by. */
+static void stay_loaded(void)
+{
+	static _Atomic bool stays;
+	Dl_info self;
+
+	/* Not under a lock of ours: the loader's is held where a library's constructor calls. */
+	if (!atomic_load(&stays) && dladdr(&stays, &self) != 0 && self.dli_fname != NULL &&
+	        strchr(self.dli_fname, '/') != NULL)
+		(void)dlopen(self.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+	atomic_store(&stays, true);
+}
+
 static int open_anew(const char *path, const struct covey_options *options, uint32_t flags, covey **out)
 {
 	int fd = file_open(path, options, flags & COVEY_INSPECT ? O_RDONLY : O_RDWR), r;
@@ -224,6 +239,7 @@ static int open_anew(const char *path, const struct covey_options *options, uint
 
 	if (fd < 0)
 		return fd;
+	stay_loaded();
 	a = calloc(1, sizeof(*a));
 	if (a == NULL) {
 		close(fd);
