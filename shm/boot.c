@@ -113,12 +113,13 @@ static bool same_file(const struct covey_origin *made, const struct covey_origin
 	       (made->born == is->born || made->born == 0 || is->born == 0);
 }
 
+/* Who is about to replace a region of another version locks all slots at once (create.c), and is not attached. */
 bool shm_anybody_attached(int fd)
 {
 	struct flock lock = {
 	        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = COVEY_LOCK_BASE, .l_len = COVEY_PARTICIPANTS_LIMIT};
 
-	return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+	return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK && lock.l_len != COVEY_PARTICIPANTS_LIMIT;
 }
 
 int shm_origin_check(int fd, const struct covey_origin *made)

@@ -70,7 +70,7 @@ enum covey_error {
 	COVEY_ECORRUPT = -3,    /* the segment holds what no covey wrote */
 	COVEY_EFENCED = -4,     /* this leadership has ended: another generation leads */
 	COVEY_ENOENT = -5,      /* no such region, or nobody leads that group */
-	COVEY_EPERM = -6,       /* the region is another user's, or others may write it */
+	COVEY_EPERM = -6,       /* the region or its directory is another user's, or others may write it */
 	COVEY_EFOREIGN = -7,    /* the file is no region, a copy, or one of another boot, version or layout */
 	COVEY_ENOSPC = -8,      /* the file system of shared memory is too small for the region */
 	COVEY_ESYSTEM = -9,     /* a system call failed; errno has its reason */
@@ -108,8 +108,8 @@ typedef struct covey covey; /* a handle of one region; those of one process shar
 
 enum covey_open_flags {
 	COVEY_ATTACH_ONLY = 1,   /* do not create: COVEY_ENOENT where there is none */
-	COVEY_ALLOW_FOREIGN = 2, /* accept a region that another user owns */
-	COVEY_ALLOW_SHARED = 4,  /* accept (and create) a region that group or others may write */
+	COVEY_ALLOW_FOREIGN = 2, /* accept a region, or a path's directory, that another user owns */
+	COVEY_ALLOW_SHARED = 4,  /* accept (and create) a region that group or others may write; the same of a directory */
 	COVEY_INSPECT = 8,       /* map read-only, take no slot: covey_find() and the covey_each_ calls only */
 	COVEY_SEPARATE = 16,     /* an attachment of its own, also where this process has one: as another process would */
 };
@@ -129,13 +129,21 @@ struct covey_options {
 /*
  * covey_open - attach to the region of this name, and create it where there is none.
  *
- * name     1 to 200 bytes, no '/' but perhaps a leading one; the region is the POSIX shared memory object "/name"
+ * name     1 to 200 bytes, no '/' but perhaps a leading one; the region is the POSIX shared memory object "/name".
+ *          Or a path, absolute or, with another '/', relative ("./region"), up to 1023 bytes: the region is that file, whose
+ *          directory must be the caller's or root's, and nobody else's to write.  So nobody can have its name first.
+ *          The last part does not begin with ".covey-"
  * options  NULL for the defaults; read during the call only
  * gives    0 and *out, to be ended with covey_close()
  * errors   COVEY_EINVAL, COVEY_EPERM, COVEY_EFOREIGN, COVEY_ENOSPC (nothing is left behind), COVEY_EFULL (no free
- *          participant), COVEY_ENOENT, COVEY_ECORRUPT, COVEY_ESYSTEM; *out is NULL then
+ *          participant), COVEY_ENOENT, COVEY_ECORRUPT, COVEY_ESYSTEM; *out is NULL then.  With COVEY_EFOREIGN errno is
+ *          EBUSY if the region is another version's and in use, ENOEXEC if the file is no region of this version, and
+ *          ESTALE if it is a copy of one or another boot's.  With COVEY_ESYSTEM it is EOPNOTSUPP if the directory allows
+ *          no way to give a file its name whole (linkat() of an open file, link(), renameat2())
  *
- * Two creators at once: one wins, both attach.  A region appears whole or not at all, whenever its creator dies.
+ * Two creators at once: one wins, both attach.  A region appears whole or not at all, whenever its creator dies.  Creators
+ * wait for each other, for two seconds at most.  A region of the caller's own that another version of covey made is
+ * replaced once nobody is attached to it, unless the call is to attach or inspect only.
  * Starts one thread, the keeper, with all signals blocked: when the process ends in any way, the kernel tells the
  * other participants through it.  It lives until the last covey_close() or the end of the process, which a main thread
  * that only calls pthread_exit() does not bring about.
@@ -164,8 +172,9 @@ COVEY_API int covey_open(covey **out, const char *name, const struct covey_optio
  */
 COVEY_API void covey_close(covey *c);
 
-/* covey_unlink - remove the region's name.  Attached processes go on; the memory goes when the last of them leaves.
- * Gives 0, COVEY_ENOENT, COVEY_EINVAL or COVEY_ESYSTEM. */
+/* covey_unlink - remove the region's name.  Attached processes go on; the memory goes when the last of them leaves.  Of a path
+ * the file must be a region, of whatever version.
+ * Gives 0, COVEY_ENOENT, COVEY_EINVAL, COVEY_EPERM, COVEY_EFOREIGN or COVEY_ESYSTEM. */
 COVEY_API int covey_unlink(const char *name);
 
 /* ------------------------------------------------------------------------------------------------ names
@@ -193,7 +202,8 @@ struct covey_worker_options {
 	int64_t worker_timeout;  /* end after so many idle nanoseconds; 0 means 10 s; COVEY_FOREVER: never */
 	const char *library;     /* not NULL: the worker is a process of its own, and loads its device from here */
 	const char *symbol;      /* the device there, a struct covey_device */
-	const char *program;     /* what that process runs; NULL: $COVEY_PROGRAM, else "covey" as execvp() finds it */
+	const char *program;     /* what that process runs; NULL: $COVEY_PROGRAM, else "covey" as execvp() finds it; in a
+	                          * set-user-id program /usr/bin/covey */
 	struct covey_host *host; /* not NULL: the worker is one of this host's */
 	int own_memory;          /* of a host's worker: an arena of its own; see covey_host_open() */
 };

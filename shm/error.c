@@ -5,7 +5,7 @@
 
 static const char *const texts[] = {
         [-COVEY_EINVAL] = ("an argument is outside its limits: a name has 1 to 4096 bytes, a region's name 1 to 200 "
-                           "without '/'; covey.h has the others"),
+                           "without '/', or is a path; covey.h has the others"),
         [-COVEY_EFULL] =
                 "the region is full: create it with more groups, participants, threads or heap, or compute without it",
         [-COVEY_ECORRUPT] = "the region is damaged: remove it (covey rm) once nobody uses it, and let it be made anew",
@@ -13,9 +13,11 @@ static const char *const texts[] = {
         [-COVEY_ENOENT] =
                 ("there is no such region, which only looking does not make: check its name; or nobody leads that "
                  "group: register for it, or wait until its worker leads"),
-        [-COVEY_EPERM] = "the region is another user's, or others may write it: use one of your own, or allow it",
-        [-COVEY_EFOREIGN] = ("the file is no region of this version and boot, or a copy of one: remove it (covey rm) or "
-                             "choose another name; or it is one of another version, in use"),
+        [-COVEY_EPERM] = "the region or its directory is another user's, or others may write it: use one of your own, "
+                         "or allow it",
+        [-COVEY_EFOREIGN] =
+                ("the file is no region of this version and boot, or a copy of one: remove it (covey rm) or "
+                 "choose another name; or it is one of another version, in use"),
         [-COVEY_ENOSPC] =
                 "shared memory is too small for the region: enlarge /dev/shm, or ask for fewer groups and less heap",
         [-COVEY_ESYSTEM] = "a system call failed; errno tells why",

@@ -23,25 +23,7 @@
 #include "internal.h"
 #include "memory.h"
 
-#define SHM_DIRECTORY "/dev/shm"
 #define PATH_SIZE COVEY_PATH_SIZE
-#define NAME_LIMIT 200
-
-/* ------------------------------------------------------------------------------------------------ names */
-
-static int path_of(const char *name, char path[PATH_SIZE])
-{
-	size_t n;
-
-	if (name == NULL)
-		return COVEY_EINVAL;
-	name += name[0] == '/';
-	n = strlen(name);
-	if (n == 0 || n > NAME_LIMIT || strchr(name, '/') != NULL || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-		return COVEY_EINVAL;
-	snprintf(path, PATH_SIZE, SHM_DIRECTORY "/%s", name);
-	return 0;
-}
 
 /* ------------------------------------------------------------------------------------------------ attach */
 
@@ -174,29 +156,38 @@ static void attachment_drop(struct shm_attachment *a)
 	free(a);
 }
 
-/* Open the file, and make it where there is none: somebody may remove or make it at any moment. */
-static int file_open(const char *path, const struct covey_options *o, int access)
+/* A region's file, made where there is none: somebody may remove or make it at any moment. */
+static int file_find(const struct shm_place *p, const struct covey_options *o, int access)
 {
 	uint32_t flags = o != NULL ? o->flags : 0;
-	int fd, r;
 
 	for (int tries = 0; tries < 100; tries++) {
-		fd = open(path, access | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-		if (fd >= 0)
+		int fd = shm_place_look(p, access), r = 0;
+
+		if (fd >= 0 && (r = shm_region_outdated(p, fd, o)) == 0)
 			return fd;
-		if (errno == EACCES || errno == EPERM)
-			return COVEY_EPERM;
-		if (errno == ELOOP || errno == EISDIR || errno == ENXIO) /* a link, a directory, a socket */
-			return COVEY_EFOREIGN;
-		if (errno != ENOENT)
-			return COVEY_ESYSTEM;
-		if (flags & (COVEY_ATTACH_ONLY | COVEY_INSPECT))
-			return COVEY_ENOENT;
-		r = shm_region_create(path, o);
-		if (r != 0)
+		if (fd >= 0)
+			close(fd);
+		else if (fd != COVEY_ENOENT || (flags & (COVEY_ATTACH_ONLY | COVEY_INSPECT)) != 0)
+			return fd;
+		else
+			r = shm_region_create(p, o);
+		if (r < 0)
 			return r;
 	}
 	return COVEY_ESYSTEM;
+}
+
+static int file_open(const char *path, const struct covey_options *o, int access)
+{
+	struct shm_place place;
+	int fd = shm_place_open(path, o != NULL ? o->flags : 0, &place);
+
+	if (fd != 0)
+		return fd;
+	fd = file_find(&place, o, access);
+	shm_place_close(&place);
+	return fd;
 }
 
 /* The mapping keeps the open file that it was made from, also in the children of a fork.  The lock on our slot must not: it
@@ -273,7 +264,7 @@ int covey_open(covey **out, const char *name, const struct covey_options *option
 {
 	uint32_t flags = options != NULL ? options->flags : 0;
 	char path[PATH_SIZE];
-	int r = path_of(name, path);
+	int r = shm_path_of(name, path);
 	unsigned arena;
 
 	if (out == NULL)
@@ -316,11 +307,7 @@ void covey_close(covey *c)
 int covey_unlink(const char *name)
 {
 	char path[PATH_SIZE];
-	int r = path_of(name, path);
+	int r = shm_path_of(name, path);
 
-	if (r != 0)
-		return r;
-	if (unlink(path) == 0)
-		return 0;
-	return errno == ENOENT ? COVEY_ENOENT : COVEY_ESYSTEM;
+	return r != 0 ? r : shm_region_unlink(path);
 }

@@ -58,7 +58,7 @@ struct covey_stop {
 	_Atomic uint32_t node; /* whose requests it receives: its bell is rung */
 };
 
-#define COVEY_PATH_SIZE 288
+#define COVEY_PATH_SIZE 1024
 #define COVEY_WATCHES 48
 
 /* The thread through which the kernel tells others of our death; it also reaps and watches.  See participant.c. */

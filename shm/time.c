@@ -84,8 +84,8 @@ void shm_clock_compare(void)
 	if (strcmp(own, OF_THE_MACHINE) != 0 && (!namespace_read("/proc/self/ns/time_for_children", children) ||
 	                                                strcmp(own, children) != 0 || !offset_read(&ahead)))
 		return;
-	if (shm_clock_ahead !=
-	        ahead) /* only before a second thread reads it: at the first attaching, or after a fork */
+	/* It changes only before a second thread reads it: at the first attaching, or after a fork. */
+	if (shm_clock_ahead != ahead)
 		shm_clock_ahead = ahead;
 }
 

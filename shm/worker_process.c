@@ -27,6 +27,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/auxv.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -78,7 +79,7 @@ static int brief_make(const struct covey_worker *w, const char *library)
 {
 	const struct covey_worker_options *o = &w->serving.options;
 	const covey *c = w->serving.c;
-	const char *region = strrchr(c->path, '/') + 1;
+	const char *region = c->path;
 	const void *parts[] = {region, library, o->symbol, w->name, w->serving.base.data};
 	struct brief b = {.magic = BRIEF_MAGIC,
 	        .flags = (c->flags & (COVEY_ALLOW_FOREIGN | COVEY_ALLOW_SHARED)) | COVEY_ATTACH_ONLY,
@@ -208,10 +209,10 @@ static int read_report(struct covey_worker *w, int line, uint32_t *number)
 /* Its path, where it is not to be looked for: the process works in another directory.  To be freed. */
 static char *program_of(const struct covey_worker_options *o)
 {
-	const char *program = o->program != NULL ? o->program : getenv("COVEY_PROGRAM");
+	const char *program = o->program != NULL ? o->program : secure_getenv("COVEY_PROGRAM");
 
-	if (program == NULL || program[0] == '\0')
-		program = "covey";
+	if (program == NULL || program[0] == '\0') /* a set-user-id program does not follow its caller's search path */
+		program = getauxval(AT_SECURE) != 0 ? "/usr/bin/covey" : "covey";
 	return strchr(program, '/') != NULL ? realpath(program, NULL) : strdup(program);
 }
 

@@ -95,7 +95,7 @@ int help(const char *usage)
 const char *region_name(const char *given)
 {
 	static char own[32];
-	const char *name = given ? given : getenv("COVEY_REGION");
+	const char *name = given ? given : secure_getenv("COVEY_REGION");
 
 	if (name && (given || name[0]))
 		return name;

@@ -57,7 +57,7 @@ static void entry_of_worker(char entry[64], const char *digest, pid_t pid)
 
 static bool listed(const char *entry)
 {
-	const char *list = getenv(variable);
+	const char *list = secure_getenv(variable);
 	size_t length = strlen(entry);
 
 	while (list && *list) {
@@ -81,7 +81,7 @@ bool nest_inside(const char *digest, const struct covey_lead *leader)
 
 static int enter(const char *entry)
 {
-	const char *outer = getenv(variable);
+	const char *outer = secure_getenv(variable);
 	char *list;
 	int error;
 

@@ -5,8 +5,9 @@
  * when what it published is of no use here (answer.c); each round either ends or finds a newer execution.  A waiter
  * whose leader dies leads in its place.  A waiter takes no precautions: whatever signal ends it, the group goes on.
  *
- * A full region, or a /dev/shm too small for one, is no reason to fail: the command then runs alone.  A region that is
- * another user's, of another version or damaged is an error, because there the caller's wish cannot be known.
+ * A full region, a /dev/shm too small for one, or a region that another version of covey still uses, is no reason to fail:
+ * the command then runs alone.  One that is another user's, no region or damaged is an error, because there the caller's
+ * wish cannot be known.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -164,7 +165,7 @@ static int run_command(struct run *run)
 {
 	int error = covey_open(&run->c, run->region, NULL), status;
 
-	if (error == COVEY_EFULL || error == COVEY_ENOSPC)
+	if (error == COVEY_EFULL || error == COVEY_ENOSPC || (error == COVEY_EFOREIGN && errno == EBUSY))
 		return alone(run, error);
 	if (error < 0)
 		return failed(run, error);

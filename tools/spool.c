@@ -30,7 +30,7 @@ enum { PIECE = 65536 };
 
 static int spool_open(void)
 {
-	const char *directory = getenv("TMPDIR");
+	const char *directory = secure_getenv("TMPDIR");
 	int fd = -1;
 
 	if (directory && *directory)

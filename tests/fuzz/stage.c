@@ -78,10 +78,8 @@ __attribute__((visibility("default"))) int munmap(void *at, size_t size)
 }
 
 /* The region loses its name at once, so that it goes with this process, whatever becomes of that. */
-__attribute__((visibility("default"))) int open(const char *path, int flags, ...)
+__attribute__((visibility("default"))) int openat(int directory, const char *path, int flags, ...)
 {
-	static const char directory[] = "/dev/shm/";
-	size_t n = sizeof(directory) - 1;
 	char self[64];
 	mode_t mode;
 	va_list arguments;
@@ -90,9 +88,9 @@ __attribute__((visibility("default"))) int open(const char *path, int flags, ...
 	mode = (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE ? va_arg(arguments, mode_t) : 0;
 	va_end(arguments);
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", region_fd);
-	if (region_fd >= 0 && strncmp(path, directory, n) == 0 && strcmp(path + n, world->region) == 0)
+	if (region_fd >= 0 && strcmp(path, world->region) == 0)
 		return (int)syscall(SYS_openat, AT_FDCWD, self, flags & ~O_NOFOLLOW, mode);
-	return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+	return (int)syscall(SYS_openat, directory, path, flags, mode);
 }
 
 /* The region's key: names are to lie in the same buckets each time. */
