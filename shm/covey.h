@@ -172,10 +172,22 @@ COVEY_API int covey_open(covey **out, const char *name, const struct covey_optio
  */
 COVEY_API void covey_close(covey *c);
 
-/* covey_unlink - remove the region's name.  Attached processes go on; the memory goes when the last of them leaves.  Of a path
- * the file must be a region, of whatever version.
+/* covey_unlink - remove the region's name.  Attached processes go on, and covey_named() tells them; the memory goes with the
+ * last of them.  Of a path the file must be a region, of whatever version.
  * Gives 0, COVEY_ENOENT, COVEY_EINVAL, COVEY_EPERM, COVEY_EFOREIGN or COVEY_ESYSTEM. */
 COVEY_API int covey_unlink(const char *name);
+
+/*
+ * covey_named - does the region's name still lead to it?  If not, nobody who opens that name finds this region: a
+ * leader works for those alone who are attached already.
+ *
+ * gives   1; 0: the name was removed, or is another region's by now.  Told at once where covey_unlink() (or "covey rm")
+ *         removed it, within 2 s of the removal where anything else did
+ * errors  COVEY_ESYSTEM: not to be known from here (another root, a directory that this process may not search), errno
+ *         says why; COVEY_EINVAL
+ * Works on any handle, and in the child of a fork.  Costs one load; every 2 s at most a look at the path.
+ */
+COVEY_API int covey_named(covey *c);
 
 /* ------------------------------------------------------------------------------------------------ names
  * Seed: group/3, default_grouper/3. */
@@ -541,7 +553,7 @@ struct covey_device {
  *
  * device   needs compute; its storage must outlive the call
  * options  may be NULL
- * gives    enum covey_outcome: COVEY_OK, COVEY_ERROR, COVEY_TIMED_OUT, COVEY_CYCLE; COVEY_GAVE_UP when this caller's own
+ * gives    enum covey_outcome: COVEY_OK, COVEY_ERROR, COVEY_TIMED_OUT, COVEY_CYCLE; COVEY_GAVE_UP when this call's own
  *          compute gave up; out->part tells who computed
  * errors   COVEY_ERECURSION, COVEY_EINVAL, COVEY_ECORRUPT, COVEY_ESYSTEM, or the device's group callback's.
  *          COVEY_EFENCED: this is the child of a fork() that compute or await made; the parent leads on without it

@@ -34,6 +34,7 @@
 
 #include "backing.h"
 #include "boot.h"
+#include "named.h"
 #include "futex.h"
 
 #define TURN_PATIENCE_NS INT64_C(1000000000) /* and up to as much again */
@@ -374,12 +375,16 @@ static int unlink_region(const struct shm_place *p)
 int shm_region_unlink(const char *path)
 {
 	struct shm_place p;
-	int r = shm_place_open(path, COVEY_ATTACH_ONLY | COVEY_ALLOW_FOREIGN | COVEY_ALLOW_SHARED, &p);
+	int r = shm_place_open(path, COVEY_ATTACH_ONLY | COVEY_ALLOW_FOREIGN | COVEY_ALLOW_SHARED, &p), told, error;
 
 	if (r != 0)
 		return r;
+	told = shm_removal_begin(path);
 	r = unlink_region(&p);
+	error = errno;
+	shm_removal_end(told);
 	shm_place_close(&p);
+	errno = error;
 	return r;
 }
 

@@ -58,6 +58,7 @@ uint32_t covey_fingerprint(void)
 	        offsetof(struct covey_header, origin),
 	        offsetof(struct covey_header, globals),
 	        sizeof(struct cv_globals),
+	        offsetof(struct covey_header, unnamed),
 	        sizeof(struct covey_slot),
 	        offsetof(struct covey_slot, state),
 	        offsetof(struct covey_slot, command),

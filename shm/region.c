@@ -22,6 +22,7 @@
 #include "event.h"
 #include "internal.h"
 #include "memory.h"
+#include "named.h"
 
 #define PATH_SIZE COVEY_PATH_SIZE
 
@@ -92,6 +93,7 @@ static int region_map(covey *c, int fd)
 		return r;
 	c->device = st.st_dev;
 	c->inode = st.st_ino;
+	shm_named_begin(c);
 	size = (uint64_t)st.st_size;
 	r = header_check(fd, size, c->inspect, &c->counts, &c->layout);
 	if (r != 0)

@@ -89,7 +89,14 @@ struct covey {
 	struct shm_attachment *attachment;
 	char path[COVEY_PATH_SIZE];
 	uint64_t device, inode; /* of the file, to know it again */
-	uint32_t flags;         /* enum covey_open_flags */
+	struct {
+		uint64_t device, inode;
+	} directory; /* that its path leads through */
+	struct {
+		_Atomic int64_t looked; /* when, by the clock's tick; 0: never */
+		_Atomic int seen, error;
+	} named;        /* what covey_named() found */
+	uint32_t flags; /* enum covey_open_flags */
 	bool inspect;
 	uint32_t slot;
 	pid_t pid;

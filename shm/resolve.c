@@ -89,7 +89,7 @@ int covey_in_worker(void)
 static bool led_around(const covey *c, const struct covey_lead *lead)
 {
 	for (const struct shm_inside *i = innermost; i != NULL; i = i->outer)
-		if (i->c == c && i->lead != NULL && i->lead->node == lead->node &&
+		if (i->lead != NULL && i->c->header == c->header && i->lead->node == lead->node &&
 		        i->lead->generation == lead->generation)
 			return true;
 	return false;

@@ -23,6 +23,7 @@
 #include "event.h"
 #include "internal.h"
 #include "memory.h"
+#include "named.h"
 #include "pool.h"
 
 #define SLAB_THREADS 128
@@ -238,7 +239,10 @@ static int handle_add(struct shm_attachment *a, const char *path, uint32_t flags
 	else if ((c = malloc(sizeof(*c))) == NULL)
 		return COVEY_ESYSTEM;
 	*c = a->view;
-	snprintf(c->path, sizeof(c->path), "%s", path);
+	if (strcmp(c->path, path) != 0) {
+		snprintf(c->path, sizeof(c->path), "%s", path);
+		shm_named_begin(c);
+	}
 	c->flags = flags;
 	c->next = a->handles;
 	a->handles = c;

@@ -887,6 +887,43 @@ test_ls_show_rm() {
 	equal 'rm again' 1 "$status"
 }
 
+# The name is removed, by covey or by anybody: a leader and the inspector say so meanwhile, and who joined has the
+# outcome.
+test_name_removed() {
+	local how watcher
+	for how in "$covey rm" "rm /dev/shm/$COVEY_REGION"; do
+		rm -f ready go
+		start a key -- bash -c 'touch ready; until_true go test -e go; echo done'
+		until_true 'the command' test -e ready
+		start b key -- false
+		until_true 'a waiter' have_waiters key 1
+		"$covey" watch >watch.out 2>watch.err &
+		watcher=$!
+		until_true 'the first report' has_lines watch.out 2
+		if command -v tmux >/dev/null; then
+			trap 'terminal_close; "$covey" rm 2>/dev/null || true' EXIT
+			terminal_open 120 24 "$covey top -n 0.1"
+			until_true 'the groups' shows 'groups led 1 of'
+			hides 'NAME WAS REMOVED' || fail "top before ${how%% *}"
+		fi
+		$how
+		until_true "told by covey run -v, $how" grep -q "the name of region \"$COVEY_REGION\" was removed" a.err
+		until_true "told by covey watch, $how" grep -q "this region's name was removed" watch.err
+		if command -v tmux >/dev/null; then
+			until_true "told by covey top, $how" shows "THIS REGION'S NAME WAS REMOVED"
+			terminal_close
+		fi
+		touch go
+		finish a b
+		kill -TERM "$watcher"
+		wait "$watcher" || fail "covey watch ends with $?"
+		equal 'the outcome' 'done done' "$(cat a.out b.out | paste -sd' ')"
+		equal 'told once' '1 1' "$(lines_like removed a.err) $(lines_like removed watch.err)"
+		equal 'the last line' "covey: led" "$(tail -n 1 a.err)"
+		equal 'the waiter' "covey: joined ${pid_of[a]}" "$(cat b.err)"
+	done
+}
+
 # A command killed with all who could notice leaves its participant in the region.
 make_corpse() {
 	start corpse dead -- bash -c 'touch ready; exec sleep 600'

@@ -25,6 +25,7 @@
 
 #include "answer.h"
 #include "guard.h"
+#include "removal.h"
 #include "supervise.h"
 
 static const int64_t guard_patience = 15 * (int64_t)1000000000;
@@ -75,17 +76,25 @@ static void pass_on(struct child *child, int signals)
 			child_signal(child, (int)told_of.ssi_signo);
 }
 
+/* Who joined has the outcome all the same: COMMAND goes on. */
+static void tell_removal(const struct run *run, struct removal *removal, short events)
+{
+	if (removal_seen(removal, events))
+		complain(0, "the name of region \"%s\" was removed: nobody can join any more", run->region);
+}
+
 /* Until COMMAND has ended and all it wrote is in the spools. */
-static int pump(struct child *child, struct stream s[2], int signals)
+static int pump(const struct run *run, struct child *child, struct stream s[2], int signals, struct removal *removal)
 {
 	for (;;) {
-		struct pollfd p[6] = {{.fd = signals, .events = POLLIN}, {.fd = child->status, .events = POLLIN},
+		struct pollfd p[7] = {{.fd = signals, .events = POLLIN}, {.fd = child->status, .events = POLLIN},
 		        {.fd = s[0].from, .events = POLLIN}, {.fd = s[1].from, .events = POLLIN},
 		        {.fd = stream_waiting(&s[0]), .events = POLLOUT},
-		        {.fd = stream_waiting(&s[1]), .events = POLLOUT}};
+		        {.fd = stream_waiting(&s[1]), .events = POLLOUT}, {.fd = removal->events, .events = POLLIN}};
 
-		if (poll(p, 6, -1) < 0)
+		if (poll(p, 7, removal_patience(removal)) < 0)
 			continue;
+		tell_removal(run, removal, p[6].revents);
 		if (p[0].revents)
 			pass_on(child, signals);
 		for (int i = 0; i < 2; i++) {
@@ -135,6 +144,7 @@ static int cannot_start(struct run *run, const struct covey_lead *lead, int erro
 int lead_command(struct run *run, const struct covey_lead *lead)
 {
 	struct child child = {.guard = -1};
+	struct removal removal = {.events = -1};
 	struct stream s[2];
 	int signals = take_signals(&child), status;
 
@@ -146,7 +156,10 @@ int lead_command(struct run *run, const struct covey_lead *lead)
 	if (signals < 0 || child_start(&child, run->command) < 0 || stream_spool(&s[0], child.out, STDOUT_FILENO) < 0 ||
 	        stream_spool(&s[1], child.err, STDERR_FILENO) < 0)
 		return cannot_start(run, lead, errno);
-	status = pump(&child, s, signals);
+	if (lead && run->verbose)
+		removal_begin(&removal, run->c, run->region);
+	status = pump(run, &child, s, signals, &removal);
+	removal_end(&removal);
 	if (lead)
 		answer_publish(run->c, lead, run->key, run->key_size, status, s);
 	covey_close(run->c);

@@ -191,7 +191,8 @@ static void draw_top(const struct screen *s, const char *what)
 
 	if (localtime_r(&now, &parts))
 		strftime(clock, sizeof(clock), "%H:%M:%S", &parts);
-	snprintf(left, sizeof(left), "covey top  %s%s", s->shown_region, what);
+	snprintf(left, sizeof(left), "covey top  %s%s%s", s->shown_region, what,
+	        s->unnamed ? "   THIS REGION'S NAME WAS REMOVED" : "");
 	snprintf(right, sizeof(right), "%severy %.4g s  %s", s->paused ? "PAUSED  " : "", (double)s->period / 1e9,
 	        clock);
 	bar(0, left, right);

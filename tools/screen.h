@@ -13,6 +13,7 @@ enum { SPARKS = 120, FILTER = 64 };
 
 struct screen {
 	char shown_region[1024]; /* its name, printable */
+	bool unnamed;            /* which leads to it no more */
 	int64_t period;
 	enum order order;
 	char filter[FILTER]; /* only groups whose name has it */

@@ -187,6 +187,7 @@ static void look(struct top *t)
 {
 	struct look now;
 
+	t->screen.unnamed = covey_named(t->c) == 0;
 	t->error = look_take(t->c, &t->looks[0], &now);
 	if (t->error < 0) {
 		look_free(&now);

@@ -5,14 +5,17 @@
  * line is never cut short by them.  Output that nobody takes any more ends the command too.
  */
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cmd.h"
 #include "print.h"
+#include "removal.h"
 
 static const char usage[] =
         "usage: covey watch [-r REGION] [-n SECONDS] [--json] [GROUP]\n"
@@ -27,6 +30,7 @@ static const char usage[] =
         "      --json            one JSON object a line, with what was and what is; see docs/json.md\n"
         "  -h, --help            this text\n"
         "\n"
+        "When the region's name is removed, a line on standard error says so.\n"
         "Runs until SIGINT or SIGTERM, and exits 0 then; 1 when there is no such region, 2 when it\n"
         "is damaged.\n";
 
@@ -84,12 +88,31 @@ static void print_report(void *context, const struct covey_change *changes, size
 		kill(getpid(), SIGTERM);
 }
 
+/* Until a signal ends it. */
+static void wait_for_end(struct inspection *in, const sigset_t *ends)
+{
+	struct removal removal;
+	struct pollfd p[2] = {{.fd = signalfd(-1, ends, SFD_CLOEXEC), .events = POLLIN}, {.events = POLLIN}};
+
+	removal_begin(&removal, in->c, in->region);
+	do {
+		p[0].revents = p[1].revents = 0;
+		p[1].fd = removal.events;
+		if (poll(p, 2, removal_patience(&removal)) >= 0 && removal_seen(&removal, p[1].revents))
+			complain(0, "watch: this region's name was removed (\"%s\"); what goes on in it is still shown",
+			        in->region);
+	} while (p[0].fd >= 0 && p[0].revents == 0);
+	removal_end(&removal);
+	if (p[0].fd >= 0)
+		close(p[0].fd);
+}
+
 static int watch(struct inspection *in)
 {
 	const int64_t longest = COVEY_FOREVER / 2; /* which may yet be added to a time */
 	struct covey_monitor *monitor;
 	sigset_t ends;
-	int error, which;
+	int error;
 
 	sigemptyset(&ends);
 	sigaddset(&ends, SIGINT);
@@ -105,7 +128,7 @@ static int watch(struct inspection *in)
 	        print_report, in, &monitor);
 	if (error != 0)
 		return complain(EXIT_COVEY, "watch: %s", covey_strerror(error));
-	sigwait(&ends, &which);
+	wait_for_end(in, &ends);
 	covey_stop_monitor(monitor);
 	return finish(0);
 }
