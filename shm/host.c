@@ -170,11 +170,11 @@ static void *run(void *argument)
 {
 	struct host *host = argument;
 	struct cv_spinner spinner = {0};
-	struct shm_inside here SHM_CLEANUP(shm_inside_leave) = {.worker = true, .thread_is_ours = true, .c = host->c};
+	struct shm_entry entry SHM_CLEANUP(shm_inside_leave) = {.here = {.worker = true, .thread_is_ours = true}};
 	int error;
 
 	prctl(PR_SET_NAME, "covey-host");
-	shm_inside_enter(&here);
+	shm_inside_enter(&entry, host->c);
 	covey_memory_thread();
 	if (covey_enter(host->c, &error) == NULL)
 		atomic_store(&host->failed, error);
@@ -225,6 +225,16 @@ static int start(struct covey_host *face, struct covey_worker *w)
 	atomic_fetch_add(&host->count, 1);
 	attend(w);
 	return 0;
+}
+
+static bool serves(struct covey_host *face, uint32_t node)
+{
+	bool found;
+
+	rcu_read_lock();
+	found = covey_hosted_find((struct host *)face, node) != NULL;
+	rcu_read_unlock();
+	return found;
 }
 
 static void threads_end(struct host *host)
@@ -291,7 +301,7 @@ static struct host *host_new(covey *c)
 
 	if (host == NULL)
 		return NULL;
-	host->face = (struct covey_host){start, attend};
+	host->face = (struct covey_host){start, attend, serves};
 	host->c = c;
 	host->table = cds_lfht_new(64, 64, 0, CDS_LFHT_AUTO_RESIZE | CDS_LFHT_ACCOUNTING, NULL);
 	if (host->table == NULL) {

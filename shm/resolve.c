@@ -29,7 +29,7 @@
 #include <unistd.h>
 
 #include "answer.h"
-#include "worker.h"
+#include "worker_handle.h"
 
 struct resolving {
 	covey *c;
@@ -48,25 +48,25 @@ struct resolving {
 
 /* ------------------------------------------------------------------------------------------------ the caller's code */
 
-static _Thread_local const struct shm_inside *innermost;
+static _Thread_local struct shm_inside inside;
 
-void shm_inside_enter(struct shm_inside *here)
+void shm_inside_enter(struct shm_entry *entry, covey *c)
 {
 	int error;
 
-	here->caller = shm_caller_of(here->c != NULL ? covey_enter(here->c, &error) : NULL);
-	here->outer = innermost;
-	innermost = here;
+	entry->here.caller = shm_caller_of(c != NULL ? covey_enter(c, &error) : NULL);
+	entry->outer = inside;
+	inside = entry->here;
 }
 
-void shm_inside_leave(struct shm_inside *here)
+void shm_inside_leave(struct shm_entry *entry)
 {
-	innermost = here->outer;
+	inside = entry->outer;
 }
 
 #define CHILD_STATUS 125
 
-bool shm_inside_forked(const struct shm_inside *here)
+static bool forked(const struct shm_inside *here)
 {
 	if (cv_likely(!shm_caller_forked(&here->caller)))
 		return false;
@@ -75,31 +75,51 @@ bool shm_inside_forked(const struct shm_inside *here)
 	return true;
 }
 
+bool shm_inside_forked(const struct shm_entry *entry)
+{
+	return forked(&entry->here);
+}
+
 bool shm_forked_inside(void)
 {
-	return innermost != NULL && shm_inside_forked(innermost);
+	return forked(&inside);
 }
 
 int covey_in_worker(void)
 {
-	return innermost != NULL && innermost->worker;
+	return inside.worker;
 }
 
-/* Is this leadership that of a worker or of a call around us?  A host's threads lead more groups than that. */
-static bool led_around(const covey *c, const struct covey_lead *lead)
+/* Is this group led by the worker that we run inside of, or by a call of its own?  A host's threads lead more than
+ * that: the groups of its other workers, which may be at work in another thread. */
+static bool led_by_this_worker(const covey *c, const struct covey_lead *lead)
 {
-	for (const struct shm_inside *i = innermost; i != NULL; i = i->outer)
-		if (i->lead != NULL && i->c->header == c->header && i->lead->node == lead->node &&
-		        i->lead->generation == lead->generation)
-			return true;
-	return false;
+	const struct covey_serving *s = inside.hosted;
+
+	if (!inside.worker)
+		return false;
+	if (s == NULL || s->c->header != c->header)
+		return true;
+	if (s->lead.node == lead->node && s->lead.generation == lead->generation)
+		return true;
+	return !s->options.host->serves(s->options.host, lead->node);
+}
+
+/* The callbacks of a covey_resolve() run inside of what the call does. */
+static struct shm_inside inside_of_call(const struct covey_worker_options *inherit)
+{
+	struct shm_inside here = inside;
+
+	here.thread_is_ours = false;
+	here.inherit = inherit;
+	return here;
 }
 
 /* One computation, and what has to be undone if it does not come back. */
 struct computing {
 	struct resolving *r;
 	const struct covey_lead *lead; /* NULL: alone */
-	struct shm_inside inside;
+	struct shm_entry entry;
 	struct covey_answer answer;
 	bool returned;
 };
@@ -107,10 +127,10 @@ struct computing {
 /* An exception, or the end of the thread, passes by: as if compute had given up. */
 static void computing_end(struct computing *job)
 {
-	shm_inside_leave(&job->inside);
+	shm_inside_leave(&job->entry);
 	if (job->returned)
 		return;
-	if (shm_caller_forked(&job->inside.caller)) {
+	if (shm_caller_forked(&job->entry.here.caller)) {
 		shm_answer_forget(&job->answer);
 		return;
 	}
@@ -125,11 +145,8 @@ static int compute(struct computing *job)
 	struct resolving *r = job->r;
 	int error;
 
-	job->inside = (struct shm_inside){.worker = covey_in_worker() != 0,
-	        .inherit = r->recursive ? r->spawn : NULL,
-	        .c = job->lead != NULL ? r->c : NULL,
-	        .lead = job->lead};
-	shm_inside_enter(&job->inside);
+	job->entry.here = inside_of_call(r->recursive ? r->spawn : NULL);
+	shm_inside_enter(&job->entry, job->lead != NULL ? r->c : NULL);
 	error = r->device->compute(r->device->self, r->base, r->request, &job->answer);
 	job->returned = true;
 	return error;
@@ -275,7 +292,7 @@ static int compute_leading(struct resolving *r, const struct covey_lead *lead, i
 	        .r = r, .lead = lead, .answer = {.c = r->c, .lead = lead, .request = r->asked}};
 	int error = compute(&job);
 
-	if (shm_inside_forked(&job.inside))
+	if (shm_inside_forked(&job.entry))
 		return left_to_parent(r, &job.answer);
 	r->out->part = part;
 	r->out->pid = part == COVEY_TOOK_OVER ? lead->previous : lead->pid;
@@ -288,7 +305,7 @@ static int compute_leading(struct resolving *r, const struct covey_lead *lead, i
 /* A device's own await, and what has to be undone if it does not come back. */
 struct awaiting {
 	struct resolving *r;
-	struct shm_inside inside;
+	struct shm_entry entry;
 	bool returned;
 };
 
@@ -296,10 +313,10 @@ static void awaiting_end(struct awaiting *a)
 {
 	struct covey_result *out = a->r->out;
 
-	shm_inside_leave(&a->inside);
+	shm_inside_leave(&a->entry);
 	if (a->returned)
 		return;
-	if (out->outcome == COVEY_DIED && out->part == COVEY_TOOK_OVER && !shm_caller_forked(&a->inside.caller))
+	if (out->outcome == COVEY_DIED && out->part == COVEY_TOOK_OVER && !shm_caller_forked(&a->entry.here.caller))
 		covey_unregister(a->r->c, &out->lead);
 	covey_release(a->r->c, out);
 }
@@ -310,13 +327,11 @@ static int await_by_device(struct resolving *r, const struct covey_lead *lead)
 	struct awaiting a SHM_CLEANUP(awaiting_end) = {.r = r};
 	int outcome;
 
-	a.inside = (struct shm_inside){.worker = covey_in_worker() != 0, .c = r->c};
-	if (innermost != NULL)
-		a.inside.inherit = innermost->inherit;
-	shm_inside_enter(&a.inside);
+	a.entry.here = inside_of_call(inside.inherit);
+	shm_inside_enter(&a.entry, r->c);
 	outcome = device->await(device->self, r->c, lead, r->asked, r->deadline, r->out);
 	a.returned = true;
-	if (!shm_inside_forked(&a.inside))
+	if (!shm_inside_forked(&a.entry))
 		return outcome;
 	covey_release(r->c, r->out);
 	memset(r->out, 0, sizeof(*r->out));
@@ -362,8 +377,7 @@ static int turn(struct resolving *r, const struct covey_name *name)
 	case COVEY_WAIT:
 		return await(r, &lead);
 	case COVEY_RECURSION:
-		return r->allow_infinite || (covey_in_worker() && led_around(r->c, &lead)) ? compute_alone(r)
-		                                                                           : COVEY_ERECURSION;
+		return r->allow_infinite || led_by_this_worker(r->c, &lead) ? compute_alone(r) : COVEY_ERECURSION;
 	case COVEY_EFULL:
 		return compute_alone(r);
 	default:
@@ -390,7 +404,7 @@ static void spawn_of(struct resolving *r, const struct covey_resolve_options *op
 		r->spawn = &options->worker;
 		r->recursive = spawn == COVEY_SPAWN_RECURSIVE;
 	} else {
-		r->spawn = innermost != NULL ? innermost->inherit : NULL;
+		r->spawn = inside.inherit;
 		r->recursive = r->spawn != NULL;
 	}
 }

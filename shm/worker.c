@@ -125,16 +125,16 @@ static int answer_and_move(
 
 void shm_serving_callback_begin(struct covey_serving *s, struct shm_serving_callback *callback)
 {
-	callback->inside =
-	        (struct shm_inside){.worker = true, .thread_is_ours = s->thread_is_ours, .c = s->c, .lead = &s->lead};
-	shm_inside_enter(&callback->inside);
+	callback->entry.here = (struct shm_inside){
+	        .worker = true, .thread_is_ours = s->thread_is_ours, .hosted = s->options.host != NULL ? s : NULL};
+	shm_inside_enter(&callback->entry, s->c);
 	callback->arena = covey_memory_enter(s->memory);
 }
 
 void shm_serving_callback_end(struct shm_serving_callback *callback)
 {
 	covey_memory_leave(callback->arena);
-	shm_inside_leave(&callback->inside);
+	shm_inside_leave(&callback->entry);
 }
 
 /* COVEY_EFENCED: it came back in the child of a fork. */
@@ -147,7 +147,7 @@ static int compute(
 	shm_serving_callback_begin(s, &callback);
 	answer->request = asked;
 	*error = s->device.compute(s->device.self, s->base, asked, answer);
-	if (!shm_inside_forked(&callback.inside))
+	if (!shm_inside_forked(&callback.entry))
 		return 0;
 	shm_answer_forget(answer);
 	return COVEY_EFENCED;
@@ -241,7 +241,7 @@ static bool idle(struct covey_serving *s)
 
 	shm_serving_callback_begin(s, &callback);
 	s->device.idle(s->device.self, s->base);
-	return !shm_inside_forked(&callback.inside);
+	return !shm_inside_forked(&callback.entry);
 }
 
 int covey_serving_close(struct covey_serving *s, int why)
@@ -274,9 +274,9 @@ static void serving_over(struct covey_serving *s)
 
 static int serve_for_caller(struct covey_serving *s)
 {
-	struct shm_inside here SHM_CLEANUP(shm_inside_leave) = {.worker = true, .c = s->c, .lead = &s->lead};
+	struct shm_entry entry SHM_CLEANUP(shm_inside_leave) = {.here = {.worker = true}};
 
-	shm_inside_enter(&here);
+	shm_inside_enter(&entry, s->c);
 	return covey_serve_all(s);
 }
 

@@ -15,24 +15,28 @@
 
 /* ---- resolve.c: what the caller's code, while it runs, runs inside of */
 
+struct covey_serving;
+
+/* By value, thread by thread: who leaves by a longjmp(), or switches stacks, leaves nothing behind that is no more. */
 struct shm_inside {
-	bool worker;         /* it is a worker's */
-	bool thread_is_ours; /* and its thread returns to nobody else */
+	bool worker;                        /* it is a worker's */
+	bool thread_is_ours;                /* and its thread returns to nobody else */
+	const struct covey_serving *hosted; /* the worker, if it is a host's */
 	const struct covey_worker_options
 	        *inherit; /* a covey_resolve() in there leaves a worker like this; else NULL */
-	covey *c;
-	const struct covey_lead *lead; /* what is led around it; or NULL */
 	struct shm_caller caller;
-	const struct shm_inside *outer;
+};
+struct shm_entry {
+	struct shm_inside here, outer;
 };
 /* Leaving is a cleanup: it is done as well when an exception or the end of the thread passes by. */
-void shm_inside_enter(struct shm_inside *here);
-void shm_inside_leave(struct shm_inside *here);
+void shm_inside_enter(struct shm_entry *entry, covey *c);
+void shm_inside_leave(struct shm_entry *entry);
 #define SHM_CLEANUP(function) __attribute__((cleanup(function)))
 
 /* The caller's code has come back.  True: in the child of a fork that it made, which is to touch nothing of its
  * parent's; where the thread is the library's the child ends here. */
-bool shm_inside_forked(const struct shm_inside *here);
+bool shm_inside_forked(const struct shm_entry *entry);
 /* The same of the innermost of what the caller runs inside of. */
 bool shm_forked_inside(void);
 
@@ -52,7 +56,7 @@ struct covey_serving {
 
 /* A callback of a worker's device while it runs. */
 struct shm_serving_callback {
-	struct shm_inside inside;
+	struct shm_entry entry;
 	unsigned arena;
 };
 void shm_serving_callback_begin(struct covey_serving *s, struct shm_serving_callback *callback);

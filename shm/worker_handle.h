@@ -35,6 +35,7 @@ struct covey_host {
 	int (*start)(
 	        struct covey_host *host, struct covey_worker *w); /* 0 once a thread of the host will attend to it */
 	void (*attend)(struct covey_worker *w);                   /* have one look at it again */
+	bool (*serves)(struct covey_host *host, uint32_t node);   /* is this group led by a worker of it? */
 };
 
 /* worker_thread.c */

@@ -116,7 +116,7 @@ int covey_worker_begin(struct covey_worker *w)
 
 	shm_serving_callback_begin(s, &callback);
 	w->begun = s->device.begin == NULL || s->device.begin(&s->device.self, s->base) == 0;
-	shm_inside_forked(&callback.inside); /* which does not return in the child */
+	shm_inside_forked(&callback.entry); /* which does not return in the child */
 	return w->begun ? 0 : COVEY_EDEVICE;
 }
 
@@ -129,7 +129,7 @@ void shm_worker_end_device(struct covey_worker *w)
 	if (w->begun && s->device.end != NULL) {
 		w->begun = false;
 		s->device.end(s->device.self);
-		shm_inside_forked(&callback.inside);
+		shm_inside_forked(&callback.entry);
 	}
 }
 
@@ -141,7 +141,7 @@ static int work_by_device(struct covey_serving *s)
 	covey_serving_event(s, COVEY_EVENT_WORKER_STARTED);
 	shm_serving_callback_begin(s, &callback);
 	r = s->device.worker(s->device.self, s->c, &s->lead, s->base, &s->options);
-	shm_inside_forked(&callback.inside);
+	shm_inside_forked(&callback.entry);
 	covey_serving_event(s, COVEY_EVENT_WORKER_ENDED);
 	covey_unregister(s->c, &s->lead); /* if it has not done so */
 	return r;
@@ -161,7 +161,7 @@ static int lead_and_work(struct covey_worker *w)
 /* The thread's part of the worker, and what it is inside of. */
 struct running {
 	struct covey_worker *w;
-	struct shm_inside inside;
+	struct shm_entry entry;
 };
 
 /* It has ended in whatever way: also where a callback ends the thread, and the group is led yet. */
@@ -172,14 +172,14 @@ static void running_end(struct running *run)
 	int error;
 	struct covey_thread *t;
 
-	shm_inside_forked(&run->inside); /* the child of a fork that ends its thread ends here */
+	shm_inside_forked(&run->entry); /* the child of a fork that ends its thread ends here */
 	t = covey_enter(s->c, &error);
 	if (t != NULL)
 		t->stop = NULL;
 	if (w->worked && w->ended_with == COVEY_ESTOPPED)
 		covey_unregister(s->c, &s->lead);
 	shm_worker_end_device(w);
-	shm_inside_leave(&run->inside);
+	shm_inside_leave(&run->entry);
 	unlist(w);
 	covey_worker_enter(w, WORKER_ENDED);
 	covey_worker_drop(w);
@@ -206,9 +206,8 @@ static void *run(void *argument)
 
 	prctl(PR_SET_NAME, "covey-worker");
 	w->serving.thread_is_ours = true;
-	running.inside = (struct shm_inside){
-	        .worker = true, .thread_is_ours = true, .c = w->serving.c, .lead = &w->serving.lead};
-	shm_inside_enter(&running.inside);
+	running.entry.here = (struct shm_inside){.worker = true, .thread_is_ours = true};
+	shm_inside_enter(&running.entry, w->serving.c);
 	w->ended_with = COVEY_ESTOPPED; /* unless it comes back and says otherwise */
 	w->ended_with = begin_and_work(w);
 	return NULL;

@@ -212,6 +212,39 @@ static void out_of_group_and_await(void **state)
 		}
 }
 
+static jmp_buf before;
+
+static int jumps(void *self, struct covey_bytes b, struct covey_bytes request, struct covey_answer *answer)
+{
+	(void)self, (void)b, (void)request, (void)answer;
+	longjmp(before, 1);
+}
+
+static void *jumps_out(void *context)
+{
+	const struct covey_device jumping = {.compute = jumps}, device = {.group = group, .compute = says_done};
+	struct covey_result result;
+
+	if (setjmp(before) == 0)
+		covey_resolve(here, &jumping, base, none, NULL, &result);
+	must(covey_in_worker() == 0);
+	must(covey_resolve(here, &device, base, none, NULL, &result) == COVEY_OK && result.part == COVEY_LED);
+	covey_release(here, &result);
+	return context;
+}
+
+/* No cleanup is run for that: what it leads is led until its thread ends.  It can go on calling. */
+static void a_jump_out_of_compute(void **state)
+{
+	pthread_t thread;
+
+	(void)state;
+	begin();
+	must(pthread_create(&thread, NULL, jumps_out, NULL) == 0);
+	must(pthread_join(thread, NULL) == 0);
+	end();
+}
+
 /* ------------------------------------------------------------------------------------------------ in workers */
 
 static void thread_ends(void *self)
@@ -364,6 +397,7 @@ int main(int argc, char **argv)
 	        cmocka_unit_test(out_of_compute),
 	        cmocka_unit_test(out_of_a_computation_alone),
 	        cmocka_unit_test(out_of_group_and_await),
+	        cmocka_unit_test(a_jump_out_of_compute),
 	        cmocka_unit_test(a_worker_s_thread_ends),
 	        cmocka_unit_test(a_host_s_threads_end_one_after_the_other),
 	        cmocka_unit_test(an_exception_ends_a_worker_s_process),
