@@ -49,6 +49,7 @@
 #define CV_LOANS 4
 #define CV_PINS 2
 #define CV_STATS 8
+#define CV_CLASSES 8     /* of blocks in slabs: 256 B to 32 KiB */
 #define CV_WATCH_WORDS 9 /* a power of two, and one */
 
 struct cv_node {
@@ -101,7 +102,7 @@ struct cv_seat {
 	_Atomic uint32_t thread;          /* its number in the kernel; for people */
 	/* The node that its thread is forwarding, 0: none; to which participant; and the low half of the generation. */
 	_Atomic uint32_t forwards, forwards_to, forwards_as;
-	_Atomic uint32_t unused;
+	_Atomic uint32_t takes;           /* the chunk, + 1, of which its thread is about to take a block; see heap.h */
 	_Atomic uint64_t stats[CV_STATS]; /* written by this seat's thread only */
 	struct cv_outbox outbox;          /* the same */
 };
@@ -115,13 +116,14 @@ struct cv_globals {
 	_Alignas(CV_LINE) _Atomic uint64_t gen_floor; /* no generation of an evicted group is above it */
 	_Alignas(CV_LINE) _Atomic uint32_t
 	        node_fresh; /* nodes handed out for the first time; no node above was ever used */
-	_Alignas(CV_LINE) _Atomic uint32_t seat_high;  /* highest seat ever taken: where scans may stop */
-	_Alignas(CV_LINE) _Atomic uint32_t slot_high;  /* highest participant slot ever taken + 1 */
-	_Alignas(CV_LINE) _Atomic uint32_t chunk_high; /* highest chunk ever taken + 1 */
-	_Alignas(CV_LINE) _Atomic uint32_t ring_next;  /* where the next participant begins to look for a history */
+	_Alignas(CV_LINE) _Atomic uint32_t seat_high;         /* highest seat ever taken: where scans may stop */
+	_Alignas(CV_LINE) _Atomic uint32_t slot_high;         /* highest participant slot ever taken + 1 */
+	_Alignas(CV_LINE) _Atomic uint32_t chunk_high;        /* highest chunk ever taken + 1 */
+	_Alignas(CV_LINE) _Atomic uint32_t spare[CV_CLASSES]; /* a slab of each class that is kept open, + 1; hints */
+	_Alignas(CV_LINE) _Atomic uint32_t ring_next; /* where the next participant begins to look for a history */
 };
 
-/* Makes memory behind [offset, offset + size) of the heap's data usable, or gives it back. */
+/* Makes the memory of so many chunks from one on usable, and of their block words the first one's; or gives the chunks' back. */
 struct cv_backing {
 	int (*commit)(void *context, uint32_t chunk, uint32_t count);
 	void (*release)(void *context, uint32_t chunk, uint32_t count);

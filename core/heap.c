@@ -85,13 +85,31 @@ static uint64_t class_size(uint32_t class)
 	return UINT64_C(1) << (CV_CLASS_MIN_SHIFT + class);
 }
 
+static uint32_t class_blocks(uint32_t class)
+{
+	return (uint32_t)(CV_CHUNK_SIZE / class_size(class));
+}
+
+/* How many of this chunk's block words may be in use: the first ones, and none of the others ever. */
+static uint32_t chunk_blocks(uint64_t w)
+{
+	if (chunk_sliced(w))
+		return class_blocks(chunk_arg(w));
+	return chunk_state(w) == CHUNK_RUN || chunk_state(w) == CHUNK_TAKEN ? 1 : 0;
+}
+
+static _Atomic uint64_t *block_word(const struct cv_arena *a, uint32_t chunk, uint32_t block)
+{
+	return &a->blocks[(uint64_t)chunk * CV_CHUNK_BLOCKS + block];
+}
+
 _Atomic uint64_t *cv_heap_word(const struct cv_arena *a, uint32_t ref)
 {
 	uint32_t chunk, block;
 
 	if (!ref_split(a, ref, &chunk, &block) || !cv_heap_worded(a, chunk))
 		return NULL;
-	return &a->blocks[(uint64_t)chunk * CV_CHUNK_BLOCKS + block];
+	return block_word(a, chunk, block);
 }
 
 struct cv_block *cv_heap_span(const struct cv_arena *a, uint32_t ref, uint64_t *room)
@@ -157,8 +175,8 @@ static void chunk_raise(struct cv_arena *a, uint32_t count)
 {
 	uint32_t high = atomic_load_explicit(&a->globals->chunk_high, memory_order_relaxed);
 
-	/* relaxed: it only grows, and the chunk's own word is released after it; whoever reaps a user of these blocks knows
-	 * of that one's death, and so of all before it */
+	/* relaxed: it only grows, and the chunk is taken after it; whoever reaps a user of these blocks knows of that one's
+	 * death, and so of all before it */
 	while (high < count && !atomic_compare_exchange_weak_explicit(&a->globals->chunk_high, &high, count,
 	                               memory_order_relaxed, memory_order_relaxed)) {
 	}
@@ -199,19 +217,30 @@ static void run_dissolve(struct cv_arena *a, uint32_t head, bool unbacked)
 	}
 }
 
-/* Make the memory of head .. head+n-1, all ours, usable. */
+/* The memory of head .. head+n-1, all ours, as far as it lies above the base. */
+static void run_give_back(struct cv_arena *a, uint32_t head, uint32_t n)
+{
+	uint32_t from = head < a->chunk_base ? a->chunk_base : head;
+
+	if (head + n > from)
+		a->backing.release(a->backing.context, from, head + n - from);
+}
+
+/* Make the memory of head .. head+n-1, all ours, usable; of their block words, the head's. */
 static bool run_commit(struct cv_arena *a, uint32_t head, uint32_t n)
 {
-	bool backed = true;
+	bool backed = cv_heap_worded(a, head);
 
 	for (uint32_t i = head; i < head + n; i++)
 		backed = backed && (i < a->chunk_base || (chunk_load(a, i) & CHUNK_BACKED));
-	if (!backed && a->backing.commit(a->backing.context, head, n) != 0)
+	if (!backed && a->backing.commit(a->backing.context, head, n) != 0) {
+		run_give_back(a, head, n); /* what there was of it */
 		return false;
+	}
 	for (uint32_t i = head; i < head + n && !backed; i++)
 		/* release: who sees it WORDED may look at its block words */
-		atomic_fetch_or_explicit(&a->chunks[i], CHUNK_BACKED | CHUNK_WORDED, memory_order_release);
-	chunk_raise(a, head + n);
+		atomic_fetch_or_explicit(
+		        &a->chunks[i], CHUNK_BACKED | (i == head ? CHUNK_WORDED : 0), memory_order_release);
 	return true;
 }
 
@@ -220,7 +249,10 @@ static uint32_t run_take(struct cv_arena *a, uint32_t seat, uint32_t head, uint3
 {
 	uint64_t w = chunk_load(a, head);
 
-	if (chunk_state(w) != CHUNK_FREE || !chunk_swap(a, head, w, chunk_word(w, CHUNK_TAKEN, seat, 0)))
+	if (chunk_state(w) != CHUNK_FREE)
+		return 0;
+	chunk_raise(a, head + n);
+	if (!chunk_swap(a, head, w, chunk_word(w, CHUNK_TAKEN, seat, 0)))
 		return 0;
 	for (uint32_t i = 1; i < n; i++) {
 		w = chunk_load(a, head + i);
@@ -241,31 +273,106 @@ static uint32_t run_find(struct cv_arena *a, uint32_t seat, uint32_t n, uint32_t
 			continue;
 		if (run_commit(a, head, n))
 			return head;
-		run_dissolve(a, head, false);
+		run_dissolve(a, head, true);
 		break;
 	}
 	return a->chunk_count;
 }
 
-/* Close every slab without a block in use.  True if one was closed. */
+/* ------------------------------------------------------------------------------------------------ slabs */
+
+/* From here on nobody closes the slab that this chunk is seen to be after this, until a block of it is taken. */
+static void slab_enter(struct cv_arena *a, uint32_t seat, uint32_t chunk)
+{
+	/* seq_cst: entered, then the chunk's word is read; who closes swaps that word, then looks who has entered */
+	atomic_store(&a->seats[seat].takes, chunk + 1);
+}
+
+static void slab_leave(struct cv_arena *a, uint32_t seat)
+{
+	/* release: the block's word, which was swapped before, is seen by who sees this */
+	atomic_store_explicit(&a->seats[seat].takes, 0, memory_order_release);
+}
+
+static bool slab_entered(const struct cv_arena *a, uint32_t chunk)
+{
+	uint32_t high = cv_seat_high(a), keepers = cv_keeper_high(a);
+
+	for (uint32_t i = 1; i <= high; i++)
+		if (atomic_load(&a->seats[i].takes) == chunk + 1)
+			return true;
+	for (uint32_t i = 0; i < keepers; i++)
+		if (atomic_load(&a->seats[cv_seat_of_keeper(a, i)].takes) == chunk + 1)
+			return true;
+	return false;
+}
+
+/* Also of a damaged one, whose block words were never backed. */
+static bool slab_used(const struct cv_arena *a, uint32_t chunk, uint32_t class)
+{
+	uint32_t count = class_blocks(class);
+	bool used = !cv_heap_worded(a, chunk);
+
+	for (uint32_t b = 0; b < count && !used; b++)
+		used = cv_word_state(atomic_load(block_word(a, chunk, b))) != CV_FREE;
+	return used;
+}
+
+/* Close this slab if it is one, and no block of it is in use, or about to be.  give_back: its memory, too. */
+static bool slab_close(struct cv_arena *a, uint32_t seat, uint32_t chunk, bool give_back)
+{
+	uint64_t w = chunk_load(a, chunk), closing = chunk_word(w, CHUNK_CLOSING, seat, chunk_arg(w));
+
+	if (chunk_state(w) != CHUNK_SLAB || !chunk_sliced(w) || !chunk_swap(a, chunk, w, closing))
+		return false;
+	/* In this order: who has left by now has swapped its block's word. */
+	if (slab_entered(a, chunk) || slab_used(a, chunk, chunk_arg(w))) {
+		atomic_store_explicit(&a->chunks[chunk], w, memory_order_release);
+		return false;
+	}
+	if (give_back && chunk >= a->chunk_base) {
+		/* relaxed: as in run_free() */
+		atomic_store_explicit(
+		        &a->chunks[chunk], chunk_word(closing, CHUNK_TAKEN, seat, 0), memory_order_relaxed);
+		run_give_back(a, chunk, 1);
+	}
+	/* It releases: with the swap that takes it; who freed its blocks had done with their bytes. */
+	run_dissolve(a, chunk, give_back);
+	return true;
+}
+
+/* Close every slab without a block in use, to use its memory at once.  True if one was closed. */
 static bool slabs_close(struct cv_arena *a, uint32_t seat)
 {
 	bool closed = false;
 
-	for (uint32_t c = 0; c < chunk_high(a); c++) {
-		uint64_t w = chunk_load(a, c), closing = chunk_word(w, CHUNK_CLOSING, seat, chunk_arg(w));
-		bool used = false;
-
-		if (chunk_state(w) != CHUNK_SLAB || !cv_heap_worded(a, c) || !chunk_swap(a, c, w, closing))
-			continue;
-		for (uint32_t b = 0; b < CV_CHUNK_BLOCKS && !used; b++)
-			used = cv_word_state(atomic_load(&a->blocks[(uint64_t)c * CV_CHUNK_BLOCKS + b])) != CV_FREE;
-		/* release: with the swap that takes it; who freed its blocks had done with their bytes */
-		atomic_store_explicit(
-		        &a->chunks[c], used ? w : chunk_word(closing, CHUNK_FREE, 0, 0), memory_order_release);
-		closed = closed || !used;
-	}
+	for (uint32_t c = 0; c < chunk_high(a); c++)
+		closed = slab_close(a, seat, c, false) || closed;
 	return closed;
+}
+
+static bool slab_is(const struct cv_arena *a, uint32_t chunk, uint32_t class)
+{
+	uint64_t w = chunk < a->chunk_count ? chunk_load(a, chunk) : 0;
+
+	return chunk_state(w) == CHUNK_SLAB && chunk_arg(w) == class;
+}
+
+/* A block of this slab was freed.  Was it the last one, the slab is closed, unless it is the only such of its class: who
+ * takes a block and frees it, again and again, finds that one.  Of two the lower one stays. */
+static void slab_freed_in(struct cv_arena *a, uint32_t seat, uint32_t chunk, uint32_t class)
+{
+	/* relaxed: which one it names is a hint */
+	uint32_t kept = atomic_load_explicit(&a->globals->spare[class], memory_order_relaxed);
+	bool spare;
+
+	if (kept == chunk + 1 || slab_used(a, chunk, class))
+		return;
+	spare = kept != 0 && slab_is(a, kept - 1, class) && !slab_used(a, kept - 1, class);
+	if (!spare || chunk < kept)
+		atomic_store_explicit(&a->globals->spare[class], chunk + 1, memory_order_relaxed);
+	if (spare)
+		slab_close(a, seat, chunk < kept ? kept - 1 : chunk, true);
 }
 
 /* ------------------------------------------------------------------------------------------------ blocks */
@@ -294,26 +401,39 @@ static void block_unclaim(struct cv_arena *a, uint32_t ref)
 	        memory_order_release);
 }
 
+/* Looked at before it is entered: that is a locked instruction, and most slabs are full. */
+static bool block_is_free(const struct cv_arena *a, uint32_t ref)
+{
+	_Atomic uint64_t *word = cv_heap_word(a, ref);
+
+	return word != NULL && cv_word_state(atomic_load_explicit(word, memory_order_relaxed)) == CV_FREE;
+}
+
 static uint32_t slab_take_in(struct cv_arena *a, uint32_t seat, uint32_t chunk, uint32_t class, uint32_t *from)
 {
-	uint64_t w = chunk_load(a, chunk);
-	uint32_t count = (uint32_t)(CV_CHUNK_SIZE / class_size(class));
+	uint32_t count = class_blocks(class), got = 0;
+	bool entered = false;
 
-	if (chunk_state(w) != CHUNK_SLAB || chunk_arg(w) != class)
+	if (!slab_is(a, chunk, class))
 		return 0;
-	for (uint32_t i = 0; i < count; i++) {
+	for (uint32_t i = 0; i < count && got == 0; i++) {
 		uint32_t b = (*from + i) % count, ref = ref_of(chunk, b);
 
-		if (!block_claim(a, seat, ref))
+		if (!block_is_free(a, ref))
 			continue;
-		if (chunk_load(a, chunk) != w) { /* closed under us: put it back untouched */
-			block_unclaim(a, ref);
-			return 0;
+		if (!entered)
+			slab_enter(a, seat, chunk);
+		entered = true;
+		if (!slab_is(a, chunk, class)) /* closed meanwhile */
+			break;
+		if (block_claim(a, seat, ref)) {
+			*from = b + 1;
+			got = ref;
 		}
-		*from = b + 1;
-		return ref;
 	}
-	return 0;
+	if (entered)
+		slab_leave(a, seat);
+	return got;
 }
 
 void cv_heap_look_at(const struct cv_arena *a, uint32_t ref, struct cv_hint *hint)
@@ -329,14 +449,17 @@ void cv_heap_look_at(const struct cv_arena *a, uint32_t ref, struct cv_hint *hin
 	hint->block[class] = block;
 }
 
+/* A slab of this class, new, and entered: nobody closes it before a block of it was looked for. */
 static uint32_t slab_open(struct cv_arena *a, uint32_t seat, uint32_t class)
 {
 	uint32_t chunk = run_find(a, seat, 1, 0);
 
+	if (chunk == a->chunk_count)
+		return chunk;
+	slab_enter(a, seat, chunk);
 	/* release: what was here before is over, and is seen so by whoever takes a block of it */
-	if (chunk < a->chunk_count)
-		atomic_store_explicit(&a->chunks[chunk], chunk_word(chunk_load(a, chunk), CHUNK_SLAB, 0, class),
-		        memory_order_release);
+	atomic_store_explicit(
+	        &a->chunks[chunk], chunk_word(chunk_load(a, chunk), CHUNK_SLAB, 0, class), memory_order_release);
 	return chunk;
 }
 
@@ -352,7 +475,7 @@ static uint32_t slab_take(struct cv_arena *a, uint32_t seat, uint32_t class, str
 			hint->chunk[class] = c;
 			return ref;
 		}
-	/* A fresh slab may be emptied by others before we get to it: try again, but not for ever. */
+	/* A fresh slab may be filled by others before we get to it: try again, but not for ever. */
 	while (ref == 0 && tries-- > 0) {
 		chunk = slab_open(a, seat, class);
 		if (chunk == a->chunk_count && slabs_close(a, seat))
@@ -361,33 +484,28 @@ static uint32_t slab_take(struct cv_arena *a, uint32_t seat, uint32_t class, str
 			return 0;
 		hint->chunk[class] = chunk;
 		ref = slab_take_in(a, seat, chunk, class, &hint->block[class]);
+		slab_leave(a, seat);
 	}
 	return ref;
 }
 
-/* The block's word of a run that is ours; false if a late claim on the slab that was here holds it still. */
-static bool run_claim(struct cv_arena *a, uint32_t seat, uint32_t head, uint32_t n)
+/* The block of a run that is ours: nobody else swaps its word. */
+static uint32_t run_claim(struct cv_arena *a, uint32_t seat, uint32_t head, uint32_t n)
 {
-	if (!block_claim(a, seat, ref_of(head, 0))) {
+	if (!block_claim(a, seat, ref_of(head, 0))) { /* damaged: it is said to be in use */
 		run_dissolve(a, head, false);
-		return false;
+		return 0;
 	}
 	/* relaxed: whoever comes to read the block was given its number by us, by a release of that */
 	atomic_store_explicit(&a->chunks[head], chunk_word(chunk_load(a, head), CHUNK_RUN, 0, n), memory_order_relaxed);
-	return true;
+	return ref_of(head, 0);
 }
 
 static uint32_t run_block_from(struct cv_arena *a, uint32_t seat, uint32_t n)
 {
-	uint32_t head = 0;
+	uint32_t head = run_find(a, seat, n, 0);
 
-	/* Where a stopped claimer holds the word, the place behind is as good. */
-	while ((head = run_find(a, seat, n, head)) < a->chunk_count) {
-		if (run_claim(a, seat, head, n))
-			return ref_of(head, 0);
-		head++;
-	}
-	return 0;
+	return head < a->chunk_count ? run_claim(a, seat, head, n) : 0;
 }
 
 static uint32_t run_block(struct cv_arena *a, uint32_t seat, uint64_t bytes)
@@ -418,15 +536,6 @@ uint32_t cv_heap_take(struct cv_arena *a, uint32_t seat, uint64_t size, struct c
 	return ref;
 }
 
-/* The memory of a run that is ours, as far as it lies above the base. */
-static void run_give_back(struct cv_arena *a, uint32_t head, uint32_t n)
-{
-	uint32_t from = head < a->chunk_base ? a->chunk_base : head;
-
-	if (head + n > from)
-		a->backing.release(a->backing.context, from, head + n - from);
-}
-
 static void run_free(struct cv_arena *a, uint32_t seat, uint32_t head, uint64_t w)
 {
 	/* relaxed: all that others make of it comes after one of the releases below, or after our death */
@@ -444,10 +553,13 @@ void cv_heap_free(struct cv_arena *a, uint32_t seat, uint32_t ref)
 	if (!ref_split(a, ref, &chunk, &block))
 		return;
 	w = chunk_load(a, chunk);
-	if (chunk_state(w) == CHUNK_RUN && block == 0 && chunk_arg(w) <= a->chunk_count - chunk)
+	if (chunk_state(w) == CHUNK_RUN && block == 0 && chunk_arg(w) <= a->chunk_count - chunk) {
 		run_free(a, seat, chunk, w);
-	else
-		block_unclaim(a, ref);
+		return;
+	}
+	block_unclaim(a, ref);
+	if (chunk_sliced(w))
+		slab_freed_in(a, seat, chunk, chunk_arg(w));
 }
 
 void cv_heap_hold(struct cv_arena *a, uint32_t ref)
@@ -476,24 +588,51 @@ void cv_heap_try_free(struct cv_arena *a, uint32_t seat, uint32_t ref)
 	cv_heap_free(a, seat, ref);
 }
 
+uint64_t cv_heap_pass(struct cv_arena *a, uint32_t ref, uint64_t word, uint32_t seat)
+{
+	_Atomic uint64_t *at = cv_heap_word(a, ref);
+	uint64_t passed = cv_word(CV_PRIVATE, seat, cv_word_gen(word));
+
+	if (at == NULL || cv_word_state(word) != CV_PRIVATE)
+		return 0;
+	/* relaxed: both are one process, whose threads see to the order of the bytes */
+	return atomic_compare_exchange_strong_explicit(at, &word, passed, memory_order_relaxed, memory_order_relaxed)
+	               ? passed
+	               : 0;
+}
+
+static bool retirable(uint64_t w)
+{
+	return cv_word_state(w) == CV_PRIVATE || cv_word_state(w) == CV_IDLE;
+}
+
+static bool retire_once(struct cv_arena *a, uint32_t seat, uint32_t ref, _Atomic uint64_t *word, uint64_t *w)
+{
+	cv_race_release(a, word);
+	/* seq_cst: store RETIRED, then look for pins; who unpins does the reverse */
+	if (!atomic_compare_exchange_strong(word, w, cv_word(CV_RETIRED, 0, cv_word_gen(*w))))
+		return false;
+	cv_heap_try_free(a, seat, ref);
+	return true;
+}
+
 void cv_heap_retire_as(struct cv_arena *a, uint32_t seat, uint32_t ref, uint64_t w)
 {
 	_Atomic uint64_t *word = cv_heap_word(a, ref);
 
-	if (word == NULL || (cv_word_state(w) != CV_PRIVATE && cv_word_state(w) != CV_IDLE))
-		return;
-	cv_race_release(a, word);
-	/* seq_cst: store RETIRED, then look for pins; who unpins does the reverse */
-	if (atomic_compare_exchange_strong(word, &w, cv_word(CV_RETIRED, 0, cv_word_gen(w))))
-		cv_heap_try_free(a, seat, ref);
+	if (word != NULL && retirable(w))
+		retire_once(a, seat, ref, word, &w);
 }
 
 void cv_heap_retire(struct cv_arena *a, uint32_t seat, uint32_t ref)
 {
 	_Atomic uint64_t *word = cv_heap_word(a, ref);
-
 	/* relaxed: the swap compares it */
-	cv_heap_retire_as(a, seat, ref, word == NULL ? 0 : atomic_load_explicit(word, memory_order_relaxed));
+	uint64_t w = word == NULL ? 0 : atomic_load_explicit(word, memory_order_relaxed), gen = cv_word_gen(w);
+
+	/* Again if it was passed on meanwhile, as the thread that took it has ended. */
+	while (word != NULL && retirable(w) && cv_word_gen(w) == gen && !retire_once(a, seat, ref, word, &w)) {
+	}
 }
 
 /* ------------------------------------------------------------------------------------------------ reaping */
@@ -534,17 +673,18 @@ static void reap_block(struct cv_arena *a, uint32_t seat, uint32_t ref, bool (*d
 	}
 }
 
-/* A dead owner's run: take it over, then take it apart.  Its memory may be given back already, or not. */
+/* A dead owner's run: free its block's word, while the chunk still names the dead one, so that it cannot be left to
+ * nobody; then take it over, and take it apart.  Its memory may be given back already, or not. */
 static void reap_run(struct cv_arena *a, uint32_t seat, uint32_t chunk, uint64_t w)
 {
 	_Atomic uint64_t *word = cv_heap_word(a, ref_of(chunk, 0)); /* NULL: it died before it committed anything */
-	uint64_t b;
+	uint64_t b =
+	        word == NULL ? 0 : atomic_load_explicit(word, memory_order_relaxed); /* it is the dead one's, or free */
 
-	if (!chunk_swap(a, chunk, w, chunk_word(w, CHUNK_TAKEN, seat, 0)))
-		return;
-	b = word == NULL ? 0 : atomic_load_explicit(word, memory_order_relaxed); /* it is the dead one's, or not */
 	if (cv_word_state(b) == CV_PRIVATE && cv_word_owner(b) == chunk_owner(w))
 		block_unclaim(a, ref_of(chunk, 0));
+	if (!chunk_swap(a, chunk, w, chunk_word(w, CHUNK_TAKEN, seat, 0)))
+		return;
 	run_give_back(a, chunk, run_length(a, chunk));
 	run_dissolve(a, chunk, true);
 }
@@ -557,19 +697,24 @@ static void reap_chunk(struct cv_arena *a, uint32_t seat, uint32_t chunk, uint64
 		chunk_swap(a, chunk, w, chunk_word(w, CHUNK_SLAB, 0, chunk_arg(w)));
 }
 
+/* All chunks, and of each the block words that can be in use as what it is now: a block is taken only where it is kept from
+ * becoming anything else, so none is in use anywhere else. */
 void cv_heap_reap(struct cv_arena *a, uint32_t seat, bool (*dead)(void *context, uint32_t seat), void *context)
 {
 	uint32_t high = chunk_high(a);
 
-	for (uint32_t c = 0; c < a->chunk_count; c++) {
+	for (uint32_t c = 0; c < high; c++) {
 		uint64_t w = chunk_load(a, c);
 
-		if (chunk_owner(w) != 0 && dead(context, chunk_owner(w)))
+		if (chunk_owner(w) != 0 && dead(context, chunk_owner(w))) {
 			reap_chunk(a, seat, c, w);
-	}
-	for (uint32_t c = 0; c < high; c++)
-		for (uint32_t b = 0; b < CV_CHUNK_BLOCKS && cv_heap_worded(a, c); b++)
+			w = chunk_load(a, c);
+		}
+		for (uint32_t b = 0; b < chunk_blocks(w) && cv_heap_worded(a, c); b++)
 			reap_block(a, seat, ref_of(c, b), dead, context);
+		if (chunk_state(w) == CHUNK_SLAB && chunk_sliced(w))
+			slab_freed_in(a, seat, c, chunk_arg(w));
+	}
 }
 
 /* Also after its owner's death: a run's parts are taken before its head says RUN, and freed after that says TAKEN. */
@@ -590,8 +735,7 @@ bool cv_heap_chunk_sound(const struct cv_arena *a, uint32_t chunk, uint32_t *own
 		return used && n < CV_CLASSES && (*owner != 0) == (chunk_state(w) == CHUNK_CLOSING);
 	case CHUNK_RUN:
 		return used && *owner == 0 && n == run_length(a, chunk) &&
-		       cv_word_state(atomic_load_explicit(
-		               &a->blocks[(uint64_t)chunk * CV_CHUNK_BLOCKS], memory_order_relaxed)) != CV_FREE;
+		       cv_word_state(atomic_load_explicit(block_word(a, chunk, 0), memory_order_relaxed)) != CV_FREE;
 	case CHUNK_PART:
 		head = n < chunk ? chunk_load(a, n) : 0;
 		return *owner == 0 && (chunk_state(head) == CHUNK_TAKEN ||
@@ -611,9 +755,9 @@ int cv_heap_count(const struct cv_arena *a, uint64_t *blocks, uint64_t *bytes)
 		if (chunk_state(w) > CHUNK_CLOSING || (chunk_state(w) == CHUNK_SLAB && chunk_arg(w) >= CV_CLASSES))
 			return CV_ECORRUPT;
 		*bytes += chunk_state(w) != CHUNK_FREE ? CV_CHUNK_SIZE : 0;
-		for (uint32_t b = 0; b < CV_CHUNK_BLOCKS && cv_heap_worded(a, c); b++)
-			*blocks += cv_word_state(atomic_load_explicit(&a->blocks[(uint64_t)c * CV_CHUNK_BLOCKS + b],
-			                   memory_order_relaxed)) != CV_FREE;
+		for (uint32_t b = 0; b < chunk_blocks(w) && cv_heap_worded(a, c); b++)
+			*blocks += cv_word_state(atomic_load_explicit(block_word(a, c, b), memory_order_relaxed)) !=
+			           CV_FREE;
 	}
 	return 0;
 }

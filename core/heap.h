@@ -10,9 +10,13 @@
  *
  * Who owns what, at every instant:
  *  - a block's word says FREE, PRIVATE(owner), IDLE (held by the node that its header names) or RETIRED.  It is taken
- *    by a swap on that word, and only then is the chunk's word looked at again: if the chunk was closed meanwhile, the
- *    block is put back untouched.  Closing a slab is the other half: swap the chunk's word to CLOSING, then look at
- *    the blocks; one that is not FREE keeps the slab open.
+ *    by a swap on that word, but first the taker says in its seat which chunk it is about to take a block of, and then
+ *    looks whether that is a slab still.  Closing a slab is the other half: swap the chunk's word to CLOSING, then look
+ *    at what the seats say, then at the blocks; one of these that is not FREE, or a taker, keeps the slab open.  So:
+ *  - a block is in use only where its chunk's word says that it may be: the first ones of a slab, as many as its class
+ *    has, the one of a run, none of a chunk that is free, and whoever was killed leaves none elsewhere.  Who looks for
+ *    what the dead hold reads all words of chunks, but of blocks only those, so it does not matter how much was in use
+ *    once, and how large it was.
  *  - a run is assembled from its head: head FREE -> TAKEN(owner), then each following chunk FREE -> PART(head), then
  *    the block's word, then head -> RUN(length).  It is taken apart the other way.  A dead owner's TAKEN head says
  *    all: free the PARTs behind it, then the head.
@@ -20,8 +24,13 @@
  * A retired block is freed by whoever finds it unpinned (see seat.h), through the same swap to PRIVATE(self): two who
  * try are told apart, and one who dies half-way is reaped like any owner.
  *
+ * A slab whose last block was freed is closed by whoever freed it, unless it is the only such slab of its class: that one
+ * stays, so that who takes a block and frees it, again and again, does not open and close a slab each time.  Which one it
+ * is, a shared hint tells; of two it is the lower one.
+ *
  * Memory behind chunks above the base is committed when they are first taken (an error then, never SIGBUS later) and
- * given back to the system when a run is freed.  Block words stay, so they are type-stable for ever.
+ * given back to the system when a run is freed, or a slab closed.  Block words stay, so they are type-stable for ever;
+ * they are committed as a chunk is first the head of a run, or a slab.
  *
  * Progress: lock-free.  Hints only choose where a search begins.
  * Sources: size-class slabs after Bonwick, "The Slab Allocator" (1994); hazard pointers after Michael (2004).
@@ -37,7 +46,6 @@
 #define CV_CHUNK_SIZE (1u << CV_CHUNK_SHIFT)
 #define CV_CHUNK_BLOCKS 256u
 #define CV_CLASS_MIN_SHIFT 8
-#define CV_CLASSES 8 /* 256 B to 32 KiB */
 #define CV_CHUNK_LIMIT (1u << 20)
 
 /* In front of every block's bytes. */
@@ -96,6 +104,10 @@ void cv_heap_free(struct cv_arena *a, uint32_t seat, uint32_t ref);
 
 /* PRIVATE(seat) -> IDLE: from now on the node in the header holds it. */
 void cv_heap_hold(struct cv_arena *a, uint32_t ref);
+
+/* PRIVATE(owner), as word says -> PRIVATE(seat): the block is another's of the same process from now on.  Its word then, or
+ * 0 if it was not what word says any more. */
+uint64_t cv_heap_pass(struct cv_arena *a, uint32_t ref, uint64_t word, uint32_t seat);
 
 /* PRIVATE(owner) or IDLE -> RETIRED, and free it if nobody pins it.  seat is the caller's. */
 void cv_heap_retire(struct cv_arena *a, uint32_t seat, uint32_t ref);

@@ -10,8 +10,9 @@
 #include "seat.h"
 #include "watch.h"
 
-#define FRESH_BATCH 4 /* nodes whose first use a thread reserves at once; others still find them by the clock */
-#define BY_CLOCK 16   /* one in so many takes passes the pocket by, so that names which come back later may stay */
+#define FRESH_BATCH 4    /* nodes whose first use a thread reserves at once; others still find them by the clock */
+#define NAMES_AT_ONCE 64 /* evicted for a block before it is looked for again */
+#define BY_CLOCK 16      /* one in so many takes passes the pocket by, so that names which come back later may stay */
 
 uint32_t cv_pool_high(const struct cv_arena *a)
 {
@@ -187,10 +188,44 @@ uint32_t cv_pool_take(struct cv_arena *a, uint32_t seat, struct cv_hint *hint)
 	return node != 0 ? node : take_by_clock(a, seat, hint);
 }
 
+/* Evict up to `count` long names of groups that nobody leads; *left: of the nodes to be looked at.  True if there was one. */
+static bool drop_names(struct cv_arena *a, uint32_t seat, uint32_t count, uint32_t *left, struct cv_hint *hint)
+{
+	uint32_t high = cv_pool_high(a);
+	bool dropped = false;
+
+	for (; *left > 0 && count > 0; --*left) {
+		uint32_t node = hint->hand++ % high + 1;
+		uint64_t own = atomic_load_explicit(&a->nodes[node].own, memory_order_relaxed);
+
+		/* relaxed, both: the swap that claims it compares once more */
+		if (atomic_load_explicit(&a->nodes[node].long_name, memory_order_relaxed) == 0 ||
+		        claim_idle(a, seat, node, own, hint) != 1)
+			continue;
+		cv_pool_free(a, seat, node);
+		dropped = true;
+		count--;
+	}
+	return dropped;
+}
+
+uint32_t cv_pool_block(struct cv_arena *a, uint32_t seat, uint64_t size, struct cv_hint *hint)
+{
+	uint32_t ref = cv_heap_take(a, seat, size, hint), left = cv_pool_high(a), batch = 1;
+
+	if (cv_unlikely(ref == 0) && size >= (uint64_t)a->chunk_count << CV_CHUNK_SHIFT)
+		return 0; /* it never has room */
+	while (cv_unlikely(ref == 0) && drop_names(a, seat, batch, &left, hint)) {
+		ref = cv_heap_take(a, seat, size, hint);
+		batch = batch < NAMES_AT_ONCE ? batch * 2 : batch;
+	}
+	return ref;
+}
+
 static int fill_long_name(
         struct cv_arena *a, uint32_t seat, uint32_t node, const struct cv_key *key, struct cv_hint *hint)
 {
-	uint32_t ref = cv_heap_take(a, seat, key->size, hint);
+	uint32_t ref = cv_pool_block(a, seat, key->size, hint);
 	struct cv_block *b = ref == 0 ? NULL : cv_heap_fitting(a, ref, key->size);
 
 	if (b == NULL)

@@ -16,6 +16,11 @@
  * from the very word that is remembered, which does not come back once it has changed.  So who dies with a pocket takes
  * nothing along, and who forgets it loses only time.
  *
+ * Blocks.  Names over CV_NAME_INLINE bytes lie in the heap, and stay there while nobody leads their groups, for they are
+ * found the sooner.  They are the first to go: FULL is said of a block only after each of them has gone, be it wanted for
+ * another name, a request or a result.  The hand goes once round for that at the most, and what it takes is tried after
+ * one, two, four and so on, up to NAMES_AT_ONCE: of names alike the first makes room, a large block takes many.
+ *
  * Generations go on across eviction: the evictor raises the region's floor to the evicted group's generation before
  * the node leaves the table, and every new node starts above the floor as it is after its name was found absent; so the
  * fencing tokens of one name never repeat.  All that a pocket holds was started under about the same floor, so that moves
@@ -44,6 +49,9 @@ int cv_pool_fill(struct cv_arena *a, uint32_t seat, uint32_t node, const struct 
 /* Make a filled node LEADING, ready to be inserted, with a generation above that of any execution that has ended.  To be
  * called after each lookup that found the name absent, also when an insertion failed.  Gives the generation. */
 uint64_t cv_pool_refresh(struct cv_arena *a, uint32_t seat, uint32_t node);
+
+/* A block, as cv_heap_take() gives it; where there is none, long names of groups that nobody leads are evicted for it. */
+uint32_t cv_pool_block(struct cv_arena *a, uint32_t seat, uint64_t size, struct cv_hint *hint);
 
 /* Free a node that is PRIVATE to seat, or was filled by it and never inserted. */
 void cv_pool_free(struct cv_arena *a, uint32_t seat, uint32_t node);

@@ -129,7 +129,7 @@ void cv_seat_unpin(struct cv_arena *a, uint32_t seat, enum cv_pin which)
 	atomic_store(&a->seats[seat].pins[which], 0); /* seq_cst: after the swap that the pin covered */
 }
 
-void cv_seat_clear(struct cv_arena *a, uint32_t seat)
+void cv_seat_quiet(struct cv_arena *a, uint32_t seat)
 {
 	struct cv_seat *s = &a->seats[seat];
 	uint64_t w = atomic_load_explicit(&s->word, memory_order_relaxed);
@@ -139,13 +139,30 @@ void cv_seat_clear(struct cv_arena *a, uint32_t seat)
 	while (!atomic_compare_exchange_weak_explicit(&s->word, &w, cv_seat_word(CV_SEAT_QUIET, cv_seat_seq(w) + 1, 0),
 	        memory_order_seq_cst, memory_order_relaxed)) {
 	}
-	for (int i = 0; i < CV_LOANS; i++)
-		atomic_store(&s->loans[i], 0);
 	for (int i = 0; i < CV_PINS; i++)
 		atomic_store(&s->pins[i], 0);
 	/* relaxed: only the next owner of the seat makes anything of them */
 	atomic_store_explicit(&s->request_block, 0, memory_order_relaxed);
+	/* release: as in slab_leave(), for the dead one, whose block's word is known to its reaper */
+	if (atomic_load_explicit(&s->takes, memory_order_relaxed) != 0)
+		atomic_store_explicit(&s->takes, 0, memory_order_release);
 	atomic_store_explicit(&s->mode, CV_PARK_AWAKE, memory_order_relaxed);
+}
+
+void cv_seat_clear(struct cv_arena *a, uint32_t seat)
+{
+	for (int i = 0; i < CV_LOANS; i++)
+		atomic_store(&a->seats[seat].loans[i], 0); /* seq_cst: as in cv_seat_quiet() */
+	cv_seat_quiet(a, seat);
+}
+
+bool cv_seat_lends(const struct cv_arena *a, uint32_t seat)
+{
+	/* seq_cst: looked at by who gives the seat back, and who ended a loan looks whether that one has */
+	for (int i = 0; i < CV_LOANS; i++)
+		if (atomic_load(&a->seats[seat].loans[i]) != 0)
+			return true;
+	return false;
 }
 
 int cv_seat_lend(struct cv_arena *a, uint32_t seat, uint32_t block)
@@ -180,16 +197,9 @@ static bool seat_pins(struct cv_seat *s, uint32_t block)
 	return atomic_load(&s->pins[CV_PIN_RESULT]) == block || atomic_load(&s->pins[CV_PIN_BYTES]) == block;
 }
 
-static uint32_t keeper_high(const struct cv_arena *a)
-{
-	uint32_t high = atomic_load(&a->globals->slot_high); /* seq_cst: no keeper that pinned is missed */
-
-	return high < a->keeper_count ? high : a->keeper_count;
-}
-
 bool cv_seat_pinned(struct cv_arena *a, uint32_t block, uint32_t near)
 {
-	uint32_t high = cv_seat_high(a), keepers = keeper_high(a);
+	uint32_t high = cv_seat_high(a), keepers = cv_keeper_high(a);
 
 	/* A cheap look first, from our own neighbourhood on: with many holders it ends at once, and any holder found
 	 * will do this check itself when it lets go. */

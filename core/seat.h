@@ -24,6 +24,8 @@
  * So a block that is held throughout is seen in at least one place.  Words and pins are sequentially consistent: each is one
  * half of a store-then-load pair against the freeing side (store RETIRED, then load pins).  A loan is stored before the word
  * lets go of the block, by a release, and looked for after the word: that is enough for it.
+ *
+ * A loan may outlive its thread.  The seat is quiet then, and stays taken until somebody ends its last loan.
  */
 #ifndef CV_SEAT_H
 #define CV_SEAT_H
@@ -94,6 +96,14 @@ static inline uint32_t cv_seat_high(const struct cv_arena *a)
 	return high < a->seat_count ? high : a->seat_count;
 }
 
+/* The same for keepers' seats: cv_seat_of_keeper() of all below. */
+static inline uint32_t cv_keeper_high(const struct cv_arena *a)
+{
+	uint32_t high = atomic_load(&a->globals->slot_high); /* seq_cst: no keeper that pinned is missed */
+
+	return high < a->keeper_count ? high : a->keeper_count;
+}
+
 /* The seat of a participant's keeper. */
 static inline uint32_t cv_seat_of_keeper(const struct cv_arena *a, uint32_t slot)
 {
@@ -151,8 +161,14 @@ enum cv_pin { CV_PIN_RESULT = 0, CV_PIN_BYTES = 1 };
 void cv_seat_pin(struct cv_arena *a, uint32_t seat, enum cv_pin which, uint32_t block);
 void cv_seat_unpin(struct cv_arena *a, uint32_t seat, enum cv_pin which);
 
-/* A seat's loans, pins and wait are dropped: its thread is gone. */
+/* A seat's pins and wait are dropped: its thread is gone. */
+void cv_seat_quiet(struct cv_arena *a, uint32_t seat);
+
+/* The same, and its loans are dropped, too. */
 void cv_seat_clear(struct cv_arena *a, uint32_t seat);
+
+/* Are blocks lent through this seat? */
+bool cv_seat_lends(const struct cv_arena *a, uint32_t seat);
 
 /* Move the block of a DONE word to a loan of the same seat: its index, or -1 when all are lent (the word keeps it). */
 int cv_seat_lend(struct cv_arena *a, uint32_t seat, uint32_t block);

@@ -575,32 +575,49 @@ int covey_default_await(covey *c, const struct covey_lead *lead, const void *req
 	return covey_await(c, lead, request, request_size, deadline, 0, out);
 }
 
-static void loan_end(covey *c, struct covey_thread *t, const struct covey_result *result)
+/* Is this loan another thread's of this process, or our own?  In the child of a fork it is its parent's. */
+static bool loan_ours(covey *c, uint32_t seat, bool *others)
+{
+	int error;
+	struct covey_thread *t = shm_act(c, &error);
+
+	if (t == NULL)
+		return false;
+	*others = seat != t->seat;
+	shm_act_end(t);
+	if (seat == 0 || seat > c->arena.seat_count)
+		return false;
+	return !*others || shm_slot_is_ours(c, cv_seat_owner(&c->arena, seat) - 1);
+}
+
+static void loan_end(covey *c, const struct covey_result *result)
 {
 	uint32_t seat = result->loan_seat / CV_LOANS, block = result->loan;
+	struct covey_thread *t;
+	bool others;
+	int error;
 
-	/* In the child of a fork the loan is its parent's. */
-	if (seat == 0 || seat > c->arena.seat_count || cv_seat_owner(&c->arena, seat) != c->slot + 1)
+	if (!loan_ours(c, seat, &others) || (t = shm_act(c, &error)) == NULL)
 		return;
 	cv_race_release(&c->arena, &c->arena.seats[seat].pins);
 	/* seq_cst: let go, then look whether it is for us to free; who retires it does the reverse */
 	if (atomic_compare_exchange_strong(&c->arena.seats[seat].loans[result->loan_seat % CV_LOANS], &block, 0))
 		cv_heap_try_free(&c->arena, t->seat, result->loan);
+	shm_act_end(t);
+	if (others)
+		shm_seat_settle(c, seat);
 }
 
 void covey_release(covey *c, struct covey_result *result)
 {
-	struct covey_thread *t;
-	int error;
-
 	if (result == NULL)
 		return;
 	if (result->loan_seat == COPIED)
 		copy_end(c, result->owned);
 	else
 		free(result->owned);
-	if (c != NULL && result->loan != 0 && (t = covey_enter(c, &error)) != NULL)
-		loan_end(c, t, result);
+	if (c != NULL && result->loan != 0)
+		loan_end(c, result);
 	result->owned = NULL;
 	result->data = NULL;
 	result->size = 0;

@@ -26,7 +26,8 @@ static uint64_t blocks_offset(const covey *c, uint32_t chunk)
 int shm_backing_commit(void *context, uint32_t chunk, uint32_t count)
 {
 	covey *c = context;
-	int r = shm_backing_allocate(c->attachment->fd, blocks_offset(c, chunk), (uint64_t)count * CV_CHUNK_BLOCKS * 8);
+	/* of the block words, those of the first chunk: a run needs no others, and a slab is one chunk */
+	int r = shm_backing_allocate(c->attachment->fd, blocks_offset(c, chunk), CV_CHUNK_BLOCKS * 8);
 
 	if (r == 0)
 		r = shm_backing_allocate(c->attachment->fd, c->layout.heap + ((uint64_t)chunk << CV_CHUNK_SHIFT),

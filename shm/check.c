@@ -196,7 +196,8 @@ static void check_node_parts(struct check *k, uint32_t node)
 		broken(k, "node %u: state %d, but marked for removal", node, state);
 	if (cv_word_gen(own) >> 36 == 0 && newest > cv_word_gen(own))
 		broken(k, "node %u: its outcome is of an execution that has not been", node);
-	if (outcome >> 36 > 0xff && !block_possible(k, (uint32_t)(outcome >> 36))) /* below: deaths, see publish.c */
+	if (outcome >> 36 > 0xff &&
+	        !block_possible(k, (uint32_t)(outcome >> 36))) /* below: no block's, see publish.c */
 		broken(k, "node %u: its outcome names block %x, which there is not", node, (uint32_t)(outcome >> 36));
 	if (state == CV_FREE || (state >= CV_IDLE && state <= CV_PUBLISHED))
 		check_long_name(k, node, state);

@@ -389,7 +389,7 @@ enum covey_await_flags {
  *           and the leader answered while it goes on leading
  *           COVEY_DIED with out->part == COVEY_TOOK_OVER: exactly one waiter gets this, and leads by out->lead now;
  *           the others go on sleeping for it.  COVEY_DIED with COVEY_JOINED: with COVEY_NO_TAKEOVER only
- * errors    COVEY_EFULL (no room for the request, or a worker had none for its answer), COVEY_EINVAL, COVEY_ECORRUPT;
+ * errors    COVEY_EFULL (no room for the request, or the leader had none for its result), COVEY_EINVAL, COVEY_ECORRUPT;
  *           out->outcome holds the same
  *
  * Sleeps in the kernel; never polls where the kernel has futex_waitv (5.16).
@@ -453,7 +453,7 @@ COVEY_API int covey_unregister(covey *c, const struct covey_lead *lead);
  * gives    how many waiters this call answered, 0 and more (others may have helped); no system call and no copy when
  *          nobody waits
  * errors   COVEY_EFENCED: nothing was touched.  COVEY_EFULL: the group was given up, but there was no room for the
- *          bytes, so its waiters were told COVEY_GAVE_UP
+ *          bytes, so all its waiters were told COVEY_EFULL: each computes for itself.  Who asks later leads anew
  * A room of the reply is consumed in every case.
  */
 COVEY_API int covey_unregister_notify(covey *c, const struct covey_lead *lead, const void *request, size_t request_size,

@@ -358,9 +358,14 @@ int covey_join(covey *c, const void *name, size_t size, struct covey_lead *out)
 int covey_leading(covey *c, const struct covey_lead *lead)
 {
 	int error;
-	struct covey_thread *t = covey_enter(c, &error);
+	struct covey_thread *t = shm_act(c, &error);
+	bool leading;
 
-	return t != NULL && covey_lead_check(c, t, lead) == 0 && covey_leads(c, lead);
+	if (t == NULL)
+		return 0;
+	leading = covey_lead_check(c, t, lead) == 0 && covey_leads(c, lead);
+	shm_act_end(t);
+	return leading;
 }
 
 /* ------------------------------------------------------------------------------------------------ change of leader */
@@ -439,17 +444,13 @@ void covey_forward_end(covey *c, uint32_t seat)
 	atomic_store(&s->forwards, 0);
 }
 
-int covey_forward_work(covey *c, const struct covey_lead *lead, uint32_t to)
+static int forward(covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t to)
 {
-	int r = COVEY_EINVAL;
-	struct covey_thread *t = covey_enter(c, &r);
+	int r = covey_lead_check(c, t, lead);
 	struct covey_life life;
 	uint64_t own, handed;
 	pid_t pid;
 
-	if (t == NULL)
-		return r;
-	r = covey_lead_check(c, t, lead);
 	if (r != 0)
 		return r;
 	if (!covey_leads(c, lead))
@@ -481,6 +482,18 @@ int covey_forward_work(covey *c, const struct covey_lead *lead, uint32_t to)
 	atomic_fetch_add(&c->arena.tails[lead->node].request_bell, 1);
 	cv_kernel.wake(&c->arena.tails[lead->node].request_bell, INT32_MAX);
 	return 0;
+}
+
+int covey_forward_work(covey *c, const struct covey_lead *lead, uint32_t to)
+{
+	int r = COVEY_EINVAL;
+	struct covey_thread *t = shm_act(c, &r);
+
+	if (t == NULL)
+		return r;
+	r = forward(c, t, lead, to);
+	shm_act_end(t);
+	return r;
 }
 
 #define NOT_YET 101 /* inside this file: sleep, and look again */

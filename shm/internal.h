@@ -84,6 +84,38 @@ int covey_reap_dead(covey *c, int *left); /* how many slots were freed; *left: h
 /* ---- thread.c */
 
 bool covey_threads_current(const covey *c); /* is this the process that attached? */
+
+/* For a call that ends, answers or gives back: the caller's thread state.  If there is no seat for that thread, the
+ * participant's own until shm_act_end(): with the keeper's seat, under its lock, and with signals blocked, as a handler may
+ * call, too.  Nobody reaps meanwhile, and this seat has no outbox. */
+struct covey_thread *shm_act_seatless(covey *c, int *error);
+void shm_act_unlock(struct covey_thread *t);
+static inline struct covey_thread *shm_act(covey *c, int *error)
+{
+	struct covey_thread *t = covey_thread_now(c);
+
+	return cv_likely(t != NULL) ? t : shm_act_seatless(c, error);
+}
+static inline bool shm_acts_seatless(const struct covey_thread *t)
+{
+	return t->seat > t->c->arena.seat_count;
+}
+static inline void shm_act_end(struct covey_thread *t)
+{
+	if (cv_unlikely(shm_acts_seatless(t)))
+		shm_act_unlock(t);
+}
+
+/* Is this slot, of c's region, this process's own, through c or another handle? */
+bool shm_slot_is_ours(const covey *c, uint32_t slot);
+/* A loan of this seat has been ended by another than its thread: if that one has exited, and it was the last, so does the
+ * seat. */
+void shm_seat_settle(const covey *c, uint32_t seat);
+
+/* A place for one more reservation of this thread's; false: no memory. */
+bool shm_reserve_ready(struct covey_thread *t);
+/* This room is the thread's now. */
+void shm_reserve_note(struct covey_thread *t, uint32_t ref);
 /* This thread gave up a group that was led through seat.  Led by a sibling: its own hint stays high, as it may. */
 static inline void covey_thread_unled(struct covey_thread *t, uint32_t seat)
 {

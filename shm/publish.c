@@ -9,7 +9,8 @@
  *
  *      outcome := {generation, block}       by swap, so a deposed leader's late write fails
  *      own:  LEADING g  ->  PUBLISHED g     ---- the end of the execution
- *      for each seat that waits for the node:  WAITING -> DONE(block), or GAVE_UP if it asked for something else
+ *      for each seat that waits for the node:  WAITING -> DONE(block), or GAVE_UP if it asked for something else,
+ *                                              or FULL if there was no room for the bytes: each computes for itself then
  *      ring the bell
  *      own:  PUBLISHED g  ->  IDLE g
  *
@@ -30,10 +31,12 @@
 #include "copy.h"
 #include "event.h"
 #include "internal.h"
+#include "pool.h"
 #include "race.h"
 #include "watch.h"
 
-/* The outcome word: generation 36 bits, block 28 bits. */
+/* The outcome word: generation 36 bits, block 28 bits.  Numbers up to 255 are no block's; 0 is no result, and */
+#define OUTCOME_FULL 1u /* is a result that there was no room for; for more, see below */
 #define OUTCOME_GEN_MASK ((UINT64_C(1) << 36) - 1)
 
 static uint64_t outcome_word(uint64_t gen, uint32_t block)
@@ -103,10 +106,12 @@ uint32_t covey_heap_take(covey *c, struct covey_thread *t, size_t skip, size_t s
 
 	if (skip > UINT64_C(1) << 40 || size > UINT64_C(1) << 40)
 		return 0;
-	ref = cv_heap_take(&c->arena, t->seat, skip + size, &t->hint);
+	t->taking = true;
+	ref = cv_pool_block(&c->arena, t->seat, skip + size, &t->hint);
 	/* Full, but perhaps of what the dead hold. */
-	if (cv_unlikely(ref == 0) && covey_reap_some(c) > 0)
-		ref = cv_heap_take(&c->arena, t->seat, skip + size, &t->hint);
+	if (cv_unlikely(ref == 0) && !shm_acts_seatless(t) && covey_reap_some(c) > 0)
+		ref = cv_pool_block(&c->arena, t->seat, skip + size, &t->hint);
+	t->taking = ref != 0;
 	return ref;
 }
 
@@ -140,9 +145,10 @@ uint32_t covey_block_make(covey *c, struct covey_thread *t, const struct covey_l
 struct delivery {
 	uint32_t seat; /* who delivers */
 	uint32_t node;
-	uint64_t own;   /* as it is while this may be delivered */
-	uint64_t key;   /* whom to answer */
-	uint32_t block; /* 0: everybody is told GAVE_UP */
+	uint64_t own;                 /* as it is while this may be delivered */
+	uint64_t key;                 /* whom to answer */
+	uint32_t block;               /* 0: there is none, for anybody */
+	enum cv_seat_state otherwise; /* what those are told for whom it is not */
 	bool anyone;
 	const unsigned char *request;
 	size_t request_size;
@@ -170,7 +176,7 @@ static bool deliver_to(covey *c, const struct delivery *d, uint32_t seat, uint64
 	bool meant = d->block != 0 &&
 	             (d->anyone || covey_request_equal(c, d->seat, seat, word, d->request, d->request_size));
 
-	if (!cv_seat_answer(&c->arena, seat, word, meant ? CV_SEAT_DONE : CV_SEAT_GAVE_UP, meant ? d->block : 0))
+	if (!cv_seat_answer(&c->arena, seat, word, meant ? CV_SEAT_DONE : d->otherwise, meant ? d->block : 0))
 		return false;
 	if (atomic_load(&c->arena.seats[seat].mode) == CV_PARK_BOUNDED)
 		covey_wake_seat(c, seat); /* it does not hear the bell */
@@ -200,13 +206,18 @@ int covey_finish(covey *c, uint32_t seat, uint32_t node, uint64_t own)
 	struct delivery d = {.seat = seat,
 	        .node = node,
 	        .own = own,
-	        .key = cv_key_now(&c->arena, node)}; /* before own is found unchanged */
+	        .key = cv_key_now(&c->arena, node), /* before own is found unchanged */
+	        .otherwise = CV_SEAT_GAVE_UP};
 	bool helping = cv_word_owner(own) != seat;
 	int answered = 0;
 
 	d.block = outcome_block(atomic_load(&c->arena.tails[node].outcome), cv_word_gen(own));
-	if (d.block > 1 && d.block <= DEATHS_MAX + 1) /* ended by one who left no outcome */
+	if (d.block == OUTCOME_FULL) {
 		d.block = 0;
+		d.otherwise = CV_SEAT_FULL;
+	} else if (d.block <= DEATHS_MAX + 1) { /* ended by one who left no outcome */
+		d.block = 0;
+	}
 	if (helping)
 		cv_seat_pin(&c->arena, seat, CV_PIN_RESULT, d.block);
 	if (atomic_load(&n->own) == own) {
@@ -304,13 +315,14 @@ static bool reply_valid(const struct covey_reply *reply)
 int covey_unregister(covey *c, const struct covey_lead *lead)
 {
 	int error = COVEY_EINVAL;
-	struct covey_thread *t = covey_enter(c, &error);
+	struct covey_thread *t = shm_act(c, &error);
 
 	if (t == NULL)
 		return error;
 	error = covey_lead_check(c, t, lead);
 	if (error == 0)
 		error = covey_end(c, t, lead, 0, COVEY_EVENT_GAVE_UP);
+	shm_act_end(t);
 	return error < 0 ? error : 0;
 }
 
@@ -363,13 +375,11 @@ static void room_trim(covey *c, const struct covey_reply *reply, struct cv_block
 	b->size = size;
 }
 
-/* Its maker no longer has this room.  Made by a sibling: that one's count stays high, as it may. */
-static void room_gone(covey *c, struct covey_thread *t, uint32_t room)
+static void room_free(covey *c, struct covey_thread *t, uint32_t room)
 {
-	_Atomic uint64_t *word = cv_heap_word(&c->arena, room);
-	uint64_t w = word == NULL ? 0 : atomic_load(word);
-
-	t->rooms -= cv_word_owner(w) == t->seat && t->rooms != 0;
+	if (room_block(c, room) != NULL)
+		cv_heap_retire(
+		        &c->arena, t->seat, room); /* not freed at once: the leader's own caller may hold it on loan */
 }
 
 /* The block to publish: the leader's room, or a copy made now if there is anybody for it.  0 or COVEY_EFULL. */
@@ -381,7 +391,6 @@ static int block_for(covey *c, struct covey_thread *t, const struct covey_lead *
 	*block = 0;
 	if (b != NULL) {
 		room_trim(c, reply, b);
-		room_gone(c, t, reply->room);
 		b->code = reply->code;
 		b->tag = (b->tag & ~COVEY_TAG_ERROR) | (reply->error != 0 ? COVEY_TAG_ERROR : 0);
 		*block = reply->room;
@@ -393,31 +402,39 @@ static int block_for(covey *c, struct covey_thread *t, const struct covey_lead *
 	return *block != 0 ? 0 : COVEY_EFULL;
 }
 
+/* A place for the result was looked for, and found (block) or not. */
+static int publish_block(covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block, int full)
+{
+	int r = covey_end(
+	        c, t, lead, block != 0 ? block : OUTCOME_FULL, full == 0 ? COVEY_EVENT_RESOLVED : COVEY_EVENT_GAVE_UP);
+
+	if (block != 0)
+		cv_heap_retire(&c->arena, t->seat, block);
+	t->taking = false;
+	return r < 0 || full == 0 ? r : full;
+}
+
 /* There are, or were, waiters, or there is a room to be accounted for. */
 static int publish(covey *c, struct covey_thread *t, const struct covey_lead *lead, const void *request,
         size_t request_size, const struct covey_reply *reply)
 {
+	uint64_t own = cv_word(CV_LEADING, lead->seat, lead->generation);
 	uint32_t block;
-	int r, full;
+	int full;
 
 	if (!request_valid(request, request_size) || !reply_valid(reply) || !covey_leads(c, lead)) {
-		covey_room_free(c, reply->room);
+		room_free(c, t, reply->room);
 		return covey_leads(c, lead) ? COVEY_EINVAL : COVEY_EFENCED;
 	}
 	full = block_for(c, t, lead, request, request_size, reply, 0, &block);
 	if (full == 0 && block == 0) {
-		uint64_t own = cv_word(CV_LEADING, lead->seat, lead->generation);
-
 		/* Nobody is seen to wait.  Who comes now has to set W, unless one who left has done that: then there must be a
-		 * result for who comes.  If there is no room for it, that one is told to ask again. */
+		 * result for who comes. */
 		if (end_alone(c, t, lead, &own, COVEY_EVENT_RESOLVED) == 0)
 			return 0;
 		block = covey_block_make(c, t, lead, request, request_size, reply);
 	}
-	r = covey_end(c, t, lead, block, full == 0 ? COVEY_EVENT_RESOLVED : COVEY_EVENT_GAVE_UP);
-	if (block != 0)
-		cv_heap_retire(&c->arena, t->seat, block);
-	return r < 0 || full == 0 ? r : full;
+	return publish_block(c, t, lead, block, full);
 }
 
 /* Each case but that of the next itself. */
@@ -426,12 +443,15 @@ static __attribute__((noinline)) int publish_slowly(covey *c, const struct covey
 {
 	static const struct covey_reply empty;
 	int r = COVEY_EINVAL;
-	struct covey_thread *t = covey_enter(c, &r);
+	struct covey_thread *t = shm_act(c, &r);
 
 	if (t == NULL)
 		return r;
 	r = covey_lead_check(c, t, lead);
-	return r != 0 ? r : publish(c, t, lead, request, request_size, reply != NULL ? reply : &empty);
+	if (r == 0)
+		r = publish(c, t, lead, request, request_size, reply != NULL ? reply : &empty);
+	shm_act_end(t);
+	return r;
 }
 
 /* The common case is that nobody waits: guess so, and let the swap tell. */
@@ -513,7 +533,7 @@ static bool notify_sole(covey *c, struct covey_thread *t, const struct covey_lea
 	uint64_t word;
 	bool picked;
 
-	if (reply->room != 0 || reply->size > CV_OUTBOX_BYTES)
+	if (reply->room != 0 || reply->size > CV_OUTBOX_BYTES || shm_acts_seatless(t))
 		return false;
 	do {
 		seat = sole_waiter(c, lead, choice->only, &word);
@@ -580,20 +600,16 @@ static bool pick_equal(covey *c, struct covey_thread *t, uint32_t seat, uint64_t
 	return covey_request_equal(c, t->seat, seat, word, w->request, w->size);
 }
 
-static int notify(covey *c, const struct covey_lead *lead, const struct covey_reply *reply, const struct choice *choice)
+static int notify_as(covey *c, struct covey_thread *t, const struct covey_lead *lead, const struct covey_reply *reply,
+        const struct choice *choice)
 {
-	int error = COVEY_EINVAL;
-	struct covey_thread *t = covey_enter(c, &error);
+	int error = covey_lead_check(c, t, lead), answered;
 	uint32_t block;
-	int answered;
 
-	if (t == NULL)
-		return error;
-	error = covey_lead_check(c, t, lead);
 	if (error != 0 || !reply_valid(reply))
 		return error != 0 ? error : COVEY_EINVAL;
 	if (!covey_leads(c, lead)) {
-		covey_room_free(c, reply->room);
+		room_free(c, t, reply->room);
 		return COVEY_EFENCED;
 	}
 	if (choice->give_up)
@@ -601,9 +617,22 @@ static int notify(covey *c, const struct covey_lead *lead, const struct covey_re
 	if (notify_sole(c, t, lead, reply, choice, &answered))
 		return answered;
 	error = block_for(c, t, lead, NULL, 0, reply, choice->only, &block);
-	if (error == COVEY_EFULL ? !choice->say_full : error != 0 || block == 0)
-		return error;
-	return notify_picked(c, t, lead, block, choice);
+	if (error == COVEY_EFULL ? choice->say_full : error == 0 && block != 0)
+		error = notify_picked(c, t, lead, block, choice);
+	t->taking = false;
+	return error;
+}
+
+static int notify(covey *c, const struct covey_lead *lead, const struct covey_reply *reply, const struct choice *choice)
+{
+	int r = COVEY_EINVAL;
+	struct covey_thread *t = shm_act(c, &r);
+
+	if (t == NULL)
+		return r;
+	r = notify_as(c, t, lead, reply, choice);
+	shm_act_end(t);
+	return r;
 }
 
 static int notify_equal(covey *c, const struct covey_lead *lead, const void *request, size_t request_size,
@@ -734,23 +763,27 @@ int covey_room(covey *c, const struct covey_lead *lead, const void *request, siz
 		return COVEY_EINVAL;
 	if (!covey_leads(c, lead))
 		return COVEY_EFENCED;
+	if (!shm_reserve_ready(t))
+		return COVEY_ESYSTEM;
 	*room = covey_block_make(c, t, lead, request, request_size, &reply);
+	if (*room != 0)
+		shm_reserve_note(t, *room);
+	t->taking = false;
 	if (*room == 0)
 		return COVEY_EFULL;
 	if (!cv_heap_payload(&c->arena, *room, &at, &bytes, &given))
 		return COVEY_ECORRUPT;
 	*data = (void *)(uintptr_t)bytes;
-	t->rooms++;
 	return 0;
 }
 
 void covey_room_free(covey *c, uint32_t room)
 {
 	int error;
-	struct covey_thread *t = covey_enter(c, &error);
+	struct covey_thread *t = shm_act(c, &error);
 
-	if (t == NULL || room_block(c, room) == NULL)
+	if (t == NULL)
 		return;
-	room_gone(c, t, room);
-	cv_heap_retire(&c->arena, t->seat, room); /* not freed at once: the leader's own caller may hold it on loan */
+	room_free(c, t, room);
+	shm_act_end(t);
 }

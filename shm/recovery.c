@@ -197,7 +197,7 @@ void covey_slot_free(covey *c, uint32_t slot, bool leaving)
 	for (uint32_t i = 1; i <= high; i++)
 		free_node(&r, i);
 	free_seats(&r, false);
-	cv_seat_clear(&c->arena, cv_seat_of_keeper(&c->arena, slot));
+	clear_seat(c, cv_seat_of_keeper(&c->arena, slot));
 	cv_heap_reap(&c->arena, r.seat, seat_is_dead, &r);
 	free_seats(&r, true);
 	atomic_store(&s->pid, 0);

@@ -5,6 +5,7 @@
 #define COVEY_REGION_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 
 #include "covey.h"
@@ -36,20 +37,28 @@ struct covey_thread {
 	const void *thread; /* address of a thread-local of the thread that it belongs to */
 	uint64_t serial;    /* of this state: never again in this process nor in its children; see struct shm_caller */
 	uint32_t seat;
-	uint32_t leading; /* groups led through this seat, or more: a hint that may err high */
-	uint32_t rooms;   /* rooms made and not yet published or given back, or more */
+	uint32_t leading;     /* groups led through this seat, or more: a hint that may err high */
+	volatile bool taking; /* it takes a block, and has not noted yet that it has it */
 	struct cv_hint hint;
 	struct cv_spinner spinner;
-	struct cv_sent sent;    /* whom the seat's outbox was last sent to */
-	unsigned char *spare;   /* CV_OUTBOX_BYTES for a copied answer, to be used again; or NULL */
-	uint32_t asker;         /* whose request was received last; 0: nobody's */
-	bool asked_twice;       /* so was the one before */
+	struct cv_sent sent;           /* whom the seat's outbox was last sent to */
+	unsigned char *spare;          /* CV_OUTBOX_BYTES for a copied answer, to be used again; or NULL */
+	uint32_t asker;                /* whose request was received last; 0: nobody's */
+	bool asked_twice;              /* so was the one before */
+	struct shm_reserved *reserved; /* the rooms that it took and that may still be its; see thread.c */
+	uint32_t reserved_count, reserved_room;
 	unsigned char *request; /* the bytes of the last received request */
 	size_t request_room;
 	struct covey_stop *stop; /* of the worker whose thread this is; else NULL */
 	struct covey_lane lane;
 	struct covey_standoff standoff;
 	struct shm_attachment *attachment; /* whose seat it is */
+};
+
+/* A room, and what its block's word was when it was taken. */
+struct shm_reserved {
+	uint64_t word;
+	uint32_t ref;
 };
 
 /* How a thread that receives is told to stop. */
@@ -119,7 +128,9 @@ struct shm_attachment {
 	bool lane_taken[COVEY_LANES - 1];
 	uint64_t serial; /* of this attachment, never reused in this process */
 	struct covey_keeper keeper;
-	pthread_mutex_t reaping;     /* file locks do not tell threads apart */
+	pthread_mutex_t reaping; /* whose holder acts through the keeper's seat; file locks do not tell threads apart */
+	struct covey_thread act; /* of whoever has no seat and holds that lock; see shm_act() */
+	sigset_t act_signals;
 	struct covey *handles;       /* that are open */
 	struct covey *spares;        /* that are closed, to be used again: the state of a thread may still name one */
 	struct shm_attachment *next; /* in the process's list of open regions */

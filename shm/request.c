@@ -48,6 +48,7 @@ int covey_request_put(covey *c, struct covey_thread *t, uint32_t node, const voi
 	for (unsigned i = 0; i < (size <= CV_REQUEST_INLINE ? (size + 7) / 8 : 0); i++)
 		atomic_store_explicit(&s->request[i], words[i], memory_order_relaxed);
 	atomic_store_explicit(&s->request_block, ref, memory_order_relaxed);
+	t->taking = false;
 	atomic_store_explicit(&s->request_size, (uint32_t)size, memory_order_relaxed);
 	atomic_store_explicit(&s->ticket, ticket, memory_order_relaxed);
 	return 0;

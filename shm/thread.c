@@ -11,7 +11,16 @@
  * closed handle is kept for the next open until the attachment ends: so a note that a thread still has of it is harmless.
  *
  * At the exit of a thread, a thread-specific destructor gives up the groups that it leads, as an Erlang process's
- * monitor would see to.
+ * monitor would see to.  What outlives the thread does not keep its seat for good:
+ *
+ *      a room, that a sibling may publish    becomes the participant's own: its block's word names the keeper's seat then
+ *      a borrowed result                     its seat stays taken, by no thread, until somebody ends its last loan
+ *
+ * A thread keeps a list of the rooms that it took, so that they are found.  It may err high, since siblings publish them
+ * and give them back: what is no longer its room, by the word with which it was taken, is dropped as the list grows.
+ *
+ * A thread that finds no seat can take nothing; but it can end, answer and give back what its siblings hold.  It does so
+ * through the keeper's seat: see shm_act() in internal.h.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -133,18 +142,40 @@ static void give_up_led(covey *c, struct covey_thread *t)
 	}
 }
 
-static bool lends(const covey *c, uint32_t seat)
+/* Those of its rooms that it still has are the participant's from now on. */
+static void pass_reserved(covey *c, struct covey_thread *t)
 {
-	for (int i = 0; i < CV_LOANS; i++)
-		if (atomic_load(&c->arena.seats[seat].loans[i]) != 0)
-			return true;
-	return false;
+	for (uint32_t i = 0; i < t->reserved_count; i++)
+		cv_heap_pass(&c->arena, t->reserved[i].ref, t->reserved[i].word, cv_seat_of_keeper(&c->arena, c->slot));
+}
+
+static bool is_this_seat(void *context, uint32_t seat)
+{
+	return seat == *(const uint32_t *)context;
+}
+
+/* Was it ended in the midst of a call? */
+static bool left_inside(const struct covey_thread *t)
+{
+	const struct cv_seat *s = &t->c->arena.seats[t->seat];
+	enum cv_seat_state state = cv_seat_state(atomic_load(&s->word));
+
+	return t->taking || (state != CV_SEAT_QUIET && state != CV_SEAT_OUTBOX) ||
+	       atomic_load(&s->pins[CV_PIN_RESULT]) != 0 || atomic_load(&s->pins[CV_PIN_BYTES]) != 0 ||
+	       atomic_load(&s->request_block) != 0;
+}
+
+static void seat_give(struct cv_arena *a, uint32_t seat)
+{
+	cv_seat_clear(a, seat);
+	cv_seat_give(a, seat);
 }
 
 static void thread_forget(struct covey_thread *t)
 {
 	free(t->request);
 	free(t->spare);
+	free(t->reserved);
 	*t = (struct covey_thread){0};
 }
 
@@ -160,15 +191,19 @@ static void thread_leave(struct membership *m)
 {
 	struct covey_thread *t = m->thread;
 	covey *c = &m->attachment->view;
+	struct cv_arena *a = &c->arena;
+	bool inside;
 
 	if (!still_open(m->attachment, m->serial) || t->attachment != m->attachment)
 		return;
 	give_up_led(c, t);
-	/* A result or a room that outlives its thread keeps the seat until the region is closed. */
-	if (t->rooms == 0 && !lends(c, t->seat)) {
-		cv_seat_clear(&c->arena, t->seat);
-		cv_seat_give(&c->arena, t->seat);
-	}
+	pass_reserved(c, t);
+	inside = left_inside(t);
+	cv_seat_quiet(a, t->seat);
+	if (inside) /* what it was about to have is nobody's */
+		cv_heap_reap(a, t->seat, is_this_seat, &t->seat);
+	if (!cv_seat_lends(a, t->seat)) /* else whoever ends the last loan does this */
+		seat_give(a, t->seat);
 	covey_lane_give(c, &t->lane);
 	thread_forget(t);
 }
@@ -379,6 +414,47 @@ void covey_threads_forget(struct shm_attachment *a)
 	pthread_mutex_unlock(&registry);
 }
 
+static bool seat_has_thread(const struct shm_attachment *a, uint32_t seat)
+{
+	for (const struct slab *s = slabs; s != NULL; s = s->next)
+		for (int i = 0; i < SLAB_THREADS; i++)
+			if (s->threads[i].attachment == a && s->threads[i].seat == seat)
+				return true;
+	return false;
+}
+
+/* The attachment through which this process has this slot of c's region, or NULL. */
+static struct shm_attachment *attachment_of_slot(const covey *c, uint32_t slot)
+{
+	for (struct shm_attachment *a = open_regions; a != NULL; a = a->next)
+		if (a->attached && a->view.slot == slot && a->view.device == c->device && a->view.inode == c->inode)
+			return a;
+	return NULL;
+}
+
+bool shm_slot_is_ours(const covey *c, uint32_t slot)
+{
+	bool ours;
+
+	if (slot == c->slot)
+		return true;
+	pthread_mutex_lock(&registry);
+	ours = attachment_of_slot(c, slot) != NULL;
+	pthread_mutex_unlock(&registry);
+	return ours;
+}
+
+void shm_seat_settle(const covey *c, uint32_t seat)
+{
+	struct shm_attachment *holder;
+
+	pthread_mutex_lock(&registry);
+	holder = attachment_of_slot(c, cv_seat_owner(&c->arena, seat) - 1);
+	if (holder != NULL && !seat_has_thread(holder, seat) && !cv_seat_lends(&c->arena, seat))
+		seat_give(&holder->view.arena, seat);
+	pthread_mutex_unlock(&registry);
+}
+
 static struct covey_thread *slot_in_slabs(void)
 {
 	struct slab *s;
@@ -479,4 +555,81 @@ struct covey_thread *covey_thread_slow(covey *c, int *error)
 	t->c = c;
 	covey_thread_last = t;
 	return t;
+}
+
+/* ------------------------------------------------------------------------------------------------ without a seat */
+
+struct covey_thread *shm_act_seatless(covey *c, int *error)
+{
+	struct covey_thread *t = covey_thread_slow(c, error);
+	struct shm_attachment *a;
+	sigset_t all, old;
+
+	/* Attached, but without a seat: none is left, or no memory. */
+	if (t != NULL || c == NULL || c->inspect || !covey_threads_current(c))
+		return t;
+	a = c->attachment;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pthread_mutex_lock(&a->reaping);
+	a->act_signals = old;
+	a->act = (struct covey_thread){
+	        .c = c, .attachment = a, .seat = cv_seat_of_keeper(&c->arena, c->slot), .lane = covey_lane_shared(c)};
+	return &a->act;
+}
+
+void shm_act_unlock(struct covey_thread *t)
+{
+	struct shm_attachment *a = t->attachment;
+	sigset_t old = a->act_signals;
+
+	pthread_mutex_unlock(&a->reaping);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+/* ------------------------------------------------------------------------------------------------ reservations */
+
+/* Drop what is not this thread's room any more. */
+static void prune_reserved(struct covey_thread *t)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < t->reserved_count; i++) {
+		const _Atomic uint64_t *word = cv_heap_word(&t->c->arena, t->reserved[i].ref);
+
+		if (word != NULL && atomic_load_explicit(word, memory_order_relaxed) == t->reserved[i].word)
+			t->reserved[kept++] = t->reserved[i];
+	}
+	t->reserved_count = kept;
+}
+
+bool shm_reserve_ready(struct covey_thread *t)
+{
+	uint32_t room = t->reserved_room == 0 ? 8 : t->reserved_room * 2;
+	struct shm_reserved *more;
+	unsigned arena;
+
+	if (t->reserved_count < t->reserved_room)
+		return true;
+	prune_reserved(t);
+	if (t->reserved_count < t->reserved_room / 2) /* so that it is not pruned at each call */
+		return true;
+	arena = covey_memory_outside(); /* a worker's callback may call, and end before the room does */
+	more = realloc(t->reserved, room * sizeof(*more));
+	covey_memory_leave(arena);
+	if (more == NULL)
+		return t->reserved_count < t->reserved_room;
+	t->reserved = more;
+	t->reserved_room = room;
+	return true;
+}
+
+void shm_reserve_note(struct covey_thread *t, uint32_t ref)
+{
+	const _Atomic uint64_t *word = cv_heap_word(&t->c->arena, ref);
+
+	if (word == NULL)
+		return;
+	t->reserved[t->reserved_count++] = (struct shm_reserved){atomic_load_explicit(word, memory_order_relaxed), ref};
+	atomic_signal_fence(memory_order_release); /* before the thread says that it has noted it */
 }
