@@ -51,7 +51,8 @@ static inline uint64_t covey_event_check(uint64_t time, uint64_t hash, uint64_t 
 	return sum >> (64 - COVEY_EVENT_CHECK_BITS);
 }
 
-extern int (*covey_clock)(clockid_t clock, struct timespec *out); /* clock_gettime(), or faster: see time.c */
+extern int (*covey_clock)(
+        clockid_t clock, struct timespec *out); /* the machine's clock_gettime(), or faster: see time.c */
 void covey_clock_find(void);
 
 /* How much this process's CLOCK_MONOTONIC is ahead of the machine's; the same for all its threads.  Times in the segment are
@@ -77,7 +78,7 @@ static inline int64_t covey_coarse_now(void)
 	struct timespec t;
 
 	covey_clock(CLOCK_MONOTONIC_COARSE, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec - shm_clock_ahead;
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 /* The hash that names a node's group in the history; to be read before the node is let go of. */

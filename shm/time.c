@@ -12,7 +12,7 @@
  * When an execution began and ended is recorded by the kernel's tick.  Reading that takes some five nanoseconds, half of
  * which are the C library's way to the function that the kernel has mapped into every process; registering and giving
  * up a group together take twenty-five.  So that function is looked up once, by its name, and called.  Where it is not
- * found, the library's is used.
+ * found, the library's is used.  In a time namespace it is called by way of a function that takes the offset off.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -29,6 +29,7 @@
 #define VDSO_CLOCK "__vdso_clock_gettime"
 #endif
 
+static int (*own_clock)(clockid_t clock, struct timespec *out) = clock_gettime;
 int (*covey_clock)(clockid_t clock, struct timespec *out) = clock_gettime;
 
 void covey_clock_find(void)
@@ -37,7 +38,8 @@ void covey_clock_find(void)
 	void *found = vdso == NULL ? NULL : dlsym(vdso, VDSO_CLOCK);
 
 	if (found != NULL) /* POSIX has dlsym() give functions this way */
-		__builtin_memcpy(&covey_clock, &found, sizeof(found));
+		__builtin_memcpy(&own_clock, &found, sizeof(found));
+	covey_clock = own_clock;
 }
 
 /* ------------------------------------------------------------------------------------------------ time namespaces */
@@ -73,6 +75,17 @@ static bool offset_read(int64_t *out)
 	return true;
 }
 
+/* In a time namespace only: elsewhere the process's own clock is the machine's. */
+static int machine_clock(clockid_t clock, struct timespec *out)
+{
+	int r = own_clock(clock, out);
+	int64_t now = (int64_t)out->tv_sec * 1000000000 + out->tv_nsec - shm_clock_ahead;
+
+	out->tv_sec = (time_t)(now / 1000000000);
+	out->tv_nsec = (long)(now % 1000000000);
+	return r;
+}
+
 /* Called in the child of a fork, too: system calls only.  What cannot be found out stays as it was. */
 void shm_clock_compare(void)
 {
@@ -85,8 +98,11 @@ void shm_clock_compare(void)
 	                                                strcmp(own, children) != 0 || !offset_read(&ahead)))
 		return;
 	/* It changes only before a second thread reads it: at the first attaching, or after a fork. */
-	if (shm_clock_ahead != ahead)
-		shm_clock_ahead = ahead;
+	if (shm_clock_ahead == ahead)
+		return;
+	/* only before a second thread reads them: at the first attaching, or after a fork */
+	shm_clock_ahead = ahead;
+	covey_clock = ahead == 0 ? own_clock : machine_clock;
 }
 
 /* ------------------------------------------------------------------------------------------------ deadlines */
