@@ -130,12 +130,23 @@ static void cut_short(int signal)
 	_exit(EXIT_DAMAGED);
 }
 
+/* What it lacks, where that is no single system call's to say: see covey_open(). */
+static const char *reason(int error)
+{
+	if (error != COVEY_ESYSTEM)
+		return covey_strerror(error);
+	return errno != EOPNOTSUPP
+	               ? strerror(errno)
+	               : "its directory, or a filter of system calls, allows none of what a new region needs one of: "
+	                 "linkat(2) of an open file, link(2), renameat2(2)";
+}
+
 int region_failed(const char *region, int error)
 {
 	if (error == COVEY_ENOENT)
 		return complain(EXIT_ABSENT, "there is no region \"%s\"", region);
 	return complain(error == COVEY_ECORRUPT || error == COVEY_EFOREIGN ? EXIT_DAMAGED : EXIT_ABSENT,
-	        "region \"%s\": %s", region, error == COVEY_ESYSTEM ? strerror(errno) : covey_strerror(error));
+	        "region \"%s\": %s", region, reason(error));
 }
 
 int region_begin(const char **region, int argc, char **argv, const char *usage, int *status)
