@@ -31,7 +31,7 @@
 static int file_trusted(const struct stat *st, uint32_t flags)
 {
 	if (!S_ISREG(st->st_mode))
-		return COVEY_EFOREIGN;
+		return shm_foreign(ENOEXEC);
 	if (st->st_uid != geteuid() && (flags & COVEY_ALLOW_FOREIGN) == 0)
 		return COVEY_EPERM;
 	if ((st->st_mode & 022) != 0 && (flags & COVEY_ALLOW_SHARED) == 0)

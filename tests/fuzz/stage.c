@@ -232,7 +232,7 @@ covey *stage_attach(uint32_t flags, int *error)
 	struct covey_options options = world->options;
 	covey *c = NULL;
 
-	options.flags = flags;
+	options.flags = flags | COVEY_SEPARATE; /* a process of its own, but for the address space */
 	opening = gate_of(NULL);
 	opening->begun = opening->free = false;
 	guarding = true;
