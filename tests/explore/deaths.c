@@ -307,7 +307,42 @@ static void set_up_reap_wait(void)
 	death("death", 2);
 }
 
+/* ------------------------------------------------------------------------------------------------ the heap */
+
+static void set_up_no_room_death(void)
+{
+	make_world(2, 2, 3);
+	actor("leader", 0, publish_too_much);
+	actor("waiter", 1, wait_for_led);
+	death("death", 0);
+	leads(0, 0);
+	shared.may_be_full = true;
+}
+
+/* The slab is closed by the other, or by who reaps. */
+static void set_up_heap_close_death(void)
+{
+	make_world(2, 2, 3);
+	actor("small", 0, take_small);
+	actor("larger", 1, take_larger);
+	death("death", 0);
+}
+
+/* The same; who closes is killed. */
+static void set_up_heap_closer_death(void)
+{
+	make_world(2, 2, 3);
+	actor("small", 0, take_small);
+	actor("larger", 1, take_larger);
+	death("death", 1);
+}
+
 const struct scenario deaths[] = {
+        {"no-room-death", "a leader is killed whose result has no room, and one waits", set_up_no_room_death, NULL, 1,
+                false, 2, 1},
+        {"heap-close-death", "who takes a block of a slab that another closes is killed", set_up_heap_close_death, NULL,
+                1, false, 3, 2},
+        {"heap-closer-death", "the same; who closes it is killed", set_up_heap_closer_death, NULL, 1, false, 3, 2},
         {"death", "a leader is killed at any step, and one waits", set_up_death_one, NULL, 1, false, -1, -1},
         {"death-two", "a leader is killed at any step, and two wait", set_up_death_two, NULL, 1, false, 1, 0},
         {"evict-death", "the same, and who evicts is killed", set_up_evict_death, NULL, 1, false, 3, 2},

@@ -53,6 +53,16 @@ static void set_up_publish(void)
 	shared.all_publish = true;
 }
 
+static void set_up_no_room(void)
+{
+	make_world(2, 2, 3);
+	actor("leader", 0, publish_too_much);
+	actor("waiter", 1, wait_for_led);
+	actor("other", 2, wait_for_led);
+	leads(0, 0);
+	shared.may_be_full = true;
+}
+
 static void set_up_give_up(void)
 {
 	make_world(2, 2, 2);
@@ -304,13 +314,13 @@ static void take_and_give(size_t size)
 	cv_heap_retire(a, self->t->seat, ref);
 }
 
-static void take_small(void)
+void take_small(void)
 {
 	take_and_give(8);
 	take_and_give(8);
 }
 
-static void take_larger(void)
+void take_larger(void)
 {
 	take_and_give(300);
 }
@@ -349,6 +359,8 @@ const struct scenario living[] = {
         {"two-new", "two callers of a group that nobody has led", set_up_two_new, NULL, 0, false, -1, 3},
         {"three", "three callers of one group", set_up_three, NULL, 0, false, 3, 2},
         {"publish", "a result against a waiter that comes", set_up_publish, NULL, 0, false, -1, -1},
+        {"no-room", "a result that there is no room for against two waiters that come", set_up_no_room, NULL, 0, false,
+                2, 1},
         {"give-up", "giving up against a waiter that comes", set_up_give_up, NULL, 0, false, -1, -1},
         {"requests", "two callers that ask different things", set_up_requests, NULL, 0, false, -1, 3},
         {"evict", "a known name against a new one that needs a node", set_up_evict, NULL, 0, false, 3, 2},

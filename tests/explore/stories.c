@@ -49,8 +49,10 @@ int wait_once(unsigned group, const struct covey_lead *lead, char request, int64
 	}
 	laws.gave_up += r == COVEY_GAVE_UP;
 	laws.died += r == COVEY_DIED;
-	expect(r == COVEY_OK || r == COVEY_DIED || r == COVEY_GAVE_UP || r == COVEY_TIMED_OUT, "%s: its wait gives %d",
-	        self->name, r);
+	laws.full += r == COVEY_EFULL;
+	expect(r == COVEY_OK || r == COVEY_DIED || r == COVEY_GAVE_UP || r == COVEY_TIMED_OUT ||
+	                (r == COVEY_EFULL && shared.may_be_full),
+	        "%s: its wait gives %d", self->name, r);
 	covey_release(self->c, &result);
 	return r;
 }
@@ -87,6 +89,19 @@ void resolve(void)
 void publish_led(void)
 {
 	lead_on(0, &led, 0);
+}
+
+/* The heap is one chunk. */
+void publish_too_much(void)
+{
+	static const unsigned char bytes[CV_CHUNK_SIZE];
+	const struct covey_reply reply = {.data = bytes, .size = sizeof(bytes)};
+	int r;
+
+	law_ends(0, &led);
+	r = covey_unregister_notify(self->c, &led, NULL, 0, &reply);
+	law_ended(0, &led, r);
+	expect(r == 0 || r == COVEY_EFULL || r == COVEY_EFENCED, "publishing what has no room gives %d", r);
 }
 
 void give_up_led(void)

@@ -21,6 +21,9 @@ void resolve(void);   /* group 0 */
 void resolve_2(void); /* group 2 */
 void publish_led(void);
 void give_up_led(void);
+void publish_too_much(void);
+void take_small(void);
+void take_larger(void);
 void notify_led(void);
 void notify_and_give_up(void);
 void serve(void);
