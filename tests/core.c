@@ -206,6 +206,73 @@ static void memory_is_committed_and_given_back(void **state)
 	free_arena(&a);
 }
 
+/* An empty slab gives its memory back, unless it is the only one of its class. */
+static void slabs_are_given_back(void **state)
+{
+	struct cv_arena a = make_arena(4);
+	struct cv_hint hint = {0};
+	uint32_t refs[CHUNKS * 2];
+
+	(void)state;
+	for (int i = 0; i < CHUNKS * 2; i++) {
+		refs[i] = cv_heap_take(&a, 1, 20000, &hint);
+		assert_int_not_equal(refs[i], 0);
+	}
+	assert_int_equal(committed, CHUNKS / 2);
+	assert_int_equal(cv_heap_take(&a, 1, 20000, &hint), 0);
+	for (int i = CHUNKS * 2; i-- > 0;)
+		cv_heap_free(&a, 1, refs[i]);
+	assert_int_equal(released, CHUNKS / 2);
+	for (int i = 0; i < 10; i++)
+		cv_heap_free(&a, 1, cv_heap_take(&a, 1, 20000, &hint));
+	assert_int_equal(committed, CHUNKS / 2);
+	assert_int_not_equal(cv_heap_take(&a, 1, CHUNKS * CV_CHUNK_SIZE - 100, &hint), 0);
+	free_arena(&a);
+}
+
+/* Who is about to take a block keeps its slab open; if it is killed there, its reaper ends that. */
+static void an_entered_slab_stays(void **state)
+{
+	struct cv_arena a = make_arena(4);
+	struct cv_hint hint = {0};
+	uint32_t seat = cv_seat_take(&a, 0), ref = cv_heap_take(&a, seat, 100, &hint);
+
+	(void)state;
+	cv_heap_free(&a, seat, ref);
+	assert_int_equal(atomic_load(&a.seats[seat].takes), 0);
+	atomic_store(&a.seats[seat].takes, 1); /* the first chunk */
+	assert_int_equal(cv_heap_take(&a, 2, CHUNKS * CV_CHUNK_SIZE - 100, &hint), 0);
+	cv_seat_clear(&a, seat);
+	assert_int_not_equal(cv_heap_take(&a, 2, CHUNKS * CV_CHUNK_SIZE - 100, &hint), 0);
+	free_arena(&a);
+}
+
+static bool first_is_dead(void *context, uint32_t seat)
+{
+	(void)context;
+	return seat == 1;
+}
+
+/* What the dead hold is found where it can be: in slabs, at the heads of runs; what the living hold stays. */
+static void the_dead_are_reaped(void **state)
+{
+	struct cv_arena a = make_arena(4);
+	struct cv_hint hint = {0};
+	uint64_t blocks, bytes;
+
+	(void)state;
+	for (uint32_t seat = 1; seat <= 2; seat++) {
+		assert_int_not_equal(cv_heap_take(&a, seat, 100, &hint), 0);
+		assert_int_not_equal(cv_heap_take(&a, seat, 20000, &hint), 0);
+		assert_int_not_equal(cv_heap_take(&a, seat, 100000, &hint), 0);
+	}
+	cv_heap_reap(&a, 3, first_is_dead, NULL);
+	assert_int_equal(cv_heap_count(&a, &blocks, &bytes), 0);
+	assert_int_equal(blocks, 3);
+	assert_int_equal(bytes, 4 * CV_CHUNK_SIZE);
+	free_arena(&a);
+}
+
 static void a_pinned_block_is_not_reused(void **state)
 {
 	struct cv_arena a = make_arena(4);
@@ -761,6 +828,9 @@ int main(void)
 	        cmocka_unit_test(blocks_of_every_size),
 	        cmocka_unit_test(damaged_headers_are_refused),
 	        cmocka_unit_test(memory_is_committed_and_given_back),
+	        cmocka_unit_test(slabs_are_given_back),
+	        cmocka_unit_test(an_entered_slab_stays),
+	        cmocka_unit_test(the_dead_are_reaped),
 	        cmocka_unit_test(a_pinned_block_is_not_reused),
 	        cmocka_unit_test(an_outbox_is_one_addressees),
 	        cmocka_unit_test(damaged_outbox_words_are_refused),
