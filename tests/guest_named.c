@@ -181,7 +181,7 @@ static void never_the_wrong_one(void **state)
 	world_begin(NULL);
 	for (int i = 0; i < 2; i++)
 		removers[i] = world_spawn(removes, NULL);
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 40; i++) {
 		covey *c = world_open();
 		struct stat file = {.st_dev = c->device, .st_ino = c->inode};
 

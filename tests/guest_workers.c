@@ -26,12 +26,13 @@ struct covey_worker *guest_start(
 {
 	struct covey_worker_options options = {.static_worker = 1, .worker_timeout = timeout};
 	struct covey_worker *worker;
+	int r;
 
 	*host = NULL;
 	guest_use(c);
 	if (kind == GUEST_PROCESS) {
 		options.library = library;
-		options.symbol = "guest_device";
+		options.symbol = "guest_module";
 		options.program = program;
 	}
 	if (kind == GUEST_HOSTED) {
@@ -40,7 +41,10 @@ struct covey_worker *guest_start(
 	}
 	if (device == NULL)
 		device = kind == GUEST_HOSTED ? &guest_device_hosted : &guest_device;
-	must(covey_start_worker(c, device, NULL, 0, (struct covey_bytes){"base", 4}, &options, &worker) == 0);
+	r = covey_start_worker(c, device, NULL, 0, (struct covey_bytes){"base", 4}, &options, &worker);
+	if (r != 0)
+		fprintf(stderr, "covey_start_worker: %s\n", covey_strerror(r));
+	must(r == 0);
 	return worker;
 }
 
