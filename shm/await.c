@@ -513,9 +513,7 @@ static int post_and_wait(struct wait *w, const struct covey_lead *lead)
 	record_begin(w, lead);
 	tell_receiver(w);
 	cv_seat_stat(a, w->t->seat, COVEY_COUNT_JOINED);
-	/* Only a thread that leads can be waited for, and so close a circle. */
-	if (w->t->leading != 0)
-		covey_cycle_check(w->c, w->t->seat);
+	covey_cycle_check(w->c, w->t);
 	return wait_for_answer(w);
 }
 

@@ -110,15 +110,19 @@ static inline __attribute__((always_inline)) int register_idle(covey *c, struct 
 	return registered(t, spot->node, spot->incarnation, gen, hash, now, out);
 }
 
+/* Is it this very thread that leads, here or through another copy of the library? */
+static bool leads_itself(const covey *c, const struct covey_thread *t, uint64_t own)
+{
+	return cv_word_state(own) == CV_LEADING && shm_is_thread(c, t, cv_word_owner(own));
+}
+
 static int register_taken(covey *c, struct covey_thread *t, const struct cv_spot *spot, struct covey_lead *out)
 {
 	struct covey_life life;
 	int r;
 
-	if (cv_word_state(spot->own) == CV_LEADING && cv_word_owner(spot->own) == t->seat)
-		return wait_for(c, spot, COVEY_RECURSION, out);
 	if (!covey_dead_leader(c, spot->own, &life))
-		return wait_for(c, spot, COVEY_WAIT, out);
+		return wait_for(c, spot, leads_itself(c, t, spot->own) ? COVEY_RECURSION : COVEY_WAIT, out);
 	covey_life_relay(c, life.slot);
 	r = covey_depose(c, t, spot->node, spot->own, true, out);
 	if (r == COVEY_LEADER) {
@@ -346,11 +350,7 @@ int covey_join(covey *c, const void *name, size_t size, struct covey_lead *out)
 	do {
 		r = find(c, t->seat, name, size, &spot);
 		if (r == 0)
-			r = wait_for(c, &spot,
-			        cv_word_state(spot.own) == CV_LEADING && cv_word_owner(spot.own) == t->seat
-			                ? COVEY_RECURSION
-			                : COVEY_WAIT,
-			        out);
+			r = wait_for(c, &spot, leads_itself(c, t, spot.own) ? COVEY_RECURSION : COVEY_WAIT, out);
 	} while (r == AGAIN);
 	return r;
 }
@@ -564,7 +564,7 @@ static int accept_look(struct accepting *a, const void *name, size_t size, struc
 		return COVEY_ENOENT;
 	if (!life.alive || ours_to_take(a, own))
 		return accept_now(a, &life, out);
-	if (cv_word_state(own) == CV_LEADING && cv_word_owner(own) == a->t->seat)
+	if (leads_itself(a->c, a->t, own))
 		return COVEY_ERECURSION;
 	a->list[2] = life.words[0];
 	/* W set: whoever ends the execution rings, also if nobody else waits. */

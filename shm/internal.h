@@ -10,6 +10,7 @@
  *      publish  cycle  recovery     what several of them share
  *      event                        what happened, for people
  *      participant  thread          who we are, who is alive
+ *      identity  gate               one process in several slots and regions
  *      region                       where it all lies
  */
 #ifndef COVEY_INTERNAL_H
@@ -63,6 +64,28 @@ static inline pid_t covey_living_pid_of_seat(const covey *c, uint32_t seat)
 	return (pid_t)atomic_load_explicit(&s->pid, memory_order_relaxed);
 }
 
+/* Are these the slots of one process?  For living ones. */
+static inline bool shm_same_process(const covey *c, uint32_t slot, uint32_t other)
+{
+	uint64_t identity = atomic_load(&c->slots[slot].identity);
+
+	return identity != 0 && identity == atomic_load(&c->slots[other].identity);
+}
+
+/* Is the thread of this seat that of t, and alive?  It may have another seat here: in another slot of its process. */
+static inline bool shm_is_thread(const covey *c, const struct covey_thread *t, uint32_t seat)
+{
+	uint32_t slot = cv_seat_owner(&c->arena, seat) - 1;
+
+	if (seat == t->seat)
+		return true;
+	if (cv_likely(slot == c->slot || slot >= c->counts.participants || seat > c->arena.seat_count))
+		return false;
+	return cv_unlikely(shm_same_process(c, slot, c->slot)) &&
+	       covey_life_word_alive(atomic_load(&c->slots[slot].life[0])) &&
+	       atomic_load(&c->arena.seats[seat].thread) == atomic_load(&c->arena.seats[t->seat].thread);
+}
+
 /* Does the word of this node still say the same, but for W?  Then what was read in between of the leader, whom the word
  * names by its seat, is this leader's: a seat, or a slot, has a new owner only after the words that named it were changed. */
 static inline bool covey_still(const covey *c, uint32_t node, uint64_t own)
@@ -71,6 +94,14 @@ static inline bool covey_still(const covey *c, uint32_t node, uint64_t own)
 	atomic_thread_fence(memory_order_acquire);
 	return ((atomic_load_explicit(&c->arena.nodes[node].own, memory_order_relaxed) ^ own) & ~CV_WAITERS) == 0;
 }
+
+/* ---- identity.c */
+
+uint64_t shm_process_identity(
+        void); /* of the calling process, the same for all copies of the library in it; 0: unknown */
+/* Have it known in this region that the process has several living slots here, if it has.  Once ours lives: of two that join side
+ * by side, one sees the other. */
+void shm_twins_tell(covey *c);
 
 /* ---- recovery.c */
 
@@ -83,7 +114,8 @@ int covey_reap_dead(covey *c, int *left); /* how many slots were freed; *left: h
 
 /* ---- thread.c */
 
-bool covey_threads_current(const covey *c); /* is this the process that attached? */
+bool covey_threads_current(const covey *c);          /* is this the process that attached? */
+bool shm_thread_leads(const struct covey_thread *t); /* does it lead anything, in whatever region?  May err to true */
 
 /* For a call that ends, answers or gives back: the caller's thread state.  If there is no seat for that thread, the
  * participant's own until shm_act_end(): with the keeper's seat, under its lock, and with signals blocked, as a handler may
@@ -269,8 +301,26 @@ void covey_monitors_end(covey *c); /* of this handle, which is being closed */
 /* The name of the group in this node, if it has this hash; nothing is pinned for it.  Its size, or 0. */
 size_t covey_name_of(covey *c, uint32_t node, uint64_t hash, unsigned char name[COVEY_NAME_MAX]);
 
-/* ---- cycle.c: if the wait of this seat closed a circle, tell one of its members to leave it */
-void covey_cycle_check(covey *c, uint32_t seat);
+/* ---- cycle.c: if the wait that this thread has posted closed a circle, tell one of its members to leave it */
+void covey_cycle_check(covey *c, const struct covey_thread *t);
+
+/* ---- gate.c: the other regions of this process, for a call on one of them */
+
+#define SHM_GATES 16 /* others beyond these are not seen */
+
+struct shm_visit {
+	struct shm_gate *gates[SHM_GATES];
+	struct shm_attachment *attachments[SHM_GATES];
+	unsigned count;
+};
+/* All attachments of this process but this one: none of them ends until shm_visit_end(), which is to come soon. */
+void shm_visit_begin(struct shm_visit *v, const struct shm_attachment *but);
+void shm_visit_end(struct shm_visit *v);
+bool shm_visit_worth(void); /* is there more than one attachment at all? */
+/* Under the registry's lock: from here on it is seen; and before it ends, it is not, and nobody is inside any more. */
+void shm_gate_open(struct shm_attachment *a);
+void shm_gate_close(struct shm_attachment *a);
+void shm_gates_forget(void); /* in the child of a fork: whoever was inside is a thread of the parent */
 
 static inline uint64_t covey_command_word(const char comm[16], int half)
 {

@@ -318,6 +318,8 @@ static void slot_describe(covey *c)
 	atomic_store(&s->pid, (int32_t)c->pid);
 	atomic_store(&s->since, (uint64_t)shm_now());
 	atomic_store(&s->idle, 0);
+	atomic_store(&s->twins, 0);
+	atomic_store(&s->identity, shm_process_identity());
 	atomic_store(&s->hosting, 0); /* its last owner may have been killed while it hosted */
 	for (int i = 0; i < 2; i++)
 		atomic_store(&s->command[i], covey_command_word(command, i));
@@ -387,6 +389,7 @@ int covey_participant_join(covey *c)
 	if (r == 0) {
 		covey_ring_take(c); /* once we live: who is dead loses it */
 		tell_predecessor(c);
+		shm_twins_tell(c);
 	}
 	return r;
 }

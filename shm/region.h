@@ -126,7 +126,7 @@ struct shm_attachment {
 	bool attached;     /* this process, not one it was forked from, has a slot */
 	/* by a thread; guarded by the registry's lock, as all below but for reaping */
 	bool lane_taken[COVEY_LANES - 1];
-	uint64_t serial; /* of this attachment, never reused in this process */
+	_Atomic uint64_t serial; /* of this attachment, never reused in this process */
 	struct covey_keeper keeper;
 	pthread_mutex_t reaping; /* whose holder acts through the keeper's seat; file locks do not tell threads apart */
 	struct covey_thread act; /* of whoever has no seat and holds that lock; see shm_act() */
@@ -134,6 +134,7 @@ struct shm_attachment {
 	struct covey *handles;       /* that are open */
 	struct covey *spares;        /* that are closed, to be used again: the state of a thread may still name one */
 	struct shm_attachment *next; /* in the process's list of open regions */
+	struct shm_gate *gate;       /* for visitors from calls on other regions; or NULL */
 };
 
 /* region.c */

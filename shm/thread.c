@@ -97,6 +97,7 @@ static void disown_regions(void)
 	if (slabs == NULL || slabs->parent != 0)
 		return;
 	slabs->parent = 1;
+	shm_gates_forget();
 	for (struct shm_attachment *a = open_regions; a != NULL; a = a->next) {
 		a->attached = false;
 		for (covey *c = a->handles; c != NULL; c = c->next) {
@@ -334,6 +335,7 @@ static int attach(struct shm_attachment *a, covey **out)
 	a->attached = true;
 	a->next = open_regions;
 	open_regions = a;
+	shm_gate_open(a);
 	return 0;
 }
 
@@ -387,10 +389,13 @@ bool shm_registry_leave(covey *c)
 	last = a->handles == NULL;
 	if (last) {
 		unlist(a);
+		shm_gate_close(a);
 	} else if (a->attached && !in_use(a)) { /* as before this child's first call */
+		shm_gate_close(a);
 		covey_participant_leave(&a->view);
 		threads_forget(a);
 		a->attached = false;
+		shm_gate_open(a);
 	}
 	pthread_mutex_unlock(&registry);
 	return last;
@@ -537,6 +542,28 @@ static struct covey_thread *thread_of(covey *c, int *error)
 		*error = thread_join(a, &t);
 	pthread_mutex_unlock(&registry);
 	return *error == 0 ? t : NULL;
+}
+
+/* As of the gates: only this thread changes its memberships, and no region is closed under us. */
+static bool leads_in(const struct shm_attachment *a)
+{
+	const struct covey_thread *t = thread_find(a);
+
+	return t != NULL && t->leading != 0;
+}
+
+bool shm_thread_leads(const struct covey_thread *t)
+{
+	struct shm_visit visit;
+	bool leads = t->leading != 0;
+
+	if (leads || !shm_visit_worth())
+		return leads;
+	shm_visit_begin(&visit, t->attachment);
+	for (unsigned i = 0; i < visit.count && !leads; i++)
+		leads = leads_in(visit.attachments[i]);
+	shm_visit_end(&visit);
+	return leads;
 }
 
 struct covey_thread *covey_thread_slow(covey *c, int *error)
