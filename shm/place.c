@@ -106,6 +106,23 @@ static int directory_missing(uint32_t flags)
 	return errno == EACCES ? COVEY_EPERM : COVEY_ESYSTEM;
 }
 
+static bool is_common(const char *path, size_t n)
+{
+	return n == sizeof(SHM_DIRECTORY) - 1 && memcmp(path, SHM_DIRECTORY, n) == 0;
+}
+
+bool shm_place_trusted(const char *path, uint32_t flags)
+{
+	struct shm_place place;
+
+	if (is_common(path, (size_t)(strrchr(path, '/') - path)))
+		return true;
+	if (shm_place_open(path, flags, &place) != 0)
+		return false;
+	shm_place_close(&place);
+	return true;
+}
+
 int shm_place_open(const char *path, uint32_t flags, struct shm_place *out)
 {
 	size_t n = (size_t)(strrchr(path, '/') - path);
@@ -115,7 +132,7 @@ int shm_place_open(const char *path, uint32_t flags, struct shm_place *out)
 	out->directory = directory_open(path, n);
 	if (out->directory < 0)
 		return directory_missing(flags);
-	out->common = n == sizeof(SHM_DIRECTORY) - 1 && memcmp(path, SHM_DIRECTORY, n) == 0;
+	out->common = is_common(path, n);
 	r = out->common ? 0 : directory_trusted(out->directory, flags);
 	if (r != 0)
 		shm_place_close(out);

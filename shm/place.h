@@ -22,6 +22,8 @@ struct shm_place {
 
 /* Open the directory of this path, if it is to be trusted under these flags; to be ended with shm_place_close(). */
 int shm_place_open(const char *path, uint32_t flags, struct shm_place *out);
+/* Can it be opened, and is it? */
+bool shm_place_trusted(const char *path, uint32_t flags);
 void shm_place_close(struct shm_place *p); /* errno stays as it is */
 
 /* As openat(2) does in the place's directory, and in no case one of the standard descriptors. */
