@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #define CV_FUTEX_MAX 64
+#define CV_BOUNDED_NS 5000000 /* one look every 5 ms where the kernel does not let us sleep as we would */
 
 struct cv_futex {
 	_Atomic uint32_t *word;
@@ -21,7 +22,7 @@ enum cv_slept {
 	CV_WOKEN,       /* something was rung, or a signal came, or a word had changed: look again */
 	CV_WOKEN_EARLY, /* the same, and no wake-up of the last word of several was spent on this sleeper */
 	CV_TIMED_OUT,   /* the deadline passed */
-	CV_UNSUPPORTED, /* several words at once cannot be waited for on this kernel */
+	CV_UNSUPPORTED, /* several words at once cannot be waited for on this kernel; or one, and CV_BOUNDED_NS passed */
 };
 
 struct cv_futex_ops {

@@ -124,7 +124,8 @@ enum cv_parked cv_park(const struct cv_futex *list, unsigned count, int64_t dead
 	slept = sleep_on(list, count, deadline < backstop ? deadline : backstop);
 	*bounded = slept == CV_UNSUPPORTED;
 	if (slept == CV_UNSUPPORTED) {
-		cv_kernel.wait(list, deadline < now + CV_BOUNDED_NS ? deadline : now + CV_BOUNDED_NS);
+		if (count > 1)
+			cv_kernel.wait(list, deadline < now + CV_BOUNDED_NS ? deadline : now + CV_BOUNDED_NS);
 		return CV_PARK_LOOK; /* the caller's next look at the clock ends it */
 	}
 	if (slept != CV_TIMED_OUT)

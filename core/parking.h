@@ -21,7 +21,6 @@
 #define CV_BACKSTOP_NS 1000000000 /* one look a second for what the kernel cannot promise */
 #define CV_GRACE_NS 500000000     /* how long a wake-up may be on its way: its caller waits for a processor */
 #define CV_LATE_NS 10000000       /* who looks later than this after the backstop's time was put aside itself */
-#define CV_BOUNDED_NS 5000000     /* one look every 5 ms where it cannot wait for several words */
 
 #define CV_PARK_WORDS 3 /* how many of one's words cv_park_overdue() can look at */
 
@@ -59,7 +58,7 @@ uint32_t cv_look_on(const _Atomic uint64_t *word, uint64_t expected, uint32_t ro
 bool cv_keep_off(int64_t nanoseconds);
 
 /* Sleep until a word no longer holds what is expected, somebody rings it, or the deadline passes.
- * *bounded is set to 1 if only list[0] could be waited for. */
+ * *bounded is set to 1 if the kernel refused that: then it was on list[0] alone, or on nothing, for a bounded time. */
 enum cv_parked cv_park(const struct cv_futex *list, unsigned count, int64_t deadline, int *bounded);
 
 /* After CV_PARK_BACKSTOP: is there something new, or has one of these words been changed, and nobody was woken for it?  Who

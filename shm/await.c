@@ -64,7 +64,7 @@ struct wait {
 	pid_t peer;          /* that leader */
 };
 
-static _Atomic int bounded_sleeps; /* sticky: this kernel cannot wait for several words; relaxed, a hint */
+static _Atomic int bounded_sleeps; /* the kernel refused to wait for several words last time; relaxed, a hint */
 
 /* ------------------------------------------------------------------------------------------------ arming */
 
@@ -363,7 +363,7 @@ static void words(const struct wait *w, struct cv_futex list[CV_PARK_WORDS])
 static enum cv_parked park(struct wait *w, enum cv_parked after)
 {
 	struct cv_futex list[CV_PARK_WORDS];
-	int bounded = atomic_load_explicit(&bounded_sleeps, memory_order_relaxed);
+	int before = atomic_load_explicit(&bounded_sleeps, memory_order_relaxed), bounded = before;
 	enum cv_parked parked;
 
 	if (w->asleep == 0) {
@@ -379,8 +379,8 @@ static enum cv_parked park(struct wait *w, enum cv_parked after)
 	words(w, list);
 	parked = cv_park(list, CV_PARK_WORDS, w->deadline, &bounded);
 	atomic_store_explicit(&w->seat->mode, CV_PARK_AWAKE, memory_order_relaxed); /* late readers wake us in vain */
-	if (bounded)
-		atomic_store_explicit(&bounded_sleeps, 1, memory_order_relaxed);
+	if (bounded != before)
+		atomic_store_explicit(&bounded_sleeps, bounded, memory_order_relaxed);
 	return parked;
 }
 

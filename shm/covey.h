@@ -601,13 +601,13 @@ COVEY_API int covey_start_worker(covey *c, const struct covey_device *device, co
 /*
  * covey_stop_worker - have a worker end after the request that it computes now, wait for that, and free the handle.
  * Its waiters are told COVEY_GAVE_UP.  Gives what the worker ended with: 0 idle, COVEY_ESTOPPED, COVEY_EFENCED,
- * COVEY_ERROR (its device failed, and it is to throw), or another error.  Of a process: COVEY_ESTOPPED, or 0 when it had
- * ended before.  NULL is allowed.  A child of fork() must not stop its parent's workers.
+ * COVEY_ERROR (its device failed, and it is to throw), or another error.  Of a process: COVEY_ESTOPPED, 0 when it had
+ * ended before, or COVEY_ESYSTEM when it can be neither told nor waited for: it works on.  NULL is allowed.  A child of fork() must not stop its parent's workers.
  */
 COVEY_API int covey_stop_worker(struct covey_worker *worker);
 
-/* covey_wait_worker - sleep until a worker has ended by itself.  Gives 0, COVEY_ETIMEDOUT or COVEY_EINVAL; the handle is
- * still to be given back. */
+/* covey_wait_worker - sleep until a worker has ended by itself.  Gives 0, COVEY_ETIMEDOUT, COVEY_EINVAL, or
+ * COVEY_ESYSTEM (a process cannot be waited for); the handle is still to be given back. */
 COVEY_API int covey_wait_worker(struct covey_worker *worker, int64_t deadline);
 
 /* covey_worker_pid - of the process that it runs in. */

@@ -176,8 +176,10 @@ static void *run(void *argument)
 	prctl(PR_SET_NAME, "covey-host");
 	shm_inside_enter(&entry, host->c);
 	covey_memory_thread();
-	if (covey_enter(host->c, &error) == NULL)
+	if (covey_enter(host->c, &error) == NULL) {
+		atomic_store(&host->why, errno);
 		atomic_store(&host->failed, error);
+	}
 	atomic_fetch_add(&host->ready, 1);
 	cv_kernel.wake(&host->ready, INT_MAX);
 	while (!atomic_load(&host->stop)) {
@@ -291,7 +293,7 @@ static int threads_start(struct host *host, unsigned threads)
 	if (r == 0 && atomic_load(&host->failed) == 0)
 		return 0;
 	threads_end(host);
-	errno = r;
+	errno = r != 0 ? r : atomic_load(&host->why);
 	return r != 0 ? COVEY_ESYSTEM : atomic_load(&host->failed);
 }
 

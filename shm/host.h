@@ -50,6 +50,7 @@ struct host {
 	_Atomic uint32_t parked; /* how many */
 	_Atomic int stop;
 	_Atomic int failed;     /* why a thread has no seat */
+	_Atomic int why;        /* and errno then */
 	_Atomic uint32_t ready; /* futex: threads that have, or have not got, one */
 	_Atomic uint64_t answered;
 	pthread_mutex_t listing;

@@ -105,7 +105,8 @@ void shm_twins_tell(covey *c);
 
 /* ---- recovery.c */
 
-int covey_slot_lock(covey *c, uint32_t slot); /* 0 if this process now holds the slot's file lock alone */
+/* 0: this process now holds the slot's file lock alone; COVEY_WAIT: another does; or COVEY_ESYSTEM. */
+int covey_slot_lock(covey *c, uint32_t slot);
 void covey_slot_unlock(covey *c, uint32_t slot);
 void covey_slot_free(covey *c, uint32_t slot, bool leaving); /* free all that a slot holds; its lock is held */
 void covey_slot_give_up(covey *c);                           /* what this participant leads, while it still lives */

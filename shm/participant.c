@@ -333,15 +333,19 @@ static void slot_high_raise(covey *c, uint32_t count)
 	}
 }
 
-/* Take slot i if nobody lives in it; what a dead owner left there is freed first. */
-static bool slot_claim(covey *c, uint32_t i, bool dirty)
+/* Take slot i if nobody lives in it; what a dead owner left there is freed first.  0, COVEY_EFULL or COVEY_ESYSTEM. */
+static int slot_claim(covey *c, uint32_t i, bool dirty)
 {
 	struct covey_slot *s = &c->slots[i];
 	struct covey_life life;
+	int r;
 
 	covey_life_of_slot(c, i, &life);
-	if (life.alive || (atomic_load(&s->state) == COVEY_SLOT_TAKEN) != dirty || covey_slot_lock(c, i) != 0)
-		return false;
+	if (life.alive || (atomic_load(&s->state) == COVEY_SLOT_TAKEN) != dirty)
+		return COVEY_EFULL;
+	r = covey_slot_lock(c, i);
+	if (r != 0)
+		return r == COVEY_WAIT ? COVEY_EFULL : r;
 	c->slot = i;
 	slot_high_raise(c, i + 1);
 	if (atomic_load(&s->state) != COVEY_SLOT_FREE)
@@ -349,16 +353,17 @@ static bool slot_claim(covey *c, uint32_t i, bool dirty)
 	atomic_fetch_add(&s->epoch, 1);
 	atomic_store(&s->state, COVEY_SLOT_TAKEN);
 	slot_describe(c);
-	return true;
+	return 0;
 }
 
 static int slot_take(covey *c)
 {
+	int r = COVEY_EFULL;
+
 	for (int dirty = 0; dirty < 2; dirty++)
-		for (uint32_t i = 0; i < c->counts.participants; i++)
-			if (slot_claim(c, i, dirty != 0))
-				return 0;
-	return COVEY_EFULL;
+		for (uint32_t i = 0; i < c->counts.participants && r == COVEY_EFULL; i++)
+			r = slot_claim(c, i, dirty != 0);
+	return r;
 }
 
 /* The keeper of the living participant before us is to watch us now.  We live already: of two who join side by side, one

@@ -25,12 +25,11 @@ static int slot_lock_set(covey *c, uint32_t slot, short type)
 {
 	struct flock lock = {
 	        .l_type = type, .l_whence = SEEK_SET, .l_start = COVEY_LOCK_BASE + (off_t)slot, .l_len = 1};
-	int r;
 
-	do
-		r = fcntl(c->attachment->fd, F_OFD_SETLK, &lock);
-	while (r != 0 && errno == EINTR);
-	return r;
+	/* It does not sleep, so no signal interrupts it. */
+	if (fcntl(c->attachment->fd, F_OFD_SETLK, &lock) == 0)
+		return 0;
+	return errno == EAGAIN ? COVEY_WAIT : COVEY_ESYSTEM;
 }
 
 int covey_slot_lock(covey *c, uint32_t slot)

@@ -45,11 +45,14 @@ static int file_trusted(const struct stat *st, uint32_t flags)
 static int header_check(int fd, uint64_t size, bool inspect, struct covey_counts *n, struct covey_layout *layout)
 {
 	struct covey_header h;
+	ssize_t got;
 	int r;
 
-	if (size < COVEY_PAGE || pread(fd, &h, sizeof(h), 0) != (ssize_t)sizeof(h))
-		return shm_foreign(ENOEXEC);
-	if (h.magic != COVEY_MAGIC || h.abi != COVEY_ABI || h.fingerprint != covey_fingerprint())
+	got = size < COVEY_PAGE ? 0 : pread(fd, &h, sizeof(h), 0);
+	if (got < 0)
+		return COVEY_ESYSTEM;
+	if (got != (ssize_t)sizeof(h) || h.magic != COVEY_MAGIC || h.abi != COVEY_ABI ||
+	        h.fingerprint != covey_fingerprint())
 		return shm_foreign(ENOEXEC);
 	if (!inspect && (r = shm_origin_check(fd, &h.origin)) != 0)
 		return r;

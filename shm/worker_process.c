@@ -185,21 +185,29 @@ static int launch(struct launch *l)
 
 /* The report, or the end of the process without one, which the line alone might not tell: a sibling thread that forks
  * just now gives its child a copy of the other end. */
-static bool hear(int line, int pidfd, struct report *r)
+static int hear(int line, int pidfd, struct report *r)
 {
 	struct pollfd both[] = {{.fd = line, .events = POLLIN}, {.fd = pidfd, .events = POLLIN}};
+	int n;
 
-	while (poll(both, 2, -1) < 0 && errno == EINTR) {
-	}
-	return recv(line, r, sizeof(*r), MSG_DONTWAIT) == (ssize_t)sizeof(*r);
+	do
+		n = poll(both, 2, -1);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return COVEY_ESYSTEM;
+	return recv(line, r, sizeof(*r), MSG_DONTWAIT) == (ssize_t)sizeof(*r) ? 0 : COVEY_EDEVICE;
 }
 
 static int read_report(struct covey_worker *w, int line, uint32_t *number)
 {
 	struct report r;
+	int heard = hear(line, w->pidfd, &r), error = errno;
 
-	if (!hear(line, w->pidfd, &r))
-		return COVEY_EDEVICE; /* it ended without a word */
+	if (heard == COVEY_ESYSTEM)
+		syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0); /* nothing was handed to it yet */
+	errno = error;
+	if (heard != 0)
+		return heard;
 	errno = r.error;
 	w->pid = r.pid;
 	*number = r.number;
@@ -263,14 +271,18 @@ int covey_process_wait(struct covey_worker *w, int64_t deadline)
 
 	for (;;) {
 		struct timespec t;
+		int n;
 
 		left = deadline == COVEY_FOREVER ? INT64_C(1000000000) * INT_MAX
 		       : deadline > 0            ? deadline - cv_kernel.now()
 		                                 : 0;
 		left = left > 0 ? left : 0;
 		t = (struct timespec){left / 1000000000, left % 1000000000};
-		if (ppoll(&end, 1, &t, NULL) == 1)
+		n = ppoll(&end, 1, &t, NULL);
+		if (n == 1)
 			return 0;
+		if (n < 0 && errno != EINTR)
+			return COVEY_ESYSTEM;
 		if (left == 0)
 			return COVEY_ETIMEDOUT;
 	}
@@ -278,11 +290,14 @@ int covey_process_wait(struct covey_worker *w, int64_t deadline)
 
 int covey_process_stop(struct covey_worker *w)
 {
-	if (covey_process_wait(w, COVEY_NOW) == 0)
-		return 0; /* it had ended */
-	syscall(SYS_pidfd_send_signal, w->pidfd, SIGTERM, NULL, 0);
-	covey_process_wait(w, COVEY_FOREVER);
-	return COVEY_ESTOPPED;
+	int r = covey_process_wait(w, COVEY_NOW);
+
+	if (r != COVEY_ETIMEDOUT)
+		return r; /* it had ended, or it cannot be told */
+	if (syscall(SYS_pidfd_send_signal, w->pidfd, SIGTERM, NULL, 0) != 0 && errno != ESRCH)
+		return COVEY_ESYSTEM; /* it works on */
+	r = covey_process_wait(w, COVEY_FOREVER);
+	return r == 0 ? COVEY_ESTOPPED : r;
 }
 
 /* ------------------------------------------------------------------------------------------------ in the process */

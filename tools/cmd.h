@@ -8,6 +8,7 @@
 #ifndef COVEY_CMD_H
 #define COVEY_CMD_H
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -38,6 +39,10 @@ int cmd_rm(int argc, char **argv);
 
 /* complain - "covey: " and a line on standard error; gives status back, to be returned. */
 __attribute__((format(printf, 2, 3))) int complain(int status, const char *format, ...);
+
+/* await_events - poll(2), but where that is refused (seccomp) covey says so and ends: to ask again would keep a processor
+ * busy for ever, and not to ask would miss a signal or an end.  What it leads, and COMMAND, end as if it had been killed. */
+int await_events(struct pollfd *events, unsigned count, int ms);
 
 /* misuse - complain, show the usage up to its first empty line, and give EXIT_COVEY. */
 __attribute__((format(printf, 2, 3))) int misuse(const char *usage, const char *format, ...);

@@ -41,8 +41,8 @@ static bool has_ended(const struct child *child, int ms)
 	int n;
 
 	do
-		n = poll(&p, 1, ms);
-	while (n < 0 && errno == EINTR);
+		n = await_events(&p, 1, ms);
+	while (n < 0);
 	return n > 0;
 }
 
@@ -211,7 +211,7 @@ static enum verdict talk(struct exchange *x)
 		struct pollfd p[3] = {{.fd = x->answered ? -1 : child->out, .events = POLLIN},
 		        {.fd = child->status, .events = POLLIN},
 		        {.fd = sending(x) ? child->in : -1, .events = POLLOUT}};
-		int ms = ms_left(x->deadline), n = ms != 0 ? poll(p, 3, ms) : 0;
+		int ms = ms_left(x->deadline), n = ms != 0 ? await_events(p, 3, ms) : 0;
 		enum taken taken = TAKEN_NOTHING;
 
 		if (n < 0)

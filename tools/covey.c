@@ -65,6 +65,15 @@ int complain(int status, const char *format, ...)
 	return status;
 }
 
+int await_events(struct pollfd *events, unsigned count, int ms)
+{
+	int n = poll(events, count, ms);
+
+	if (n < 0 && errno != EINTR)
+		_exit(complain(EXIT_COVEY, "poll: %s", strerror(errno)));
+	return n;
+}
+
 /* The usage without what follows its first empty line: all of it would push the complaint out of sight. */
 int misuse(const char *usage, const char *format, ...)
 {

@@ -56,9 +56,9 @@ static bool outlast(const struct sockaddr_un *name, socklen_t size, int64_t dead
 	if (fd < 0)
 		return false;
 	if (connect(fd, (const struct sockaddr *)name, size) == 0)
-		again = left > 0 && owned_by_us(fd) && poll(&p, 1, (int)left) != 0;
+		again = left > 0 && owned_by_us(fd) && await_events(&p, 1, (int)left) != 0;
 	else if (errno == ECONNREFUSED && left > 0)
-		again = poll(NULL, 0, 1) == 0;
+		again = await_events(NULL, 0, 1) == 0;
 	close(fd);
 	return again;
 }

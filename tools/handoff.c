@@ -20,6 +20,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cmd.h"
+
 enum { QUIET_MS = 5000, ANSWER_MS = 10000 };
 
 union control {
@@ -75,10 +77,10 @@ void handoff_serve(struct handoff *h, const int files[2], int waiters)
 	struct pollfd p = {.fd = h->listener, .events = POLLIN};
 
 	while (waiters > 0) {
-		int n = poll(&p, 1, QUIET_MS);
+		int n = await_events(&p, 1, QUIET_MS);
 		int peer = n > 0 ? accept4(h->listener, NULL, NULL, SOCK_CLOEXEC) : -1;
 
-		if (n == 0 || (n < 0 && errno != EINTR))
+		if (n == 0)
 			break;
 		if (peer < 0)
 			continue;
@@ -105,7 +107,7 @@ static bool receive(int fd, int files[2])
 	struct cmsghdr *rights;
 	ssize_t n;
 
-	if (poll(&p, 1, ANSWER_MS) == 0)
+	if (await_events(&p, 1, ANSWER_MS) <= 0)
 		return false; /* a leader that is stopped: ask again */
 	do
 		n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);

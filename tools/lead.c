@@ -92,7 +92,7 @@ static int pump(const struct run *run, struct child *child, struct stream s[2], 
 		        {.fd = stream_waiting(&s[0]), .events = POLLOUT},
 		        {.fd = stream_waiting(&s[1]), .events = POLLOUT}, {.fd = removal->events, .events = POLLIN}};
 
-		if (poll(p, 7, removal_patience(removal)) < 0)
+		if (await_events(p, 7, removal_patience(removal)) < 0)
 			continue;
 		tell_removal(run, removal, p[6].revents);
 		if (p[0].revents)
@@ -148,12 +148,14 @@ int lead_command(struct run *run, const struct covey_lead *lead)
 	struct stream s[2];
 	int signals = take_signals(&child), status;
 
+	if (signals < 0)
+		return cannot_start(run, lead, errno);
 	if (lead) {
 		if (nest_enter(run->digest, lead->generation) < 0)
 			return cannot_start(run, lead, errno);
 		child.guard = guard_take(run->digest, guard_patience);
 	}
-	if (signals < 0 || child_start(&child, run->command) < 0 || stream_spool(&s[0], child.out, STDOUT_FILENO) < 0 ||
+	if (child_start(&child, run->command) < 0 || stream_spool(&s[0], child.out, STDOUT_FILENO) < 0 ||
 	        stream_spool(&s[1], child.err, STDERR_FILENO) < 0)
 		return cannot_start(run, lead, errno);
 	if (lead && run->verbose)

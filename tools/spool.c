@@ -26,6 +26,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cmd.h"
+
 enum { PIECE = 65536 };
 
 static int spool_open(void)
@@ -85,7 +87,7 @@ static size_t write_some(struct stream *s, const char *bytes, size_t size)
 	if (errno == EAGAIN) {
 		struct pollfd p = {.fd = s->to, .events = POLLOUT};
 
-		poll(&p, 1, -1); /* nonblocking by its owner's wish: the caller comes again */
+		await_events(&p, 1, -1); /* nonblocking by its owner's wish: the caller comes again */
 	} else if (errno != EINTR) {
 		give_up(s, errno);
 	}
@@ -132,7 +134,7 @@ void streams_deliver(struct stream s[2])
 
 		if (p[0].fd < 0 && p[1].fd < 0)
 			return;
-		if (both && poll(p, 2, -1) < 0)
+		if (both && await_events(p, 2, -1) < 0)
 			continue;
 		for (int i = 0; i < 2; i++)
 			if (p[i].fd >= 0 && (!both || p[i].revents))

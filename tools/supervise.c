@@ -303,7 +303,8 @@ static bool watch(int life, pid_t command, pid_t target, int *status)
 	for (;;) {
 		struct pollfd p[2] = {{.fd = ended, .events = POLLIN}, {.fd = life, .events = POLLIN}};
 
-		poll(p, 2, ended < 0 ? ROUND_MS : -1);
+		if (poll(p, 2, ended < 0 ? ROUND_MS : -1) < 0 && errno != EINTR)
+			return false; /* refused: it would be asked for ever, or the leader's end be missed */
 		if (ended >= 0 && read(ended, &told, sizeof(told)) < 0 && errno != EAGAIN)
 			return false;
 		if (reap_until(command, status))

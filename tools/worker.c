@@ -129,7 +129,7 @@ static void watch(struct worker *w)
 	struct signalfd_siginfo told;
 
 	while (!p[1].revents) {
-		poll(p, 2, -1);
+		await_events(p, 2, -1);
 		while (read(w->signals, &told, sizeof(told)) == sizeof(told)) {
 			if (told.ssi_signo != SIGCHLD) {
 				let_through((int)told.ssi_signo);
@@ -269,7 +269,9 @@ static int work(struct worker *w)
 	int error, status;
 
 	take_signals(w);
-	w->over = eventfd(0, EFD_CLOEXEC);
+	w->over = w->signals < 0 ? -1 : eventfd(0, EFD_CLOEXEC);
+	if (w->over < 0)
+		return complain(EXIT_COVEY, "cannot be told of signals, or that it is over: %s", strerror(errno));
 	error = covey_open(&w->c, w->region, NULL);
 	if (error < 0)
 		return failed(w, error);
