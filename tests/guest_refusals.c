@@ -337,11 +337,12 @@ static const struct row {
         {"without a name", {SYS_openat, 2, O_TMPFILE, O_TMPFILE}, creates, 0, {EOPNOTSUPP, EISDIR, EINVAL, EPERM}},
         {"length", {SYS_ftruncate, WHATEVER}, creates, TOLD, {ANY}},
         {"mode", {SYS_fchmod, WHATEVER}, creates, TOLD, {ANY}},
-        {"memory", {SYS_fallocate, WHATEVER}, creates, TOLD, {ANY, EOPNOTSUPP}},
+        {"memory", {SYS_fallocate, WHATEVER}, creates, 0, {EPERM, ENOSYS, EOPNOTSUPP}}, /* zeros are written */
+        {"memory", {SYS_fallocate, WHATEVER}, creates, TOLD, {EACCES, EINVAL, EIO}},
         {"memory", {SYS_fallocate, WHATEVER}, creates, COVEY_ENOSPC, {ENOSPC, ENOMEM, EFBIG, EDQUOT}},
         {"a key", {SYS_getrandom, WHATEVER}, creates, TOLD, {ANY}},
         {"the header", {SYS_pwrite64, WHATEVER}, creates, TOLD, {ANY}},
-        {"the name", {SYS_linkat, WHATEVER}, creates, TOLD, {EPERM, EACCES, EMLINK}},
+        {"the name", {SYS_linkat, WHATEVER}, creates, 0, {EPERM, EACCES, EMLINK}}, /* it is renamed */
         /* results */
         {"memory", {SYS_fallocate, WHATEVER}, publishes, COVEY_EFULL, {ENOSPC, ENOMEM, EOPNOTSUPP, EPERM}},
         /* threads and processes of workers */
