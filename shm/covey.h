@@ -510,8 +510,9 @@ COVEY_API void covey_answer_give_up(struct covey_answer *answer);
 
 /* covey_answer_deaths - how many leaders died in a row before this one, each while it led this group and each succeeded
  * by the next: what is computed may be what kills them.  At most 254; 0 for a worker's request after the first change
- * of its group, and alone.  A leader that ended in any other way, and one that was deposed by covey_take_over() while
- * it lived, begin the count anew; so does one that is killed within the few instructions in which it takes over. */
+ * of its group, and alone.  The count begins anew with a leader that ended in any other way, with one that was deposed
+ * by covey_take_over() while it lived, and with one that is killed in the few instructions in which it takes over, or
+ * as it ends: it has computed by then. */
 COVEY_API uint32_t covey_answer_deaths(const struct covey_answer *answer);
 
 /*

@@ -209,7 +209,8 @@ int shm_give_up_equal(covey *c, const struct covey_lead *lead, const struct cove
 int shm_give_up_if(covey *c, const struct covey_lead *lead, covey_predicate pick, void *context);
 
 /* The leader of this generation has succeeded one who died: how many died in a row before it, now noted for the next.
- * Called before anybody else knows that it leads.  If it is killed in between, the count begins anew. */
+ * Called before anybody else knows that it leads.  If it is killed in between, or as it ends, the
+ * count begins anew. */
 uint32_t shm_deaths_note(covey *c, uint32_t node, uint64_t generation);
 /* It leaves its place to the next waiter, and has not died. */
 void shm_deaths_unnote(covey *c, uint32_t node, uint64_t generation);

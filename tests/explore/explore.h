@@ -71,10 +71,12 @@ struct actor {
 /* What the actors were told; see laws.c. */
 #define GROUPS 4
 #define GENERATIONS 48
+#define COUNT_ANEW UINT32_MAX
 struct laws {
 	struct {
 		uint64_t newest;  /* generation that anybody was told to lead */
 		uint32_t leading; /* actor + 1 who leads and has not begun to end that */
+		uint32_t deaths;  /* that it was told to have gone before; once it begins to end that, COUNT_ANEW */
 		uint8_t begun[GENERATIONS], published[GENERATIONS], fenced[GENERATIONS], answered[GENERATIONS];
 		bool notified[GENERATIONS]; /* its leader has answered before it ended, too */
 	} groups[GROUPS];

@@ -44,7 +44,13 @@ void law_leads(unsigned group, const struct covey_lead *lead, bool deposes)
 	        (unsigned long long)lead->generation, (unsigned long long)newest);
 	expect(laws.groups[group].leading == 0 || deposes, "law 1: %s is told to lead while %s does", self->name,
 	        actors[laws.groups[group].leading - 1].name);
+	machine_saw(lead->deaths);
+	expect(lead->deaths == 0 || lead->generation != newest + 1 || laws.groups[group].deaths == COUNT_ANEW ||
+	                lead->deaths == laws.groups[group].deaths + 1,
+	        "%s succeeds one who was told of %u deaths, and is told of %u", self->name, laws.groups[group].deaths,
+	        lead->deaths);
 	laws.groups[group].newest = lead->generation;
+	laws.groups[group].deaths = lead->deaths;
 	laws.groups[group].leading = caller();
 	laws.groups[group].begun[of(lead->generation)] = (uint8_t)caller();
 }
@@ -52,8 +58,10 @@ void law_leads(unsigned group, const struct covey_lead *lead, bool deposes)
 void law_ends(unsigned group, const struct covey_lead *lead)
 {
 	(void)lead;
-	if (laws.groups[group].leading == caller())
+	if (laws.groups[group].leading == caller()) {
 		laws.groups[group].leading = 0;
+		laws.groups[group].deaths = COUNT_ANEW;
+	}
 }
 
 void law_ended(unsigned group, const struct covey_lead *lead, int r)

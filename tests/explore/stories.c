@@ -44,6 +44,7 @@ int wait_once(unsigned group, const struct covey_lead *lead, char request, int64
 		law_result(group, lead, request, &result);
 	} else if (r == COVEY_DIED && result.part == COVEY_TOOK_OVER) {
 		laws.taken_over++;
+		expect(result.lead.deaths != 0, "%s takes over from the dead, and is told of no death", self->name);
 		law_leads(group, &result.lead, false);
 		lead_on(group, &result.lead, request);
 	}
