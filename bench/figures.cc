@@ -317,7 +317,8 @@ Figure p9()
 const char *const visits_note =
         R"(A process is started, attaches, leads a group once, leaves and ends, in a region that has held nothing large, and in the same
 region after a result of 1 GiB was there. And 16 processes that want a result of 4 MiB, computed in 20 ms, of a region of 1 MiB:
-each has to compute for itself, all at once.)";
+each has to compute for itself, all at once. And a call that opens the region, leads a group once and closes, alone in its process
+and while another handle of it stays open.)";
 
 Figure visits()
 {
@@ -325,7 +326,9 @@ Figure visits()
 	        {{"a visit, after a large result", "covey", "visits/large",
 	                 {{"covey, before it", "visits/large", Bar::AtMost, 1.2, "before_p50"}}, "after_p50"},
 	                {"no room, 16 callers", "covey", "visits/no_room",
-	                        {{"covey, one caller", "visits/no_room", Bar::AtMost, 2, "one_p50"}}, "all_p50"}}};
+	                        {{"covey, one caller", "visits/no_room", Bar::AtMost, 2, "one_p50"}}, "all_p50"},
+	                {"open, lead and close again", "covey", "visits/open_again",
+	                        {{"covey, alone", "visits/open_again", Bar::Faster, 20, "alone_p50"}}, "again_p50"}}};
 }
 
 /* ------------------------------------------------------------------------------------------------ a stampede */

@@ -5,6 +5,9 @@
  * waited for.  First in a region that has held nothing large ("before"), then in the same one after a result of 1 GiB
  * was there and has gone ("after").  What once was in the heap must not cost those who come later.
  *
+ * visits/open_again: a call of a program that opens the region, leads a group once and closes again, while nothing else of the
+ * process has it open ("alone"), and while another handle of the process stays open ("again").
+ *
  * visits/no_room: 16 processes ask for one group at once.  Its result is larger than the region, so each has to compute for
  * itself, and all may do that at the same time: from the first's begin to the last's end ("all"), beside one process alone
  * ("one").  Computing is a sleep of 20 ms, which needs no processor.
@@ -51,6 +54,11 @@ class Region
 	{
 		return region_;
 	}
+	void leave() /* it stays */
+	{
+		covey_close(region_);
+		region_ = nullptr;
+	}
 	const char *name() const
 	{
 		return file_.c_str();
@@ -59,11 +67,11 @@ class Region
 
 /* ------------------------------------------------------------------------------------------------ after a large result */
 
-bool visit(const char *name)
+bool visit(const char *name, const covey_options *options)
 {
 	covey *region;
 	covey_lead lead;
-	if (covey_open(&region, name, nullptr) != 0)
+	if (covey_open(&region, name, options) != 0)
 		return false;
 	bool led = covey_find_or_register(region, "visit", 5, &lead) == COVEY_LEADER &&
 	           covey_unregister(region, &lead) == 0;
@@ -73,10 +81,12 @@ bool visit(const char *name)
 
 int64_t time_visit(const char *name)
 {
+	covey_options options{};
+	options.flags = COVEY_SEPARATE; /* it attaches from the start, not by what it has inherited */
 	int64_t begin = now();
 	pid_t pid = fork();
 	if (pid == 0)
-		_exit(visit(name) ? 0 : 1);
+		_exit(visit(name, &options) ? 0 : 1);
 	int status = -1;
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
 		throw std::runtime_error("a visitor failed");
@@ -114,6 +124,33 @@ void time_visits(benchmark::State &state)
 	}
 	before.report(state, "before");
 	after.report(state, "after");
+}
+
+/* ------------------------------------------------------------------------------------------------ a further handle */
+
+int64_t time_handle(const char *name)
+{
+	int64_t begin = now();
+	if (!visit(name, nullptr))
+		fail("a visit", COVEY_ESYSTEM);
+	return now() - begin;
+}
+
+void time_handles(benchmark::State &state)
+{
+	Samples alone, again;
+	try {
+		Region kept("again", covey_options{}), left("alone", covey_options{});
+		left.leave();
+		for (auto _ : state) {
+			alone.add(time_handle(left.name()));
+			again.add(time_handle(kept.name()));
+		}
+	} catch (const std::exception &e) {
+		state.SkipWithError(e.what());
+	}
+	alone.report(state, "alone");
+	again.report(state, "again");
 }
 
 /* ------------------------------------------------------------------------------------------------ no room for the result */
@@ -166,6 +203,7 @@ void time_without_room(benchmark::State &state)
 void register_visits()
 {
 	benchmark::RegisterBenchmark("visits/large", time_visits)->Iterations(1);
+	benchmark::RegisterBenchmark("visits/open_again", time_handles)->Iterations(500);
 	benchmark::RegisterBenchmark("visits/no_room", time_without_room)->Iterations(10);
 }
 

@@ -466,7 +466,7 @@ static struct covey_thread *slot_in_slabs(void)
 
 	for (s = slabs; s != NULL; s = s->next)
 		for (int i = 0; i < SLAB_THREADS; i++)
-			if (s->threads[i].c == NULL)
+			if (s->threads[i].attachment == NULL)
 				return &s->threads[i];
 	s = slab_add();
 	return s == NULL ? NULL : &s->threads[0];

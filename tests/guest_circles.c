@@ -242,6 +242,47 @@ static void through_two_attachments(void **state)
 	covey_close(a);
 }
 
+/* The same in two processes, each of which leads through one copy of the library and waits through another. */
+static int goes_round_in_copies(void *context)
+{
+	const struct guest *one = load(GUEST_STATIC), *other = load(GUEST_SHARED);
+	int number = (int)(intptr_t)context;
+	char mine[16], next[16];
+
+	group_of(number, mine);
+	group_of(1 - number, next);
+	must(one->open(world->region) == 0 && other->open(world->region) == 0);
+	for (int round = 0; round < ROUNDS; round++) {
+		int r;
+
+		must(one->ask(mine) == COVEY_LEADER);
+		atomic_fetch_add(&world->count[LED], 1);
+		until(atomic_load(&world->count[LED]) == (round + 1) * 2);
+		r = other->wait(next, covey_in_ms(60000));
+		must(r == COVEY_CYCLE || r == COVEY_GAVE_UP);
+		atomic_fetch_add(&world->count[CYCLES], r == COVEY_CYCLE);
+		must(one->end(mine) == 0);
+		atomic_fetch_add(&world->count[TOLD], 1);
+		until(atomic_load(&world->count[TOLD]) == (round + 1) * 2);
+	}
+	other->close();
+	one->close();
+	return 0;
+}
+
+static void through_two_copies(void **state)
+{
+	pid_t child[2];
+
+	(void)state;
+	world_begin(NULL);
+	for (int i = 0; i < 2; i++)
+		child[i] = world_spawn(goes_round_in_copies, (void *)(intptr_t)i);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(world_join(child[i]), 0);
+	one_is_told_each_round();
+}
+
 static char passing[96]; /* the name of a region that is not the scene's */
 
 /* Regions come and go while threads walk through them. */
@@ -319,6 +360,7 @@ int main(void)
 	        cmocka_unit_test(through_two_regions),
 	        cmocka_unit_test(through_three_regions),
 	        cmocka_unit_test(through_two_attachments),
+	        cmocka_unit_test(through_two_copies),
 	        cmocka_unit_test(while_regions_come_and_go),
 	        cmocka_unit_test(no_circle_is_none),
 	};

@@ -47,7 +47,7 @@ static int wait_for(const char *group, int64_t until)
 	int r = covey_join(c, group, strlen(group), &lead);
 
 	if (r != COVEY_WAIT)
-		return r;
+		return -100 - r;
 	r = covey_await(c, &lead, NULL, 0, until, 0, &result);
 	covey_release(c, &result);
 	return r;

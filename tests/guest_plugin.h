@@ -10,10 +10,11 @@
 struct guest {
 	int (*open)(const char *region); /* as covey_open() */
 	void (*close)(void);
-	int (*ask)(const char *group);                 /* as covey_find_or_register() */
-	int (*join)(const char *group);                /* as covey_join() */
-	int (*wait)(const char *group, int64_t until); /* joined and awaited: the outcome, or what joining gave */
-	int (*end)(const char *group);                 /* what ask() gave is given up */
+	int (*ask)(const char *group);  /* as covey_find_or_register() */
+	int (*join)(const char *group); /* as covey_join() */
+	int (*wait)(
+	        const char *group, int64_t until); /* joined and awaited: the outcome; or -100 less what joining gave */
+	int (*end)(const char *group);             /* what ask() gave is given up */
 	uint32_t (*waiters)(const char *group);
 };
 

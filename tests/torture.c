@@ -1,8 +1,8 @@
 /*
  * torture.c - threads of one process over two mappings of one region, all calls at once
  *
- * For the thread sanitizer, which cannot see other processes: the threads of one handle race with each other under its
- * eyes, those of the other handle reach the same memory at other addresses and keep the first ones from having it to
+ * For the thread sanitizer, which cannot see other processes: the threads of one attachment race with each other under its
+ * eyes, by two handles, those of the other attachment reach the same memory at other addresses and keep the first ones from having it to
  * themselves.
  */
 #include "world.h"
@@ -15,7 +15,7 @@
 #define GROUPS 5
 
 static int rounds = 4000;
-static covey *handle[2];
+static covey *handle[3];            /* the first two apart; the last is another of the first's attachment */
 static _Atomic int leaders[GROUPS]; /* who thinks that it leads */
 static _Atomic uint64_t newest[GROUPS];
 static _Atomic long led, joined, other;
@@ -87,9 +87,9 @@ static void *torture(void *context)
 {
 	int me = (int)(intptr_t)context;
 	unsigned seed = (unsigned)me * 7919u + 1;
-	covey *c = handle[me % 2];
 
 	for (int i = 0; i < rounds; i++) {
+		covey *c = handle[me % 2 == 0 && i % 2 == 0 ? 2 : me % 2];
 		struct covey_lead lead;
 		struct covey_info info;
 		char name[256];
@@ -173,6 +173,7 @@ static void all_calls_at_once(void **state)
 	world_begin(&options);
 	handle[0] = world_open();
 	handle[1] = world_open_apart();
+	handle[2] = world_open();
 	if (getenv("COVEY_PROVE") != NULL)
 		rounds *= 20;
 	group_name(0, name, sizeof(name));
@@ -194,6 +195,7 @@ static void all_calls_at_once(void **state)
 		assert_int_equal(atomic_load(&leaders[g]), 0);
 	assert_int_equal(covey_counter(handle[0], COVEY_COUNT_RESCUED), 0);
 	covey_close(handle[1]);
+	covey_close(handle[2]);
 	assert_int_equal(covey_check(handle[0], NULL, 0), 0);
 	covey_close(handle[0]);
 }
