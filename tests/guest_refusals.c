@@ -343,6 +343,7 @@ static const struct row {
         {"a key", {SYS_getrandom, WHATEVER}, creates, TOLD, {ANY}},
         {"the header", {SYS_pwrite64, WHATEVER}, creates, TOLD, {ANY}},
         {"the name", {SYS_linkat, WHATEVER}, creates, 0, {EPERM, EACCES, EMLINK}}, /* it is renamed */
+        {"taking turns", {SYS_flock, WHATEVER}, creates, 0, {ANY, ENOLCK}},
         /* results */
         {"memory", {SYS_fallocate, WHATEVER}, publishes, COVEY_EFULL, {ENOSPC, ENOMEM, EOPNOTSUPP, EPERM}},
         /* threads and processes of workers */

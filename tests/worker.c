@@ -49,7 +49,7 @@ static int compute(void *self, struct covey_bytes base, struct covey_bytes reque
 }
 
 static const struct covey_device device = {.group = one_group, .compute = compute};
-static const struct covey_worker_options fixed = {.static_worker = 1};
+static const struct covey_worker_options fixed = {.static_worker = 1, .worker_timeout = COVEY_FOREVER};
 
 static bool right(const struct covey_result *r, const char *request)
 {

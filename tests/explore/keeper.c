@@ -18,7 +18,7 @@ void stranger_body(void)
 	covey *c = &shared.handles[3];
 
 	kernel_death();
-	while (!slot_claim(c, 1, true) && !slot_claim(c, 1, false))
+	while (slot_claim(c, 1, true) != 0 && slot_claim(c, 1, false) != 0)
 		explore_pause(); /* somebody else is reaping it */
 	for (int i = 0; i < COVEY_LIFE_WORDS; i++)
 		atomic_store(&c->slots[1].life[i * COVEY_LIFE_STRIDE], TID(3) | FUTEX_WAITERS);
