@@ -94,6 +94,32 @@ static int call_room_large(covey *c, struct covey_lead *l)
 	return room_of(c, l, 190000);
 }
 
+/* All that have room, two to a slab, and then all are given back but one, of the slab that was opened last. */
+static uint32_t last_room;
+
+static void lead_with_last_room(covey *c, struct covey_lead *l)
+{
+	uint32_t rooms[8];
+	void *data;
+	int n = 0;
+
+	lead_and_tell(c, l);
+	while (n < 8 && covey_room(c, l, NULL, 0, 20000, &data, &rooms[n]) == 0)
+		n++;
+	must(n >= 4);
+	last_room = rooms[--n];
+	for (int i = 0; i < n; i++)
+		covey_room_free(c, rooms[i]);
+}
+
+/* The memory of that slab is given back. */
+static int call_room_free(covey *c, struct covey_lead *l)
+{
+	(void)l;
+	covey_room_free(c, last_room);
+	return 0;
+}
+
 static int call_room_full(covey *c, struct covey_lead *l)
 {
 	return room_of(c, l, 400000);
@@ -283,6 +309,7 @@ const struct way ways_of_answering[] = {
                 .setup = lead_two_waiters, .call = call_publish_equal},
         {"unregister_notify", "large, two wait", &small, .actor = waits_for_g, .actors = 2, .setup = lead_two_waiters,
                 .call = call_publish_large},
+        {"room_free", "a slab's last", &small, .setup = lead_with_last_room, .call = call_room_free},
         {"unregister_notify", "a room, alone", &small, .setup = lead_and_tell, .call = call_publish_room},
         {"unregister_notify", "a room, two wait", &small, .actor = waits_for_g, .actors = 2, .setup = lead_two_waiters,
                 .call = call_publish_room},
