@@ -606,6 +606,46 @@ static void loan_end(covey *c, const struct covey_result *result)
 		shm_seat_settle(c, seat);
 }
 
+/* Does this process hold the loan?  Its parent's is not its own in the child of a fork. */
+static bool loan_is_ours(const covey *c, const struct covey_result *result)
+{
+	uint32_t seat = result->loan_seat / CV_LOANS;
+
+	return covey_threads_current(c) && seat != 0 && seat <= c->arena.seat_count &&
+	       shm_slot_is_ours(c, cv_seat_owner(&c->arena, seat) - 1) &&
+	       atomic_load(&c->arena.seats[seat].loans[result->loan_seat % CV_LOANS]) == result->loan;
+}
+
+static void result_empty(struct covey_result *result)
+{
+	result->owned = NULL;
+	result->data = NULL;
+	result->size = 0;
+	result->loan = result->loan_seat = 0;
+}
+
+int covey_result_own(covey *c, struct covey_result *result)
+{
+	void *copy;
+
+	if (result == NULL || (c == NULL && result->loan != 0))
+		return COVEY_EINVAL;
+	if (result->loan == 0)
+		return 0;
+	if (!loan_is_ours(c, result)) {
+		result_empty(result);
+		return COVEY_EFENCED;
+	}
+	copy = malloc(result->size != 0 ? result->size : 1);
+	if (copy == NULL)
+		return COVEY_ESYSTEM;
+	memcpy(copy, result->data, result->size);
+	loan_end(c, result);
+	result->data = result->owned = copy;
+	result->loan = result->loan_seat = 0;
+	return 0;
+}
+
 void covey_release(covey *c, struct covey_result *result)
 {
 	if (result == NULL)
@@ -616,8 +656,5 @@ void covey_release(covey *c, struct covey_result *result)
 		free(result->owned);
 	if (c != NULL && result->loan != 0)
 		loan_end(c, result);
-	result->owned = NULL;
-	result->data = NULL;
-	result->size = 0;
-	result->loan = result->loan_seat = 0;
+	result_empty(result);
 }

@@ -28,6 +28,8 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include "guest.h"
+
 int shm_foreign(int reason)
 {
 	errno = reason;
@@ -40,7 +42,7 @@ int shm_foreign(int reason)
  * lacks it. */
 static int boot_id(unsigned char out[16])
 {
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	int fd = shm_open_above(AT_FDCWD, "/proc/sys/kernel/random/boot_id", O_RDONLY, 0);
 	char text[64] = "";
 	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
 

@@ -22,8 +22,13 @@
  *  - nothing is locked while the caller's code runs, and a process that is stopped or killed inside a call keeps no
  *    other process from finishing its own;
  *  - a child of fork() may use the handle it inherited: its first call attaches it anew.  It owns none of its
- *    parent's groups.  A child of vfork() must not call at all;
- *  - signal handlers must not call.
+ *    parent's groups, and must not read what its parent borrowed (covey_result_own() before the fork).  A child of
+ *    vfork() must not call at all;
+ *  - signal handlers must not call.  They may fork(): nothing of covey's is locked while one runs;
+ *  - no function is a cancellation point (save by the caller's own callbacks), and none may be called with asynchronous
+ *    cancellation enabled; a thread that is cancelled in its own compute leaves as any thread that ends;
+ *  - of this process's descriptors one is covey's for each handle, 3 or above, close-on-exec, which can be neither read nor
+ *    written.  The host may close it, and use its number for something else: what is not covey's any more it leaves alone.
  *
  * "Seed:" names the functions of the Erlang module hb_persistent that a part rebuilds; docs/seed.md compares them.
  */
@@ -86,7 +91,7 @@ enum covey_part {
 	COVEY_LED = 1,       /* this caller computed it */
 	COVEY_JOINED = 2,    /* another computed it while this caller slept */
 	COVEY_TOOK_OVER = 3, /* this caller computed it after the leader died */
-	COVEY_ALONE = 4,     /* computed without a group: ungrouped, region full or absent */
+	COVEY_ALONE = 4,     /* computed without a group: ungrouped, region full, absent or out of reach */
 };
 
 /* covey_strerror - a sentence for any negative value of enum covey_error: what happened and what to do.
@@ -109,9 +114,10 @@ typedef struct covey covey; /* a handle of one region; those of one process shar
 enum covey_open_flags {
 	COVEY_ATTACH_ONLY = 1,   /* do not create: COVEY_ENOENT where there is none */
 	COVEY_ALLOW_FOREIGN = 2, /* accept a region, or a path's directory, that another user owns */
-	COVEY_ALLOW_SHARED = 4,  /* accept (and create) a region that group or others may write; the same of a directory */
-	COVEY_INSPECT = 8,       /* map read-only, take no slot: covey_find() and the covey_each_ calls only */
-	COVEY_SEPARATE = 16,     /* an attachment of its own, also where this process has one: as another process would */
+	COVEY_ALLOW_SHARED =
+	        4,           /* accept (and create) a region that group or others may write; the same of a directory */
+	COVEY_INSPECT = 8,   /* map read-only, take no slot: covey_find() and the covey_each_ calls only */
+	COVEY_SEPARATE = 16, /* an attachment of its own, also where this process has one: as another process would */
 };
 
 /* Capacity is fixed when the region is created; who attaches takes the region as it is.  0 means the default. */
@@ -209,12 +215,12 @@ struct covey_host;
 
 /* How a worker works; see covey_start_worker(). */
 struct covey_worker_options {
-	int static_worker;       /* keep the first state and name; else go on with each result as the new state */
-	int error_strategy;      /* enum covey_error_strategy */
-	int64_t worker_timeout;  /* end after so many idle nanoseconds; 0 means 10 s; COVEY_FOREVER: never */
-	const char *library;     /* not NULL: the worker is a process of its own, and loads its device from here */
-	const char *symbol;      /* the device there, a struct covey_device */
-	const char *program;     /* what that process runs; NULL: $COVEY_PROGRAM, else "covey" as execvp() finds it; in a
+	int static_worker;      /* keep the first state and name; else go on with each result as the new state */
+	int error_strategy;     /* enum covey_error_strategy */
+	int64_t worker_timeout; /* end after so many idle nanoseconds; 0 means 10 s; COVEY_FOREVER: never */
+	const char *library;    /* not NULL: the worker is a process of its own, and loads its device from here */
+	const char *symbol;     /* the device there, a struct covey_device */
+	const char *program;    /* what that process runs; NULL: $COVEY_PROGRAM, else "covey" as execvp() finds it; in a
 	                          * set-user-id program /usr/bin/covey */
 	struct covey_host *host; /* not NULL: the worker is one of this host's */
 	int own_memory;          /* of a host's worker: an arena of its own; see covey_host_open() */
@@ -354,7 +360,8 @@ struct covey_result {
 
 /*
  * covey_room - a place in the region for the leader to build its result in, so that it is never copied.
- * The room holds size bytes and belongs to the leader until it is published or given back.  request is what the
+ * The room holds size bytes and belongs to the leader until it is published or given back; if its thread ends before, and
+ * the leadership with it, so does the room.  request is what the
  * result answers, as in covey_unregister_notify(): it is kept beside the bytes.
  * gives   0, *data to write to (aligned to 16), and *room for struct covey_reply
  * errors  COVEY_EFULL, COVEY_EFENCED, COVEY_EINVAL
@@ -366,8 +373,19 @@ COVEY_API int covey_room(covey *c, const struct covey_lead *lead, const void *re
 COVEY_API void covey_room_free(covey *c, uint32_t room);
 
 /* covey_release - end a result: the region may reuse the bytes once nobody holds them.  Any thread of the process may
- * release; the same struct twice is harmless, a copy of it must not be; NULL is allowed. */
+ * release; the same struct twice is harmless, a copy of it must not be; NULL is allowed.  In the child of a fork it ends no
+ * loan of its parent's; see covey_result_own(). */
 COVEY_API void covey_release(covey *c, struct covey_result *result);
+
+/*
+ * covey_result_own - have the bytes of a borrowed result in memory of this process, and end the loan.  To be called before a
+ * fork for what the child is to read: a loan is its borrower's, and a child cannot keep the bytes from being reused.
+ * The same of one whose bytes are this process's already does nothing.  result is still to be released, with the same c.
+ * gives   0
+ * errors  COVEY_ESYSTEM (out of memory: the result is as it was); COVEY_EFENCED in the child of a fork, of what its parent
+ *         borrowed: the bytes may be another's by now, and result has none any more; COVEY_EINVAL
+ */
+COVEY_API int covey_result_own(covey *c, struct covey_result *result);
 
 /* ------------------------------------------------------------------------------------------------ await
  * Seed: await/4, default_await/5. */
@@ -550,13 +568,17 @@ struct covey_device {
 
 /*
  * covey_resolve - the whole loop: group, find or register, compute or await, again when the leader dies or gives up,
- * publish.  When the region is full, or c is NULL, it computes on its own rather than fail.
+ * publish.  It computes on its own rather than fail (out->part is COVEY_ALONE): when c is NULL, when the region is full, and
+ * when this process, a child of fork, cannot attach to it any more, because it has dropped privileges, has another root,
+ * has met a limit of descriptors, memory or threads, or the like.  errno has the reason then, as covey_participant() would give
+ * it with COVEY_ESYSTEM; in the other two cases it is 0.
  *
  * device   needs compute; its storage must outlive the call
  * options  may be NULL
  * gives    enum covey_outcome: COVEY_OK, COVEY_ERROR, COVEY_TIMED_OUT, COVEY_CYCLE; COVEY_GAVE_UP when this call's own
  *          compute gave up; out->part tells who computed
- * errors   COVEY_ERECURSION, COVEY_EINVAL, COVEY_ECORRUPT, COVEY_ESYSTEM, or the device's group callback's.
+ * errors   COVEY_ERECURSION, COVEY_EINVAL, COVEY_ECORRUPT, COVEY_EREADONLY, COVEY_ESYSTEM (out of memory), or the device's
+ *          group callback's.
  *          COVEY_EFENCED: this is the child of a fork() that compute or await made; the parent leads on without it
  * *out is always to be released (with the same c).
  *
@@ -603,12 +625,13 @@ COVEY_API int covey_start_worker(covey *c, const struct covey_device *device, co
  * covey_stop_worker - have a worker end after the request that it computes now, wait for that, and free the handle.
  * Its waiters are told COVEY_GAVE_UP.  Gives what the worker ended with: 0 idle, COVEY_ESTOPPED, COVEY_EFENCED,
  * COVEY_ERROR (its device failed, and it is to throw), or another error.  Of a process: COVEY_ESTOPPED, 0 when it had
- * ended before, or COVEY_ESYSTEM when it can be neither told nor waited for: it works on.  NULL is allowed.  A child of fork() must not stop its parent's workers.
+ * ended before, or COVEY_ESYSTEM when it can be neither told nor waited for: it works on.  NULL is allowed.  In a child of
+ * fork() of the starter: COVEY_EFENCED, and nothing else.
  */
 COVEY_API int covey_stop_worker(struct covey_worker *worker);
 
-/* covey_wait_worker - sleep until a worker has ended by itself.  Gives 0, COVEY_ETIMEDOUT, COVEY_EINVAL, or
- * COVEY_ESYSTEM (a process cannot be waited for); the handle is still to be given back. */
+/* covey_wait_worker - sleep until a worker has ended by itself.  Gives 0, COVEY_ETIMEDOUT, COVEY_EINVAL, COVEY_EFENCED (in
+ * a child of fork() of the starter), or COVEY_ESYSTEM (a process cannot be waited for); the handle is still to be given back. */
 COVEY_API int covey_wait_worker(struct covey_worker *worker, int64_t deadline);
 
 /* covey_worker_pid - of the process that it runs in. */
@@ -662,7 +685,8 @@ COVEY_API int covey_default_worker(covey *c, const struct covey_device *device, 
 COVEY_API int covey_host_open(covey *c, unsigned threads, struct covey_host **out);
 
 /* covey_host_close - stop its workers, after the requests that they compute now, and its threads.  To be called before
- * covey_close(), and not while another thread starts or stops workers of it.  NULL is allowed. */
+ * covey_close(), and not while another thread starts or stops workers of it.  In a child of fork() it does nothing.
+ * NULL is allowed. */
 COVEY_API void covey_host_close(struct covey_host *host);
 
 struct covey_host_usage {

@@ -30,10 +30,13 @@
  * seen.  Other regions are kept from being closed meanwhile (gate.c); nothing is slept for, and no lock is taken.
  * Source: wait-for graphs as in Chandy and Misra (1983), made simple by shared memory.
  */
+#include <sys/mman.h>
+
 #include "internal.h"
 #include "watch.h"
 
 #define CYCLE_DEPTH 256
+#define CYCLE_NEAR 16 /* most are no longer; the caller's stack may be a small one */
 
 /* A seat in one of the regions. */
 struct place {
@@ -166,19 +169,19 @@ static bool same_place(const struct place *x, const struct place *y)
 
 /* ------------------------------------------------------------------------------------------------ circles */
 
-/* The circle through this seat, in path; its length, or 0. */
-static unsigned circle(const struct walk *w, struct place start, struct edge *path)
+/* The circle through this seat, in path; its length, or 0.  depth + 1: it may be a longer one. */
+static unsigned circle(const struct walk *w, struct place start, struct edge *path, unsigned depth)
 {
 	struct place at = start;
 
-	for (unsigned n = 0; n < CYCLE_DEPTH; n++) {
+	for (unsigned n = 0; n < depth; n++) {
 		at.seat = edge_read(&at, &path[n]);
 		if (at.seat == 0 || !waits_where(w, &at))
 			return 0;
 		if (same_place(&at, &start))
 			return n + 1;
 	}
-	return 0;
+	return depth + 1;
 }
 
 /* Is whoever leads what this edge waits for the thread of the next? */
@@ -224,22 +227,46 @@ static const struct edge *victim_of(const struct edge *path, unsigned length)
 	return victim;
 }
 
-static void walk_from(const struct walk *w, uint32_t seat)
+/* False: it goes on beyond this depth. */
+static bool walk_from(const struct walk *w, uint32_t seat, struct edge *path, unsigned depth)
 {
-	struct edge path[CYCLE_DEPTH];
 	unsigned length;
 
-	while ((length = circle(w, (struct place){w->regions[0], seat}, path)) != 0) {
-		const struct edge *victim = victim_of(path, length);
+	while ((length = circle(w, (struct place){w->regions[0], seat}, path, depth)) != 0) {
+		const struct edge *victim;
 
+		if (length > depth)
+			return false;
+		victim = victim_of(path, length);
 		if (!circle_holds(path, length))
 			continue;
 		if (!cv_seat_answer(&victim->from.c->arena, victim->from.seat, victim->word, CV_SEAT_CYCLE, 0))
 			continue;
 		covey_wake_seat(victim->from.c, victim->from.seat);
 		cv_changed(&victim->from.c->arena, victim->node);
-		return;
+		break;
 	}
+	return true;
+}
+
+/* With a path that is too long for the stack.  Where there is no memory for it, the circle is not seen. */
+static void walk_far(const struct walk *w, uint32_t seat)
+{
+	const size_t size = CYCLE_DEPTH * sizeof(struct edge);
+	void *path = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (path == MAP_FAILED)
+		return;
+	walk_from(w, seat, path, CYCLE_DEPTH);
+	munmap(path, size);
+}
+
+static void walk(const struct walk *w, uint32_t seat)
+{
+	struct edge path[CYCLE_NEAR];
+
+	if (!walk_from(w, seat, path, CYCLE_NEAR))
+		walk_far(w, seat);
 }
 
 void covey_cycle_check(covey *c, const struct covey_thread *t)
@@ -254,6 +281,6 @@ void covey_cycle_check(covey *c, const struct covey_thread *t)
 	shm_visit_begin(&visit, c->attachment);
 	for (unsigned i = 0; i < visit.count; i++)
 		w.regions[w.count++] = &visit.attachments[i]->view;
-	walk_from(&w, t->seat);
+	walk(&w, t->seat);
 	shm_visit_end(&visit);
 }

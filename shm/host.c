@@ -40,7 +40,6 @@
  */
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -217,13 +216,13 @@ static int start(struct covey_host *face, struct covey_worker *w)
 	w->serving.c = host->c; /* it may outlast the handle that it was started through */
 	w->serving.memory = w->serving.options.own_memory ? &w->memory : NULL;
 	w->serving.thread_is_ours = true;
-	pthread_mutex_lock(&host->listing);
+	shm_mutex_lock(&host->listing);
 	h->next = host->list;
 	h->at = &host->list;
 	if (h->next != NULL)
 		h->next->at = &h->next;
 	host->list = h;
-	pthread_mutex_unlock(&host->listing);
+	shm_mutex_unlock(&host->listing);
 	atomic_fetch_add(&host->count, 1);
 	attend(w);
 	return 0;
@@ -259,13 +258,12 @@ static void host_free(struct host *host)
 
 static int thread_start(struct host *host, pthread_t *thread)
 {
-	sigset_t all, old;
+	struct shm_quiet quiet; /* and so is the thread */
 	int r;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
+	shm_quiet_begin(&quiet);
 	r = pthread_create(thread, NULL, run, host);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	shm_quiet_end(&quiet);
 	return r;
 }
 
@@ -305,6 +303,7 @@ static struct host *host_new(covey *c)
 		return NULL;
 	host->face = (struct covey_host){start, attend, serves};
 	host->c = c;
+	host->process = getpid();
 	host->table = cds_lfht_new(64, 64, 0, CDS_LFHT_AUTO_RESIZE | CDS_LFHT_ACCOUNTING, NULL);
 	if (host->table == NULL) {
 		free(host);
@@ -312,7 +311,7 @@ static struct host *host_new(covey *c)
 	}
 	cds_wfcq_init(&host->head, &host->tail);
 	pthread_mutex_init(&host->scanning, NULL);
-	pthread_mutex_init(&host->listing, NULL);
+	shm_mutex_init(&host->listing);
 	atomic_store(&host->sweep, COVEY_FOREVER);
 	return host;
 }
@@ -341,23 +340,13 @@ static void fork_safely(void)
 	pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 }
 
-int covey_host_open(covey *c, unsigned threads, struct covey_host **out)
+static int host_begin(covey *c, unsigned threads, struct covey_host **out)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	long processors = sysconf(_SC_NPROCESSORS_ONLN);
-	int error = COVEY_EINVAL;
 	struct host *host;
+	int error;
 
-	if (out == NULL || threads > COVEY_HOST_THREADS_MAX)
-		return COVEY_EINVAL;
-	*out = NULL;
 	pthread_once(&once, fork_safely);
-	if (covey_enter(c, &error) == NULL)
-		return error;
-	if (threads == 0)
-		threads = processors < 1                        ? 1
-		          : processors > COVEY_HOST_THREADS_MAX ? COVEY_HOST_THREADS_MAX
-		                                                : (unsigned)processors;
 	host = host_new(c);
 	if (host == NULL)
 		return COVEY_ESYSTEM;
@@ -372,25 +361,57 @@ int covey_host_open(covey *c, unsigned threads, struct covey_host **out)
 	return error;
 }
 
-void covey_host_close(struct covey_host *face)
+int covey_host_open(covey *c, unsigned threads, struct covey_host **out)
 {
-	struct host *host = (struct host *)face;
-	uint32_t left;
+	struct shm_quiet quiet;
+	long processors;
+	int error = COVEY_EINVAL;
 
-	if (host == NULL)
-		return;
-	pthread_mutex_lock(&host->listing);
+	if (out == NULL || threads > COVEY_HOST_THREADS_MAX)
+		return COVEY_EINVAL;
+	*out = NULL;
+	if (covey_enter(c, &error) == NULL)
+		return error;
+	shm_quiet_begin(&quiet);
+	processors = sysconf(_SC_NPROCESSORS_ONLN);
+	if (threads == 0)
+		threads = processors < 1                        ? 1
+		          : processors > COVEY_HOST_THREADS_MAX ? COVEY_HOST_THREADS_MAX
+		                                                : (unsigned)processors;
+	error = host_begin(c, threads, out);
+	shm_quiet_end(&quiet);
+	return error;
+}
+
+static void workers_stop(struct host *host)
+{
+	shm_mutex_lock(&host->listing);
 	for (struct hosted *h = host->list; h != NULL; h = h->next) {
 		atomic_store(&h->w->stop.asked, 1);
 		covey_hosted_want(h);
 	}
-	pthread_mutex_unlock(&host->listing);
+	shm_mutex_unlock(&host->listing);
 	host_ring(host);
-	while ((left = atomic_load(&host->count)) != 0)
+	for (uint32_t left; (left = atomic_load(&host->count)) != 0;)
 		cv_kernel.wait(&(struct cv_futex){&host->count, left}, COVEY_FOREVER);
+}
+
+void covey_host_close(struct covey_host *face)
+{
+	struct host *host = (struct host *)face;
+	struct shm_quiet quiet;
+	int cancel;
+
+	if (host == NULL || host->process != getpid())
+		return;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	workers_stop(host); /* which takes as long as what they compute: not quietly */
+	shm_quiet_begin(&quiet);
 	threads_end(host);
 	atomic_fetch_sub(&host->c->slots[host->c->slot].hosting, 1);
 	host_free(host);
+	shm_quiet_end(&quiet);
+	pthread_setcancelstate(cancel, NULL);
 }
 
 int covey_host_usage_of(struct covey_host *face, struct covey_host_usage *out)
@@ -402,11 +423,11 @@ int covey_host_usage_of(struct covey_host *face, struct covey_host_usage *out)
 	*out = (struct covey_host_usage){
 	        .workers = atomic_load(&host->count), .answered = atomic_load(&host->answered)};
 	covey_memory_count();
-	pthread_mutex_lock(&host->listing);
+	shm_mutex_lock(&host->listing);
 	for (const struct hosted *h = host->list; h != NULL; h = h->next) {
 		out->arenas += h->w->memory.own;
 		out->bytes += covey_memory_bytes(&h->w->memory);
 	}
-	pthread_mutex_unlock(&host->listing);
+	shm_mutex_unlock(&host->listing);
 	return 0;
 }

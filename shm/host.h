@@ -41,6 +41,7 @@ struct entry {
 struct host {
 	struct covey_host face;
 	covey *c;
+	pid_t process; /* that has the threads: a child of its fork has none */
 	struct cds_lfht *table;
 	struct cds_wfcq_head head;
 	struct cds_wfcq_tail tail;
@@ -53,7 +54,7 @@ struct host {
 	_Atomic int why;        /* and errno then */
 	_Atomic uint32_t ready; /* futex: threads that have, or have not got, one */
 	_Atomic uint64_t answered;
-	pthread_mutex_t listing;
+	struct shm_mutex listing;
 	struct hosted *list;
 	_Atomic uint32_t count; /* futex */
 	unsigned threads;

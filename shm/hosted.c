@@ -105,11 +105,11 @@ static void unlist(struct hosted *h)
 {
 	struct host *host = h->host;
 
-	pthread_mutex_lock(&host->listing);
+	shm_mutex_lock(&host->listing);
 	*h->at = h->next;
 	if (h->next != NULL)
 		h->next->at = h->at;
-	pthread_mutex_unlock(&host->listing);
+	shm_mutex_unlock(&host->listing);
 }
 
 static void idle_from_now(struct hosted *h)

@@ -11,7 +11,9 @@
  *      event                        what happened, for people
  *      participant  thread          who we are, who is alive
  *      identity  gate               one process in several slots and regions
- *      region                       where it all lies
+ *      slot_lock                    what keeps a slot ours
+ *      region  create  backing      where it all lies
+ *      guest                        what the host must not notice
  */
 #ifndef COVEY_INTERNAL_H
 #define COVEY_INTERNAL_H
@@ -103,15 +105,22 @@ uint64_t shm_process_identity(
  * by side, one sees the other. */
 void shm_twins_tell(covey *c);
 
+/* ---- slot_lock.c */
+
+/* Hold the slot's file lock, alone, and until it is dropped or no thread of this process can write any more.  0; COVEY_WAIT:
+ * another has it; COVEY_ESYSTEM: it cannot be asked for.  own: a descriptor that only this thread has, to hold it by; -1: none. */
+int shm_hold_take(const covey *c, int own, uint32_t slot, struct shm_hold *hold);
+void shm_hold_drop(struct shm_hold *hold, uint32_t slot);
+/* Give the calling thread a table of descriptors of its own, with one of the region in it: that, or -1. */
+int shm_descriptor_apart(const covey *c);
+
 /* ---- recovery.c */
 
-/* 0: this process now holds the slot's file lock alone; COVEY_WAIT: another does; or COVEY_ESYSTEM. */
-int covey_slot_lock(covey *c, uint32_t slot);
-void covey_slot_unlock(covey *c, uint32_t slot);
 void covey_slot_free(covey *c, uint32_t slot, bool leaving); /* free all that a slot holds; its lock is held */
 void covey_slot_give_up(covey *c);                           /* what this participant leads, while it still lives */
-int covey_reap_some(covey *c);            /* the same without the rest, for a process that is attached */
-int covey_reap_dead(covey *c, int *left); /* how many slots were freed; *left: how many could not be yet */
+int covey_reap_some(covey *c);                               /* as covey_reap(), for a process that is attached */
+/* How many slots were freed; *left: how many could not be yet.  own: of the liveness thread its descriptor; else -1 */
+int covey_reap_dead(covey *c, int own, int *left);
 
 /* ---- thread.c */
 

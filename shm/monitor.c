@@ -27,7 +27,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -170,6 +169,7 @@ static void *monitor_run(void *argument)
 	uint32_t node = 0;
 
 	prctl(PR_SET_NAME, "covey-monitor");
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	while (!stopped(m)) {
 		int64_t looked = cv_kernel.now();
 		struct berth berth;
@@ -209,15 +209,11 @@ static void watch_map(struct covey_monitor *m)
 	m->watch = (_Atomic uint32_t *)(void *)(map + (m->c->layout.watch - offset));
 }
 
+/* Quiet, and so is the thread. */
 static int thread_start(struct covey_monitor *m)
 {
-	sigset_t all, old;
-	int r;
+	int r = pthread_create(&m->thread, NULL, monitor_run, m);
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_create(&m->thread, NULL, monitor_run, m);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (r == 0)
 		return 0;
 	errno = r;
@@ -231,24 +227,14 @@ static void monitor_free(struct covey_monitor *m)
 	free(m);
 }
 
-int covey_start_monitor(covey *c, const void *name, size_t size, int64_t period, covey_monitor_sink sink, void *context,
-        struct covey_monitor **out)
+static struct covey_monitor *monitor_new(covey *c, const void *name, size_t size)
 {
-	struct covey_monitor *m;
-	int r;
+	struct covey_monitor *m = calloc(1, sizeof(*m) + (name != NULL ? size : 0));
 
-	if (c == NULL || sink == NULL || out == NULL || period < 0 ||
-	        (name != NULL && (size == 0 || size > COVEY_NAME_MAX)))
-		return COVEY_EINVAL;
-	*out = NULL;
-	m = calloc(1, sizeof(*m) + (name != NULL ? size : 0));
 	if (m == NULL)
-		return COVEY_ESYSTEM;
+		return NULL;
 	m->c = c;
 	m->process = getpid();
-	m->period = period != 0 ? period : PERIOD_DEFAULT_NS;
-	m->sink = sink;
-	m->context = context;
 	if (name != NULL) {
 		memcpy(m->name, name, size);
 		m->key = (struct cv_key){m->name, (uint32_t)size, cv_hash(c->arena.key, name, size)};
@@ -257,17 +243,46 @@ int covey_start_monitor(covey *c, const void *name, size_t size, int64_t period,
 		watch_map(m);
 	else
 		m->watch = c->arena.watch;
-	r = thread_start(m);
+	return m;
+}
+
+static int monitor_begin(struct covey_monitor *m)
+{
+	int r = thread_start(m);
+
 	if (r != 0) {
 		monitor_free(m);
 		return r;
 	}
 	covey_registry_lock();
-	m->next = c->monitors;
-	c->monitors = m;
+	m->next = m->c->monitors;
+	m->c->monitors = m;
 	covey_registry_unlock();
-	*out = m;
 	return 0;
+}
+
+int covey_start_monitor(covey *c, const void *name, size_t size, int64_t period, covey_monitor_sink sink, void *context,
+        struct covey_monitor **out)
+{
+	struct covey_monitor *m;
+	struct shm_quiet quiet;
+	int r = COVEY_ESYSTEM;
+
+	if (c == NULL || sink == NULL || out == NULL || period < 0 ||
+	        (name != NULL && (size == 0 || size > COVEY_NAME_MAX)))
+		return COVEY_EINVAL;
+	*out = NULL;
+	shm_quiet_begin(&quiet);
+	m = monitor_new(c, name, size);
+	if (m != NULL) {
+		m->period = period != 0 ? period : PERIOD_DEFAULT_NS;
+		m->sink = sink;
+		m->context = context;
+		r = monitor_begin(m);
+	}
+	shm_quiet_end(&quiet);
+	*out = r == 0 ? m : NULL;
+	return r;
 }
 
 /* End the thread.  In the child of a fork there is none. */
@@ -293,13 +308,20 @@ static void monitor_forget(struct covey_monitor *m)
 
 void covey_stop_monitor(struct covey_monitor *m)
 {
+	struct shm_quiet quiet;
+	int cancel;
+
 	if (m == NULL)
 		return;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	if (m->c != NULL) {
 		monitor_forget(m);
-		monitor_end(m);
+		monitor_end(m); /* which waits for the host's sink: not quietly */
 	}
+	shm_quiet_begin(&quiet);
 	monitor_free(m);
+	shm_quiet_end(&quiet);
+	pthread_setcancelstate(cancel, NULL);
 }
 
 void covey_monitors_end(covey *c)

@@ -114,7 +114,7 @@ int covey_named(covey *c)
 
 static int open_to_tell(const char *path)
 {
-	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), moved;
+	int fd = shm_open_above(AT_FDCWD, path, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0), moved;
 
 	if (fd < 0 || fd > STDERR_FILENO)
 		return fd;

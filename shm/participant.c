@@ -2,10 +2,10 @@
  * participant.c - slots, life and death
  *
  * A participant is a process with a slot.  That it owns the slot is a file lock (an open-file-description lock on one
- * byte, far beyond the end of the segment's file), held through an open file of its own that no mapping refers to.  The
- * kernel releases it when the process's last thread gives up its descriptors, and each does so after it has given up its
- * memory: then nothing of the process can write to the segment any more.  That it lives is told by its life words, which
- * the kernel changes when the process's keeper thread ends; that comes a little earlier.  So:
+ * byte, far beyond the end of the segment's file), held by a page of the process's memory; see slot_lock.c.  The kernel
+ * releases it when the process's last thread has given up that memory: then nothing of the process can write to the
+ * segment any more.  That it lives is told by its life words, which the kernel changes when the process's keeper thread
+ * ends; that comes a little earlier.  So:
  *
  *      life ended    its leadership may be taken over: a swap of the ownership word fences whatever still runs
  *      lock free     its memory may be reused
@@ -36,7 +36,6 @@
  * Sources: the kernel's robust futex ABI (Documentation/locking/robust-futex-ABI.rst); fcntl(2), F_OFD_SETLK.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <sched.h>
@@ -149,7 +148,7 @@ static unsigned watches_visit(covey *c, struct cv_futex *list, unsigned room)
 	struct covey_keeper *k = &c->attachment->keeper;
 	unsigned n = 0;
 
-	pthread_mutex_lock(&k->lock);
+	shm_mutex_lock(&k->lock);
 	for (int i = 0; i < COVEY_WATCHES; i++) {
 		struct covey_life life;
 
@@ -164,7 +163,7 @@ static unsigned watches_visit(covey *c, struct cv_futex *list, unsigned room)
 			list[n++] = life.words[0];
 		}
 	}
-	pthread_mutex_unlock(&k->lock);
+	shm_mutex_unlock(&k->lock);
 	return n;
 }
 
@@ -222,6 +221,8 @@ static void *keeper_run(void *argument)
 	int left = 0;
 
 	prctl(PR_SET_NAME, "covey-keeper");
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	c->attachment->keeper.fd = shm_descriptor_apart(c);
 	life_begin(c, robust);
 	cv_kernel.wake((_Atomic uint32_t *)(void *)&c->attachment->keeper.ready, INT_MAX);
 	while (atomic_load(&c->attachment->keeper.ready) > 0) {
@@ -230,7 +231,7 @@ static void *keeper_run(void *argument)
 		if (atomic_load(&c->attachment->keeper.stop))
 			break;
 		if (atomic_exchange(&c->attachment->keeper.reap, 0) != 0 || left != 0 || others_died(c))
-			covey_reap_dead(c, &left);
+			covey_reap_dead(c, c->attachment->keeper.fd, &left);
 		/* Between the end of a life and the release of its lock lie microseconds, or a core dump. */
 		retry = left == 0 ? 0 : retry == 0 ? REAP_RETRY_MIN_NS : retry * 2;
 		retry = retry < REAP_RETRY_MAX_NS ? retry : REAP_RETRY_MAX_NS;
@@ -258,7 +259,7 @@ bool covey_keeper_watch(covey *c, uint32_t slot, uint32_t node)
 	struct covey_keeper *k = &c->attachment->keeper;
 	unsigned used = 0, place = COVEY_WATCHES;
 
-	pthread_mutex_lock(&k->lock);
+	shm_mutex_lock(&k->lock);
 	for (unsigned i = COVEY_WATCHES; i-- > 0;)
 		if (k->watches[i].node == 0 || k->watches[i].node == node)
 			place = i;
@@ -271,7 +272,7 @@ bool covey_keeper_watch(covey *c, uint32_t slot, uint32_t node)
 	} else {
 		place = COVEY_WATCHES;
 	}
-	pthread_mutex_unlock(&k->lock);
+	shm_mutex_unlock(&k->lock);
 	if (place == COVEY_WATCHES)
 		return false;
 	keeper_ring(c, c->slot);
@@ -285,7 +286,8 @@ static int keeper_start(covey *c)
 	int r;
 
 	memset(k, 0, sizeof(*k));
-	pthread_mutex_init(&k->lock, NULL);
+	k->fd = -1;
+	shm_mutex_init(&k->lock);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	r = pthread_create(&k->thread, NULL, keeper_run, c);
@@ -343,7 +345,7 @@ static int slot_claim(covey *c, uint32_t i, bool dirty)
 	covey_life_of_slot(c, i, &life);
 	if (life.alive || (atomic_load(&s->state) == COVEY_SLOT_TAKEN) != dirty)
 		return COVEY_EFULL;
-	r = covey_slot_lock(c, i);
+	r = shm_hold_take(c, -1, i, &c->attachment->own);
 	if (r != 0)
 		return r == COVEY_WAIT ? COVEY_EFULL : r;
 	c->slot = i;
@@ -389,7 +391,7 @@ int covey_participant_join(covey *c)
 
 	if (r == 0 && (r = keeper_start(c)) != 0) {
 		atomic_store(&c->slots[c->slot].state, COVEY_SLOT_FREE);
-		covey_slot_unlock(c, c->slot);
+		shm_hold_drop(&c->attachment->own, c->slot);
 	}
 	if (r == 0) {
 		covey_ring_take(c); /* once we live: who is dead loses it */
@@ -408,7 +410,7 @@ void covey_participant_leave(covey *c)
 	covey_life_relay(c, c->slot);
 	watches_visit(c, NULL, 0);
 	covey_slot_free(c, c->slot, true);
-	covey_slot_unlock(c, c->slot);
+	shm_hold_drop(&c->attachment->own, c->slot);
 }
 
 /* A participant's number: slot + 1 in the low 13 bits, above them the slot's epoch, so that the number of one who has

@@ -65,15 +65,6 @@ int shm_path_of(const char *name, char path[COVEY_PATH_SIZE])
 
 /* ------------------------------------------------------------------------------------------------ directories */
 
-static int above_standard(int fd)
-{
-	int high = fd < 0 || fd > STDERR_FILENO ? fd : fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-
-	if (high != fd)
-		close(fd);
-	return high;
-}
-
 static int directory_trusted(int fd, uint32_t flags)
 {
 	struct stat st;
@@ -93,10 +84,10 @@ static int directory_open(const char *path, size_t n)
 
 	if (n > 0)
 		snprintf(directory, sizeof(directory), "%.*s", (int)n, path);
-	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = shm_open_above(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY, 0);
 	if (fd < 0 && errno == EACCES)
-		fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return above_standard(fd);
+		fd = shm_open_above(AT_FDCWD, directory, O_PATH | O_DIRECTORY, 0);
+	return fd;
 }
 
 static int directory_missing(uint32_t flags)
@@ -151,7 +142,7 @@ void shm_place_close(struct shm_place *p)
 
 int shm_place_file(const struct shm_place *p, const char *file, int access, mode_t mode)
 {
-	return above_standard(openat(p->directory, file, access | O_CLOEXEC, mode));
+	return shm_open_above(p->directory, file, access, mode);
 }
 
 int shm_place_look(const struct shm_place *p, int access)

@@ -382,6 +382,15 @@ static void room_free(covey *c, struct covey_thread *t, uint32_t room)
 		        &c->arena, t->seat, room); /* not freed at once: the leader's own caller may hold it on loan */
 }
 
+/* It is given back, if it still is this leadership's: with the thread that led it has gone, and may be another's. */
+static void room_unpublished(covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t room)
+{
+	const struct cv_block *b = room_block(c, room);
+
+	if (b != NULL && b->node == lead->node && b->generation == lead->generation)
+		room_free(c, t, room);
+}
+
 /* The block to publish: the leader's room, or a copy made now if there is anybody for it.  0 or COVEY_EFULL. */
 static int block_for(covey *c, struct covey_thread *t, const struct covey_lead *lead, const void *request,
         size_t request_size, const struct covey_reply *reply, uint32_t only, uint32_t *block)
@@ -423,7 +432,7 @@ static int publish(covey *c, struct covey_thread *t, const struct covey_lead *le
 	int full;
 
 	if (!request_valid(request, request_size) || !reply_valid(reply) || !covey_leads(c, lead)) {
-		room_free(c, t, reply->room);
+		room_unpublished(c, t, lead, reply->room);
 		return covey_leads(c, lead) ? COVEY_EINVAL : COVEY_EFENCED;
 	}
 	full = block_for(c, t, lead, request, request_size, reply, 0, &block);
@@ -609,7 +618,7 @@ static int notify_as(covey *c, struct covey_thread *t, const struct covey_lead *
 	if (error != 0 || !reply_valid(reply))
 		return error != 0 ? error : COVEY_EINVAL;
 	if (!covey_leads(c, lead)) {
-		room_free(c, t, reply->room);
+		room_unpublished(c, t, lead, reply->room);
 		return COVEY_EFENCED;
 	}
 	if (choice->give_up)

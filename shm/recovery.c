@@ -21,27 +21,6 @@
 #include "pool.h"
 #include "watch.h"
 
-static int slot_lock_set(covey *c, uint32_t slot, short type)
-{
-	struct flock lock = {
-	        .l_type = type, .l_whence = SEEK_SET, .l_start = COVEY_LOCK_BASE + (off_t)slot, .l_len = 1};
-
-	/* It does not sleep, so no signal interrupts it. */
-	if (fcntl(c->attachment->fd, F_OFD_SETLK, &lock) == 0)
-		return 0;
-	return errno == EAGAIN ? COVEY_WAIT : COVEY_ESYSTEM;
-}
-
-int covey_slot_lock(covey *c, uint32_t slot)
-{
-	return slot_lock_set(c, slot, F_WRLCK);
-}
-
-void covey_slot_unlock(covey *c, uint32_t slot)
-{
-	slot_lock_set(c, slot, F_UNLCK);
-}
-
 /* ------------------------------------------------------------------------------------------------ nodes */
 
 struct reaping {
@@ -212,10 +191,10 @@ void covey_slot_give_up(covey *c)
 	struct reaping r = {c, c->slot, cv_seat_of_keeper(&c->arena, c->slot), true};
 	uint32_t high = cv_pool_high(&c->arena);
 
-	pthread_mutex_lock(&c->attachment->reaping); /* the keeper may be using its seat */
+	shm_mutex_lock(&c->attachment->reaping); /* the keeper may be using its seat */
 	for (uint32_t i = 1; i <= high; i++)
 		free_node(&r, i);
-	pthread_mutex_unlock(&c->attachment->reaping);
+	shm_mutex_unlock(&c->attachment->reaping);
 }
 
 static bool slot_died(const covey *c, uint32_t slot)
@@ -226,28 +205,36 @@ static bool slot_died(const covey *c, uint32_t slot)
 	return !life.alive && atomic_load(&c->slots[slot].state) == COVEY_SLOT_TAKEN;
 }
 
-int covey_reap_dead(covey *c, int *left)
+/* How many were freed: 1 or 0. */
+static int reap(covey *c, int own, uint32_t slot, int *left)
+{
+	struct shm_hold hold;
+	int freed = 0;
+
+	if (shm_hold_take(c, own, slot, &hold) != 0) { /* it still runs, or somebody else reaps it */
+		covey_life_relay(c, slot); /* but its life has ended, and we may be the one who was woken for it */
+		++*left;
+		return 0;
+	}
+	if (slot_died(c, slot)) {
+		covey_slot_free(c, slot, false);
+		freed = 1;
+	}
+	shm_hold_drop(&hold, slot);
+	return freed;
+}
+
+int covey_reap_dead(covey *c, int own, int *left)
 {
 	uint32_t high = atomic_load(&c->header->globals.slot_high);
 	int freed = 0;
 
 	*left = 0;
-	pthread_mutex_lock(&c->attachment->reaping);
-	for (uint32_t i = 0; i < high && i < c->counts.participants; i++) {
-		if (i == c->slot || !slot_died(c, i))
-			continue;
-		if (covey_slot_lock(c, i) != 0) { /* it still runs, or somebody else reaps it */
-			covey_life_relay(c, i); /* but its life has ended, and we may be the one who was woken for it */
-			++*left;
-			continue;
-		}
-		if (slot_died(c, i)) {
-			covey_slot_free(c, i, false);
-			freed++;
-		}
-		covey_slot_unlock(c, i);
-	}
-	pthread_mutex_unlock(&c->attachment->reaping);
+	shm_mutex_lock(&c->attachment->reaping);
+	for (uint32_t i = 0; i < high && i < c->counts.participants; i++)
+		if (i != c->slot && slot_died(c, i))
+			freed += reap(c, own, i, left);
+	shm_mutex_unlock(&c->attachment->reaping);
 	return freed;
 }
 
@@ -255,7 +242,7 @@ int covey_reap_some(covey *c)
 {
 	int left;
 
-	return covey_reap_dead(c, &left);
+	return covey_reap_dead(c, -1, &left);
 }
 
 int covey_reap(covey *c)

@@ -115,53 +115,72 @@ static int region_map(covey *c, int fd)
 	return 0;
 }
 
-static bool is_our_file(const covey *c, int fd)
+static bool same_file(const covey *c, const struct stat *st)
 {
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && st.st_dev == c->device && st.st_ino == c->inode;
+	return st->st_dev == c->device && st->st_ino == c->inode;
 }
 
-int covey_file_reopen(const covey *c, int access)
+static int reopen_path(const covey *c, const char *path, int access)
 {
-	char self[64];
-	int fd = -1;
+	struct stat st;
+	int fd = shm_open_above(AT_FDCWD, path, access | O_NONBLOCK | O_NOCTTY, 0);
 
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", c->attachment->fd);
-	if (c->attachment->fd >= 0)
-		fd = open(self, access | O_CLOEXEC);
-	if (fd < 0) /* no /proc, or no descriptor: by its name, if that is still this file's */
-		fd = open(c->path, access | O_CLOEXEC | O_NOFOLLOW);
-	if (fd >= 0 && !is_our_file(c, fd)) {
+	if (fd >= 0 && (fstat(fd, &st) != 0 || !same_file(c, &st))) {
 		close(fd);
+		errno = ENOENT; /* what is there is another's */
 		fd = -1;
 	}
 	return fd;
 }
 
-int covey_file_again(struct shm_attachment *a)
+/* The host may have closed our descriptor, and have others by its number: only what is ours still is opened. */
+int covey_file_reopen(const covey *c, int access)
 {
-	int fd = covey_file_reopen(&a->view, a->view.inspect ? O_RDONLY : O_RDWR);
+	char self[64];
+	struct stat st;
+	int fd = -1, kept = c->attachment->fd;
 
-	if (fd < 0)
-		return COVEY_ESYSTEM;
-	if (a->fd >= 0)
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", kept);
+	if (kept >= 0 && stat(self, &st) == 0 && same_file(c, &st))
+		fd = reopen_path(c, self, access);
+	if (fd < 0) /* no /proc, or no descriptor: by its name, if that is still this file's */
+		fd = reopen_path(c, c->path, access | O_NOFOLLOW);
+	return fd;
+}
+
+/* A descriptor that leads to the file, and through which nobody can write to it by mistake. */
+static int file_keep(const covey *c, int fd)
+{
+	char self[64];
+	int kept;
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	kept = reopen_path(c, self, O_PATH);
+	return kept >= 0 ? kept : reopen_path(c, c->path, O_PATH | O_NOFOLLOW);
+}
+
+static void file_let_go(const struct shm_attachment *a)
+{
+	struct stat st;
+	int flags = a->fd >= 0 ? fcntl(a->fd, F_GETFL) : -1;
+
+	if (flags >= 0 && (flags & O_PATH) != 0 && fstat(a->fd, &st) == 0 && same_file(&a->view, &st))
 		close(a->fd);
-	a->fd = fd;
-	return 0;
 }
 
 static void attachment_drop(struct shm_attachment *a)
 {
+	int saved = errno;
+
 	if (a->view.header != NULL)
 		munmap((void *)a->view.header, a->view.layout.size);
-	if (a->fd >= 0)
-		close(a->fd);
+	file_let_go(a);
 	for (covey *c = a->spares, *next; c != NULL; c = next) {
 		next = c->next;
 		free(c);
 	}
 	free(a);
+	errno = saved;
 }
 
 /* A region's file, made where there is none: somebody may remove or make it at any moment. */
@@ -198,22 +217,18 @@ static int file_open(const char *path, const struct covey_options *o, int access
 	return fd;
 }
 
-/* The mapping keeps the open file that it was made from, also in the children of a fork.  The lock on our slot must not: it
- * belongs to another one, of which only this process has a descriptor. */
-static int attachment_enter(struct shm_attachment *a, covey **out)
+static int attachment_enter(struct shm_attachment *a, int fd, covey **out)
 {
-	int r = region_map(&a->view, a->fd);
+	int r = region_map(&a->view, fd);
 
 	if (r != 0)
 		return r;
+	a->fd = file_keep(&a->view, fd);
 	if (a->view.inspect) {
 		*out = &a->view; /* its only handle */
 		return 0;
 	}
-	r = covey_file_again(a);
-	if (r != 0)
-		return r;
-	pthread_mutex_init(&a->reaping, NULL);
+	shm_mutex_init(&a->reaping);
 	return covey_registry_join(a, out);
 }
 
@@ -244,12 +259,13 @@ static int open_anew(const char *path, const struct covey_options *options, uint
 		close(fd);
 		return COVEY_ESYSTEM;
 	}
-	a->fd = fd;
+	a->fd = a->own.fd = -1;
 	a->view.attachment = a;
 	a->view.flags = flags;
 	a->view.inspect = (flags & COVEY_INSPECT) != 0;
 	snprintf(a->view.path, sizeof(a->view.path), "%s", path);
-	r = attachment_enter(a, out);
+	r = attachment_enter(a, fd, out);
+	close(fd);                             /* the mapping stays */
 	if (r != 0 || (*out)->attachment != a) /* another thread may have been first */
 		attachment_drop(a);
 	return r;
@@ -273,6 +289,7 @@ int covey_open(covey **out, const char *name, const struct covey_options *option
 	uint32_t flags = options != NULL ? options->flags : 0;
 	char path[PATH_SIZE];
 	int r = shm_path_of(name, path);
+	struct shm_quiet quiet;
 	unsigned arena;
 
 	if (out == NULL)
@@ -280,36 +297,47 @@ int covey_open(covey **out, const char *name, const struct covey_options *option
 	*out = NULL;
 	if (r != 0)
 		return r;
+	shm_quiet_begin(&quiet);
 	arena = covey_memory_outside(); /* a worker's callback may be the first that opens what others share */
 	r = open_again(path, flags, out);
 	if (r == COVEY_ENOENT)
 		r = open_anew(path, options, flags, out);
 	covey_memory_leave(arena);
+	shm_quiet_end(&quiet);
 	return r;
+}
+
+static void handle_end(covey *c, bool ours)
+{
+	struct shm_attachment *a = c->attachment;
+
+	if (!c->inspect) {
+		if (!shm_registry_leave(c))
+			return;
+		if (ours)
+			covey_participant_leave(&a->view);
+		covey_threads_forget(a);
+	}
+	attachment_drop(a);
 }
 
 void covey_close(covey *c)
 {
-	struct shm_attachment *a;
+	struct shm_quiet quiet;
 	bool ours;
+	int cancel;
 
 	if (c == NULL)
 		return;
-	a = c->attachment;
-	covey_monitors_end(c);
-	if (c->inspect) {
-		attachment_drop(a);
-		return;
-	}
-	ours = covey_threads_current(c); /* not in the child of a fork that never called */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	covey_monitors_end(c); /* which waits for the host's code, as the workers do: not quietly */
+	ours = !c->inspect && covey_threads_current(c); /* not in the child of a fork that never called */
 	if (ours)
 		covey_workers_end(c);
-	if (!shm_registry_leave(c))
-		return;
-	if (ours)
-		covey_participant_leave(&a->view);
-	covey_threads_forget(a);
-	attachment_drop(a);
+	shm_quiet_begin(&quiet);
+	handle_end(c, ours);
+	shm_quiet_end(&quiet);
+	pthread_setcancelstate(cancel, NULL);
 }
 
 int covey_unlink(const char *name)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "covey.h"
+#include "guest.h"
 #include "layout.h"
 #include "outbox.h"
 #include "parking.h"
@@ -78,7 +79,8 @@ struct covey_keeper {
 	_Atomic int ready;                     /* 1 alive, negative: could not start */
 	_Atomic int stop;
 	_Atomic int reap;
-	pthread_mutex_t lock;
+	int fd; /* of the region, in a table of descriptors that only this thread has; -1: it has none */
+	struct shm_mutex lock;
 	struct {
 		uint32_t slot, node;
 	} watches[COVEY_WATCHES]; /* forwarded groups whose waiters still sleep on our life; node 0: empty */
@@ -116,31 +118,36 @@ struct covey {
 	struct covey_monitor *monitors; /* that run on this handle */
 };
 
+/* Who holds a slot's file lock; see slot_lock.c. */
+struct shm_hold {
+	void *page; /* a mapping that keeps its open file; NULL: it is another's */
+	int fd;     /* of the liveness thread's own open file; -1: it is the mapping's */
+};
+
 /*
  * What all handles of one region in this process share: one mapping, one slot, one liveness thread, a seat a thread.  It
  * lasts until the last of its handles is closed.  A handle with COVEY_INSPECT or COVEY_SEPARATE has one to itself.
  */
 struct shm_attachment {
 	struct covey view; /* what new handles are copied from; no caller has it, so it is there until the end */
-	int fd;            /* carries the slot's lock; not the open file that is mapped */
-	bool attached;     /* this process, not one it was forked from, has a slot */
+	int fd;        /* to find the file again where its name is gone: can be neither read nor written; -1: none */
+	bool attached; /* this process, not one it was forked from, has a slot */
+	struct shm_hold own; /* the lock of that slot */
 	/* by a thread; guarded by the registry's lock, as all below but for reaping */
 	bool lane_taken[COVEY_LANES - 1];
 	_Atomic uint64_t serial; /* of this attachment, never reused in this process */
 	struct covey_keeper keeper;
-	pthread_mutex_t reaping; /* whose holder acts through the keeper's seat; file locks do not tell threads apart */
+	struct shm_mutex
+	        reaping;         /* whose holder acts through the keeper's seat; file locks do not tell threads apart */
 	struct covey_thread act; /* of whoever has no seat and holds that lock; see shm_act() */
-	sigset_t act_signals;
-	struct covey *handles;       /* that are open */
-	struct covey *spares;        /* that are closed, to be used again: the state of a thread may still name one */
+	struct covey *handles;   /* that are open */
+	struct covey *spares;    /* that are closed, to be used again: the state of a thread may still name one */
 	struct shm_attachment *next; /* in the process's list of open regions */
 	struct shm_gate *gate;       /* for visitors from calls on other regions; or NULL */
 };
 
 /* region.c */
 int covey_file_reopen(const covey *c, int access); /* another open file on the same region: a descriptor, or -1 */
-/* The same in place of the attachment's: file locks belong to one.  0 or an error. */
-int covey_file_again(struct shm_attachment *a);
 
 /* thread.c: the caller's thread state, or NULL with *error set.  Attaches anew after a fork. */
 struct covey_thread *covey_thread_slow(covey *c, int *error);

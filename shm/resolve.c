@@ -25,6 +25,7 @@
  *
  * Every turn of the loop either ends or was caused by a change of the group's leader, so it is lock-free as a whole.
  */
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -207,7 +208,8 @@ static int outcome_of(int error)
 	return error != 0 ? COVEY_ERROR : COVEY_OK;
 }
 
-static int compute_alone(struct resolving *r)
+/* why: errno, which is to tell it at the end. */
+static int compute_alone(struct resolving *r, int why)
 {
 	struct computing job SHM_CLEANUP(computing_end) = {.r = r};
 	int error = compute(&job);
@@ -218,6 +220,7 @@ static int compute_alone(struct resolving *r)
 	if (job.answer.given_up)
 		return give_up(&job);
 	keep_memory(r, &job.answer);
+	errno = why;
 	return outcome_of(error);
 }
 
@@ -358,9 +361,9 @@ static int await(struct resolving *r, const struct covey_lead *lead)
 	case COVEY_GAVE_UP:
 		return AGAIN;
 	case COVEY_CYCLE:
-		return r->allow_infinite ? compute_alone(r) : COVEY_CYCLE;
+		return r->allow_infinite ? compute_alone(r, 0) : COVEY_CYCLE;
 	case COVEY_EFULL:
-		return compute_alone(r);
+		return compute_alone(r, 0);
 	default:
 		return outcome;
 	}
@@ -377,9 +380,11 @@ static int turn(struct resolving *r, const struct covey_name *name)
 	case COVEY_WAIT:
 		return await(r, &lead);
 	case COVEY_RECURSION:
-		return r->allow_infinite || led_by_this_worker(r->c, &lead) ? compute_alone(r) : COVEY_ERECURSION;
+		return r->allow_infinite || led_by_this_worker(r->c, &lead) ? compute_alone(r, 0) : COVEY_ERECURSION;
 	case COVEY_EFULL:
-		return compute_alone(r);
+		return compute_alone(r, 0);
+	case COVEY_ESYSTEM: /* this process cannot attach: it has dropped privileges, or met a limit */
+		return compute_alone(r, errno);
 	default:
 		return role;
 	}
@@ -414,7 +419,7 @@ static int resolve(struct resolving *r, const struct covey_name *name)
 	int outcome;
 
 	if (r->c == NULL || name->size == 0)
-		return compute_alone(r);
+		return compute_alone(r, 0);
 	do
 		outcome = turn(r, name);
 	while (outcome == AGAIN);

@@ -53,7 +53,7 @@ struct slab {
 	uint64_t parent; /* of the first slab: 1 in the process that attached, 0 in a child of it that has not yet */
 };
 
-static pthread_mutex_t registry = PTHREAD_MUTEX_INITIALIZER;
+static struct shm_mutex registry = SHM_MUTEX_INITIALIZER;
 static struct shm_attachment *open_regions;
 static uint64_t serials, thread_serials;
 static struct slab *slabs;
@@ -82,15 +82,17 @@ static struct slab *slab_add(void)
 
 static void before_fork(void)
 {
-	pthread_mutex_lock(&registry);
+	shm_mutex_lock(&registry);
+	shm_floor_before_fork();
 }
 
 static void after_fork_parent(void)
 {
-	pthread_mutex_unlock(&registry);
+	shm_floor_in_parent();
+	shm_mutex_unlock(&registry);
 }
 
-/* In the child: no region is attached.  It must not keep its parent's slots locked, so it gets descriptors of its own.
+/* In the child: no region is attached.  What keeps its parent's slots locked it has not inherited; see slot_lock.c.
  * Called by fork(); and by the first call, where a bare clone() left that out. */
 static void disown_regions(void)
 {
@@ -100,13 +102,10 @@ static void disown_regions(void)
 	shm_gates_forget();
 	for (struct shm_attachment *a = open_regions; a != NULL; a = a->next) {
 		a->attached = false;
+		a->own = (struct shm_hold){NULL, -1};
 		for (covey *c = a->handles; c != NULL; c = c->next) {
 			atomic_store(&c->inherited, true);
 			c->workers = NULL; /* our parent's threads */
-		}
-		if (covey_file_again(a) != 0) { /* rather none than our parent's: attaching tries again, and says so */
-			close(a->fd);
-			a->fd = -1;
 		}
 	}
 }
@@ -115,9 +114,10 @@ static void after_fork_child(void)
 {
 	int saved = errno;
 
-	pthread_mutex_init(&registry, NULL);
+	shm_floor_in_child();
 	shm_clock_compare();
 	disown_regions();
+	shm_mutex_renew(&registry);
 	errno = saved;
 }
 
@@ -143,11 +143,32 @@ static void give_up_led(covey *c, struct covey_thread *t)
 	}
 }
 
-/* Those of its rooms that it still has are the participant's from now on. */
+/* Can nobody publish this room any more?  The leadership that it was made for has ended. */
+static bool room_is_over(const struct cv_arena *a, const struct shm_reserved *r)
+{
+	const _Atomic uint64_t *word = cv_heap_word(a, r->ref);
+	const struct cv_block *b = cv_heap_at(a, r->ref);
+	uint64_t own;
+
+	if (word == NULL || b == NULL || atomic_load(word) != r->word || b->node == 0 || b->node > a->node_count)
+		return false;
+	own = atomic_load(&a->nodes[b->node].own);
+	return cv_word_gen(own) != b->generation || cv_word_state(own) == CV_IDLE;
+}
+
+/* Those of its rooms that it still has go with what it led; a room for what a sibling leads is the participant's from now on. */
 static void pass_reserved(covey *c, struct covey_thread *t)
 {
-	for (uint32_t i = 0; i < t->reserved_count; i++)
-		cv_heap_pass(&c->arena, t->reserved[i].ref, t->reserved[i].word, cv_seat_of_keeper(&c->arena, c->slot));
+	struct cv_arena *a = &c->arena;
+
+	for (uint32_t i = 0; i < t->reserved_count; i++) {
+		const struct shm_reserved *r = &t->reserved[i];
+
+		if (room_is_over(a, r))
+			cv_heap_retire_as(a, t->seat, r->ref, r->word);
+		else
+			cv_heap_pass(a, r->ref, r->word, cv_seat_of_keeper(a, c->slot));
+	}
 }
 
 static bool is_this_seat(void *context, uint32_t seat)
@@ -213,14 +234,14 @@ static void thread_exit(void *list)
 {
 	struct membership *m = list, *next;
 
-	pthread_mutex_lock(&registry);
+	shm_mutex_lock(&registry);
 	for (; m != NULL; m = next) {
 		next = m->next;
 		thread_leave(m);
 		free(m);
 	}
 	covey_thread_last = NULL;
-	pthread_mutex_unlock(&registry);
+	shm_mutex_unlock(&registry);
 }
 
 static void set_up(void)
@@ -235,12 +256,12 @@ static void set_up(void)
 void covey_registry_lock(void)
 {
 	pthread_once(&once, set_up);
-	pthread_mutex_lock(&registry);
+	shm_mutex_lock(&registry);
 }
 
 void covey_registry_unlock(void)
 {
-	pthread_mutex_unlock(&registry);
+	shm_mutex_unlock(&registry);
 }
 
 /* In the child of a fork, once: a slot and a liveness thread of its own. */
@@ -249,10 +270,8 @@ static int attach_anew(struct shm_attachment *a)
 	covey *view = &a->view;
 	int r;
 
-	pthread_mutex_init(&a->reaping, NULL);
+	shm_mutex_init(&a->reaping);
 	shm_clock_compare();
-	if (a->fd < 0 && covey_file_again(a) != 0)
-		return COVEY_ESYSTEM;
 	r = covey_participant_join(view);
 	if (r != 0)
 		return r;
@@ -315,7 +334,7 @@ int shm_registry_share(uint64_t device, uint64_t inode, const char *path, uint32
 	covey_registry_lock();
 	disown_regions();
 	r = share(device, inode, path, flags, out);
-	pthread_mutex_unlock(&registry);
+	shm_mutex_unlock(&registry);
 	return r;
 }
 
@@ -339,7 +358,7 @@ static int attach(struct shm_attachment *a, covey **out)
 	return 0;
 }
 
-/* A fork between the two would give the child a copy of a locked file that no handler closes: so fork waits. */
+/* A fork between the two would give the child a region that it does not know of, and that looks attached: so fork waits. */
 int covey_registry_join(struct shm_attachment *a, covey **out)
 {
 	const covey *c = &a->view;
@@ -351,7 +370,7 @@ int covey_registry_join(struct shm_attachment *a, covey **out)
 		r = share(c->device, c->inode, c->path, c->flags, out);
 	if (r == COVEY_ENOENT)
 		r = attach(a, out);
-	pthread_mutex_unlock(&registry);
+	shm_mutex_unlock(&registry);
 	return r;
 }
 
@@ -380,7 +399,7 @@ bool shm_registry_leave(covey *c)
 	covey **h = &a->handles;
 	bool last;
 
-	pthread_mutex_lock(&registry);
+	shm_mutex_lock(&registry);
 	while (*h != c)
 		h = &(*h)->next;
 	*h = c->next;
@@ -397,7 +416,7 @@ bool shm_registry_leave(covey *c)
 		a->attached = false;
 		shm_gate_open(a);
 	}
-	pthread_mutex_unlock(&registry);
+	shm_mutex_unlock(&registry);
 	return last;
 }
 
@@ -405,18 +424,18 @@ bool covey_threads_current(const covey *c)
 {
 	bool current;
 
-	pthread_mutex_lock(&registry);
+	shm_mutex_lock(&registry);
 	disown_regions();
 	current = c->attachment->attached;
-	pthread_mutex_unlock(&registry);
+	shm_mutex_unlock(&registry);
 	return current;
 }
 
 void covey_threads_forget(struct shm_attachment *a)
 {
-	pthread_mutex_lock(&registry);
+	shm_mutex_lock(&registry);
 	threads_forget(a);
-	pthread_mutex_unlock(&registry);
+	shm_mutex_unlock(&registry);
 }
 
 static bool seat_has_thread(const struct shm_attachment *a, uint32_t seat)
@@ -443,9 +462,9 @@ bool shm_slot_is_ours(const covey *c, uint32_t slot)
 
 	if (slot == c->slot)
 		return true;
-	pthread_mutex_lock(&registry);
+	shm_mutex_lock(&registry);
 	ours = attachment_of_slot(c, slot) != NULL;
-	pthread_mutex_unlock(&registry);
+	shm_mutex_unlock(&registry);
 	return ours;
 }
 
@@ -453,11 +472,11 @@ void shm_seat_settle(const covey *c, uint32_t seat)
 {
 	struct shm_attachment *holder;
 
-	pthread_mutex_lock(&registry);
+	shm_mutex_lock(&registry);
 	holder = attachment_of_slot(c, cv_seat_owner(&c->arena, seat) - 1);
 	if (holder != NULL && !seat_has_thread(holder, seat) && !cv_seat_lends(&c->arena, seat))
 		seat_give(&holder->view.arena, seat);
-	pthread_mutex_unlock(&registry);
+	shm_mutex_unlock(&registry);
 }
 
 static struct covey_thread *slot_in_slabs(void)
@@ -531,7 +550,7 @@ static struct covey_thread *thread_of(covey *c, int *error)
 	struct shm_attachment *a = c->attachment;
 	struct covey_thread *t = NULL;
 
-	pthread_mutex_lock(&registry);
+	shm_mutex_lock(&registry);
 	disown_regions();
 	atomic_store(&c->inherited, false);
 	if (!a->attached)
@@ -540,7 +559,7 @@ static struct covey_thread *thread_of(covey *c, int *error)
 		t = thread_find(a);
 	if (*error == 0 && t == NULL)
 		*error = thread_join(a, &t);
-	pthread_mutex_unlock(&registry);
+	shm_mutex_unlock(&registry);
 	return *error == 0 ? t : NULL;
 }
 
@@ -590,16 +609,12 @@ struct covey_thread *shm_act_seatless(covey *c, int *error)
 {
 	struct covey_thread *t = covey_thread_slow(c, error);
 	struct shm_attachment *a;
-	sigset_t all, old;
 
 	/* Attached, but without a seat: none is left, or no memory. */
 	if (t != NULL || c == NULL || c->inspect || !covey_threads_current(c))
 		return t;
 	a = c->attachment;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	pthread_mutex_lock(&a->reaping);
-	a->act_signals = old;
+	shm_mutex_lock(&a->reaping);
 	a->act = (struct covey_thread){
 	        .c = c, .attachment = a, .seat = cv_seat_of_keeper(&c->arena, c->slot), .lane = covey_lane_shared(c)};
 	return &a->act;
@@ -607,11 +622,7 @@ struct covey_thread *shm_act_seatless(covey *c, int *error)
 
 void shm_act_unlock(struct covey_thread *t)
 {
-	struct shm_attachment *a = t->attachment;
-	sigset_t old = a->act_signals;
-
-	pthread_mutex_unlock(&a->reaping);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	shm_mutex_unlock(&t->attachment->reaping);
 }
 
 /* ------------------------------------------------------------------------------------------------ reservations */

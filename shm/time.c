@@ -60,7 +60,7 @@ static bool namespace_read(const char *link, char out[NAMESPACE_SIZE])
 /* A line of the file is a clock's name, seconds and nanoseconds; the latter are not negative. */
 static bool offset_read(int64_t *out)
 {
-	int fd = open("/proc/self/timens_offsets", O_RDONLY | O_CLOEXEC);
+	int fd = shm_open_above(AT_FDCWD, "/proc/self/timens_offsets", O_RDONLY, 0);
 	char text[256], *at;
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 

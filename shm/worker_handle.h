@@ -23,6 +23,7 @@ struct covey_worker {
 	struct covey_stop stop;
 	struct covey_worker *next; /* in its region's list */
 	pid_t pid;
+	pid_t starter; /* a child of its fork has no worker */
 	/* of a host */
 	void *hosted;
 	struct covey_memory memory;

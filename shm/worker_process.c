@@ -92,9 +92,13 @@ static int brief_make(const struct covey_worker *w, const char *library)
 	        .generation = w->from.generation,
 	        .sizes = {strlen(region) + 1, strlen(library) + 1, strlen(o->symbol) + 1, w->name_size,
 	                w->serving.base.size}};
-	int fd = memfd_create("covey-brief", MFD_CLOEXEC);
-	bool written = fd >= 0 && write_all(fd, &b, sizeof(b));
+	bool written;
+	int fd;
 
+	shm_floor_begin();
+	fd = memfd_create("covey-brief", MFD_CLOEXEC);
+	shm_floor_end();
+	written = fd >= 0 && write_all(fd, &b, sizeof(b));
 	for (int i = 0; i < 5; i++)
 		written = written && write_all(fd, parts[i], b.sizes[i]);
 	if (written)
@@ -159,25 +163,24 @@ static int between(void *argument)
 	return 0;
 }
 
+/* Quiet: no handler of the host's runs in a child. */
 static int launch(struct launch *l)
 {
 	const size_t size = 64 * 1024;
 	char *stack = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-	sigset_t all, old;
 	pid_t child;
 
 	if (stack == MAP_FAILED)
 		return COVEY_ESYSTEM;
 	sigemptyset(&l->signals);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old); /* no handler of ours may run in a child */
+	shm_floor_begin(); /* the pidfd is made among our descriptors */
 	child = clone(between, stack + size, CLONE_VM | CLONE_VFORK | CLONE_FILES, l);
 	if (child < 0)
 		l->error = errno;
 	else
 		while (waitpid(child, NULL, __WCLONE) < 0 && errno == EINTR) {
 		}
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	shm_floor_end();
 	munmap(stack, size);
 	errno = l->error;
 	return l->error == 0 ? 0 : COVEY_ESYSTEM;
@@ -224,41 +227,63 @@ static char *program_of(const struct covey_worker_options *o)
 	return strchr(program, '/') != NULL ? realpath(program, NULL) : strdup(program);
 }
 
-static int launch_and_hear(struct covey_worker *w, int brief, uint32_t *number)
+static int line_make(int line[2])
+{
+	int r;
+
+	shm_floor_begin();
+	r = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, line);
+	shm_floor_end();
+	return r == 0 ? 0 : COVEY_ESYSTEM;
+}
+
+/* The process begins; *line is what it will be heard on. */
+static int launch_program(struct covey_worker *w, int brief, int *line)
 {
 	char *program = program_of(&w->serving.options);
 	struct launch l = {.program = program, .brief = brief, .pidfd = -1};
-	int line[2], r;
+	int ends[2], r = program == NULL ? COVEY_ESYSTEM : line_make(ends);
 
-	if (program == NULL || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, line) != 0) {
-		free(program);
-		return COVEY_ESYSTEM;
+	if (r == 0) {
+		*line = ends[0];
+		l.line = ends[1];
+		r = launch(&l);
+		w->pidfd = l.pidfd;
+		close(ends[1]);
 	}
-	l.line = line[1];
-	r = launch(&l);
-	w->pidfd = l.pidfd;
-	close(line[1]);
-	if (r == 0)
-		r = read_report(w, line[0], number);
-	close(line[0]);
 	free(program);
 	return r;
 }
 
-int covey_process_start(struct covey_worker *w, uint32_t *number)
+static int process_begin(struct covey_worker *w, int *line)
 {
 	char *library = realpath(w->serving.options.library, NULL);
 	int brief, r;
 
-	atomic_store(&w->holders, 1);
 	if (library == NULL)
 		return COVEY_EDEVICE;
 	brief = brief_make(w, library);
 	free(library);
 	if (brief < 0)
 		return brief;
-	r = launch_and_hear(w, brief, number);
+	r = launch_program(w, brief, line);
 	close(brief);
+	return r;
+}
+
+int covey_process_start(struct covey_worker *w, uint32_t *number)
+{
+	struct shm_quiet quiet;
+	int line = -1, r;
+
+	atomic_store(&w->holders, 1);
+	shm_quiet_begin(&quiet);
+	r = process_begin(w, &line);
+	shm_quiet_end(&quiet);
+	if (r == 0)
+		r = read_report(w, line, number); /* once its device has begun: not quietly */
+	if (line >= 0)
+		close(line);
 	return r;
 }
 

@@ -14,7 +14,6 @@
  */
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -42,12 +41,16 @@ static uint32_t state_after(struct covey_worker *w, uint32_t state, int64_t dead
 
 static void handle_free(struct covey_worker *w)
 {
+	struct shm_quiet quiet;
+
+	shm_quiet_begin(&quiet);
 	covey_serving_end(&w->serving);
 	if (w->pidfd >= 0)
 		close(w->pidfd);
 	free(w->hosted);
 	free(w->name);
 	free(w);
+	shm_quiet_end(&quiet);
 }
 
 void covey_worker_drop(struct covey_worker *w)
@@ -215,19 +218,18 @@ static void *run(void *argument)
 
 static int thread_create(struct covey_worker *w)
 {
+	struct shm_quiet quiet; /* and so is the thread: signals are for threads that their process made */
 	pthread_attr_t attributes;
 	pthread_t thread;
-	sigset_t all, old;
 	int r;
 
+	shm_quiet_begin(&quiet);
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are for threads that their process made */
 	list(w);
 	r = pthread_create(&thread, &attributes, run, w);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_attr_destroy(&attributes);
+	shm_quiet_end(&quiet);
 	if (r == 0)
 		return 0;
 	unlist(w);
@@ -260,17 +262,8 @@ static bool usable(const struct covey_device *device, const struct covey_worker_
 	return options == NULL || options->host == NULL || device->worker == NULL;
 }
 
-static int name_of(struct covey_worker *w, const struct covey_device *device, struct covey_bytes name)
+static int name_copy(struct covey_worker *w, struct covey_bytes name)
 {
-	struct covey_name group;
-	int r;
-
-	if (name.data == NULL) {
-		r = covey_group(device, w->serving.base, (struct covey_bytes){0}, NULL, &group);
-		if (r != 0)
-			return r;
-		name = (struct covey_bytes){group.data, group.size};
-	}
 	if (name.size == 0 || name.size > COVEY_NAME_MAX)
 		return COVEY_EINVAL;
 	w->name = malloc(name.size);
@@ -281,33 +274,50 @@ static int name_of(struct covey_worker *w, const struct covey_device *device, st
 	return 0;
 }
 
-static struct covey_worker *handle_new(covey *c, const struct covey_device *device, struct covey_bytes name,
+static struct covey_worker *handle_make(covey *c, const struct covey_device *device, struct covey_bytes name,
         struct covey_bytes base, const struct covey_worker_options *options, int *error)
 {
 	static const struct covey_device none;
+	struct covey_worker *w = calloc(1, sizeof(*w));
+
+	*error = COVEY_ESYSTEM;
+	if (w == NULL)
+		return NULL;
+	w->pidfd = -1;
+	w->pid = w->starter = getpid();
+	atomic_store(&w->holders, 2);
+	*error = covey_serving_begin(&w->serving, c, device != NULL ? device : &none, base, options);
+	if (*error == 0)
+		*error = name_copy(w, name);
+	if (*error == 0)
+		return w;
+	handle_free(w);
+	return NULL;
+}
+
+static struct covey_worker *handle_new(covey *c, const struct covey_device *device, struct covey_bytes name,
+        struct covey_bytes base, const struct covey_worker_options *options, int *error)
+{
 	struct covey_worker *w;
+	struct covey_name group;
+	struct shm_quiet quiet;
 	unsigned arena;
 
 	*error = COVEY_EINVAL;
 	if (!usable(device, options) || (base.data == NULL && base.size != 0) || covey_enter(c, error) == NULL)
 		return NULL;
-	arena = covey_memory_outside(); /* a worker's callback may start another one */
-	*error = COVEY_ESYSTEM;
-	w = calloc(1, sizeof(*w));
-	if (w != NULL) {
-		*error = covey_serving_begin(&w->serving, c, device != NULL ? device : &none, base, options);
-		if (*error == 0)
-			*error = name_of(w, device, name);
-		atomic_store(&w->holders, 2);
-		w->pid = getpid();
-		w->pidfd = -1;
+	if (name.data == NULL) { /* the host's callback: not quietly */
+		*error = covey_group(device, base, (struct covey_bytes){0}, NULL, &group);
+		name = (struct covey_bytes){group.data, group.size};
+		if (*error != 0)
+			return NULL;
 	}
+	shm_quiet_begin(&quiet);
+	arena = covey_memory_outside(); /* a worker's callback may start another one */
+	w = handle_make(c, device, name, base, options, error);
 	covey_memory_leave(arena);
-	if (*error == 0)
-		return w;
-	if (w != NULL)
-		handle_free(w);
-	return NULL;
+	shm_quiet_end(&quiet);
+	return w;
 }
 
 /* Started by whoever does it; the handle is the starter's, or nobody's. */
@@ -315,8 +325,14 @@ static int start(struct covey_worker *w, uint32_t *number)
 {
 	const struct covey_worker_options *o = &w->serving.options;
 
-	if (o->library != NULL)
-		return covey_process_start(w, number);
+	if (o->library != NULL) {
+		int cancel, r;
+
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+		r = covey_process_start(w, number);
+		pthread_setcancelstate(cancel, NULL);
+		return r;
+	}
 	*number = (uint32_t)covey_participant(w->serving.c);
 	return start_here(w);
 }
@@ -395,25 +411,39 @@ static int thread_wait(struct covey_worker *w, int64_t deadline)
 
 int covey_wait_worker(struct covey_worker *w, int64_t deadline)
 {
+	int cancel, r;
+
 	if (w == NULL)
 		return COVEY_EINVAL;
-	return w->pidfd >= 0 ? covey_process_wait(w, deadline) : thread_wait(w, deadline);
+	if (w->starter != getpid())
+		return COVEY_EFENCED;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	r = w->pidfd >= 0 ? covey_process_wait(w, deadline) : thread_wait(w, deadline);
+	pthread_setcancelstate(cancel, NULL);
+	return r;
+}
+
+static int stop(struct covey_worker *w)
+{
+	if (w->pidfd >= 0)
+		return covey_process_stop(w);
+	ask_to_stop(w);
+	thread_wait(w, COVEY_FOREVER);
+	return w->ended_with;
 }
 
 int covey_stop_worker(struct covey_worker *w)
 {
-	int r;
+	int cancel, r;
 
 	if (w == NULL)
 		return 0;
-	if (w->pidfd >= 0) {
-		r = covey_process_stop(w);
-	} else {
-		ask_to_stop(w);
-		thread_wait(w, COVEY_FOREVER);
-		r = w->ended_with;
-	}
+	if (w->starter != getpid())
+		return COVEY_EFENCED;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	r = stop(w);
 	covey_worker_drop(w);
+	pthread_setcancelstate(cancel, NULL);
 	return r;
 }
 

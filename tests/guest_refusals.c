@@ -345,7 +345,10 @@ static const struct row {
         {"the name", {SYS_linkat, WHATEVER}, creates, 0, {EPERM, EACCES, EMLINK}}, /* it is renamed */
         {"taking turns", {SYS_flock, WHATEVER}, creates, 0, {ANY, ENOLCK}},
         /* results */
-        {"memory", {SYS_fallocate, WHATEVER}, publishes, COVEY_EFULL, {ENOSPC, ENOMEM, EOPNOTSUPP, EPERM}},
+        {"memory", {SYS_madvise, 2, ~0u, MADV_POPULATE_WRITE}, publishes, COVEY_EFULL, {EFAULT, ENOMEM, EPERM, ENOSYS}},
+        {"memory", {SYS_madvise, 2, ~0u, MADV_POPULATE_WRITE}, publishes, 0, {EINVAL}}, /* by a descriptor */
+        {"memory", {SYS_madvise, 2, ~0u, MADV_REMOVE}, publishes, 0, {EINVAL, EPERM}},
+        {"descriptors of a thread", {SYS_close_range, WHATEVER}, publishes, 0, {EPERM, ENOSYS}},
         /* threads and processes of workers */
         {"a thread", {SYS_mmap, 3, MAP_STACK, MAP_STACK}, starts_a_thread, TOLD, {EAGAIN}},
         {"a thread", {SYS_mmap, 3, MAP_STACK, MAP_STACK}, monitors, TOLD, {EAGAIN}},

@@ -6,9 +6,14 @@
 #include "kernel.h"
 
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+
+#ifndef CLOSE_RANGE_UNSHARE
+#define CLOSE_RANGE_UNSHARE 2
+#endif
 
 /* ------------------------------------------------------------------------------------------------ locks */
 
@@ -22,6 +27,15 @@ static bool lock(int fd, off_t place)
 		return true;
 	must(errno == EAGAIN || errno == EACCES);
 	return false;
+}
+
+/* A page of the open file, which keeps that for as long as it is mapped. */
+static void *map_page(int fd, int advice)
+{
+	void *page = mmap(NULL, 4096, PROT_NONE, MAP_SHARED, fd, 0);
+
+	must(page != MAP_FAILED && madvise(page, 4096, advice) == 0);
+	return page;
 }
 
 static int reopen(int fd)
@@ -45,9 +59,11 @@ static void *writes(void *written)
 static int locks_and_writes(void *context)
 {
 	pthread_t thread;
+	int fd = reopen(file);
 
 	(void)context;
-	must(lock(reopen(file), 0));
+	map_page(fd, MADV_DONTFORK);
+	must(lock(fd, 0) && close(fd) == 0);
 	for (int i = 0; i < WRITERS; i++)
 		must(pthread_create(&thread, NULL, writes, (void *)&shared->written[i]) == 0);
 	start_keeper(&thread);
@@ -63,7 +79,7 @@ static bool all_write(void)
 }
 
 /* Relied on by participant.c: "life ended" before "lock free", and by recovery.c: "no thread of the dead process can still
- * write".  Once the lock of a killed process can be had, its life has ended and its memory stays as it is. */
+ * write".  A mapping alone holds the lock.  Once that of a killed process can be had, its life has ended and its memory stays as it is. */
 static void a_free_lock_means_that_nobody_writes(void **state)
 {
 	int64_t give_up;
@@ -93,34 +109,33 @@ static void a_free_lock_means_that_nobody_writes(void **state)
 	}
 }
 
-enum { UNMAPPED, INHERITED, MAPPED, LOCKS };
+enum { KEPT_FROM_CHILDREN, INHERITED, MAPPED, UNMAPPED, LOCKS };
 
-/* Three open files of one memory: the child of our fork closes all but one, and has all mappings. */
+/* Open files of one memory: the child of our fork closes all but one, and has all mappings that it is not kept from. */
 static int locks_and_forks(void *context)
 {
+	void *page[LOCKS];
 	int fd[LOCKS];
 	pid_t child;
 
 	(void)context;
 	for (int i = 0; i < LOCKS; i++) {
 		fd[i] = reopen(file);
+		page[i] = i == INHERITED ? NULL : map_page(fd[i], i == MAPPED ? MADV_NORMAL : MADV_DONTFORK);
 		must(lock(fd[i], i));
+		must(i == INHERITED || close(fd[i]) == 0);
 	}
-	must(mmap(NULL, sizeof(*shared), PROT_READ, MAP_SHARED, fd[MAPPED], 0) != MAP_FAILED);
-	child = fork();
+	munmap(page[UNMAPPED], 4096);
+	child = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
 	must(child >= 0);
-	if (child == 0) {
-		close(fd[UNMAPPED]);
-		close(fd[MAPPED]);
+	if (child == 0)
 		atomic_store(&world->number[0], getpid());
-	}
 	return stays();
 }
 
-/* Relied on by participant.c and region.c: the slot's lock is taken through an open file of its own, which nothing maps and
- * which the child of a fork closes.  The child then keeps neither that lock; it would keep those of open files that it has
- * inherited, or maps. */
-static void a_child_that_only_maps_keeps_no_lock(void **state)
+/* Relied on by slot_lock.c: the slot's lock is held by a mapping that children do not have, and ends with that.  A child would
+ * keep those of open files that it has inherited, or maps. */
+static void a_child_keeps_no_lock_that_it_is_kept_from(void **state)
 {
 	pid_t parent, child;
 	int fd;
@@ -133,16 +148,48 @@ static void a_child_that_only_maps_keeps_no_lock(void **state)
 	parent = world_spawn(locks_and_forks, NULL);
 	until(atomic_load(&world->number[0]) != 0);
 	child = (pid_t)atomic_load(&world->number[0]);
-	for (int i = 0; i < LOCKS; i++)
+	for (int i = 0; i < UNMAPPED; i++)
 		assert_false(lock(fd, i));
-	world_kill(parent);
 	assert_true(lock(fd, UNMAPPED));
+	world_kill(parent);
+	assert_true(lock(fd, KEPT_FROM_CHILDREN));
 	assert_false(lock(fd, INHERITED));
 	assert_false(lock(fd, MAPPED));
 	world_kill(child);
 	assert_true(lock(fd, INHERITED) && lock(fd, MAPPED));
 	must(prctl(PR_SET_CHILD_SUBREAPER, 0) == 0);
 	close(fd);
+}
+
+static void *has_a_table_of_its_own(void *context)
+{
+	int fd = *(int *)context, own;
+
+	if (syscall(SYS_close_range, 0, ~0u, CLOSE_RANGE_UNSHARE) != 0)
+		return NULL; /* before Linux 5.9 */
+	must(fcntl(fd, F_GETFD) < 0 && errno == EBADF);
+	own = open("/", O_PATH | O_CLOEXEC);
+	must(own == 0 && dup2(own, fd + 1) == fd + 1);
+	return context;
+}
+
+/* Relied on by slot_lock.c: what one thread closes and makes in its table, the others do not see. */
+static void a_thread_has_descriptors_of_its_own(void **state)
+{
+	int fd = open("/", O_PATH | O_CLOEXEC);
+	pthread_t thread;
+	void *done;
+
+	(void)state;
+	assert_true(fd > 2 && fcntl(fd + 1, F_GETFD) < 0);
+	assert_int_equal(pthread_create(&thread, NULL, has_a_table_of_its_own, &fd), 0);
+	assert_int_equal(pthread_join(thread, &done), 0);
+	for (int i = 0; i < 3; i++)
+		assert_true(fcntl(i, F_GETFD) >= 0);
+	assert_true(fcntl(fd, F_GETFD) >= 0 && fcntl(fd + 1, F_GETFD) < 0);
+	close(fd);
+	if (done == NULL)
+		skip();
 }
 
 static int locks_and_execs(void *context)
@@ -294,7 +341,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(a_free_lock_means_that_nobody_writes),
-	        cmocka_unit_test(a_child_that_only_maps_keeps_no_lock),
+	        cmocka_unit_test(a_child_keeps_no_lock_that_it_is_kept_from),
+	        cmocka_unit_test(a_thread_has_descriptors_of_its_own),
 	        cmocka_unit_test(a_lock_is_the_open_files),
 	        cmocka_unit_test(pages_that_a_fork_empties),
 	        cmocka_unit_test(files_without_a_name),

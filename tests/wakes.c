@@ -3,19 +3,20 @@
  *
  * Several things tell waiters that their leader is dead: the kernel, by its life words; those whom it woke; keepers, who
  * reap. Each alone hides the loss of another, so here the others are taken away: keepers that never wake up again, a dead
- * process whose memory cannot be reaped because its file lock is held (as during a core dump), one who is killed as it is
+ * process whose memory cannot be reaped because its memory is still in use (as during a core dump), one who is killed as it is
  * woken, a leader that is deposed and lives.  What nobody tells of is found by the backstop, which counts: no count here.
  */
 #include "asleep.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 static struct cv_futex_ops kernel; /* the real one */
 static bool dies_when_woken;
+enum { OUTLIVING = 100 }; /* in world->number */
 
 /* ------------------------------------------------------------------------------------------------ the kernel underneath */
 
@@ -56,21 +57,34 @@ static void deafen(void)
 
 /* ------------------------------------------------------------------------------------------------ the others */
 
-static int locks[2] = {-1, -1}; /* a socket: who attaches sends what its file lock belongs to, if there is one */
+static bool
+        unreaped; /* who attaches has a process that shares its memory, and outlives it: nobody can reap it until then */
 
-static void send_lock(const covey *c)
+static int outlives(void *context)
 {
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
-	char byte = 0;
-	struct iovec bytes = {&byte, 1};
-	struct msghdr message = {
-	        .msg_iov = &bytes, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	(void)context;
+	for (;;)
+		pause();
+	return 0;
+}
 
-	memcpy(CMSG_DATA(&control.header), &c->attachment->fd, sizeof(int));
-	must(locks[1] < 0 || sendmsg(locks[1], &message, 0) == 1);
+static void share_memory(void)
+{
+	static char stack[16384];
+	int child;
+
+	if (!unreaped)
+		return;
+	child = clone(outlives, stack + sizeof(stack), CLONE_VM, NULL);
+	must(child > 0);
+	atomic_store(&world->number[OUTLIVING + atomic_fetch_add(&world->count[0], 1)], child);
+}
+
+static void unreaped_end(void)
+{
+	for (int i = 0; i < atomic_load(&world->count[0]); i++)
+		kill((pid_t)atomic_load(&world->number[OUTLIVING + i]), SIGKILL);
+	unreaped = false;
 }
 
 static int leads(void *context)
@@ -79,7 +93,7 @@ static int leads(void *context)
 	covey *c = world_open();
 
 	(void)context;
-	send_lock(c);
+	share_memory();
 	must(lead_of(c, "g", &lead) == COVEY_LEADER);
 	atomic_store(&world->flag[0], 1);
 	for (;;)
@@ -93,7 +107,7 @@ static int waits(void *context)
 	covey *c = world_open();
 
 	(void)context;
-	send_lock(c);
+	share_memory();
 	must(lead_of(c, "g", &lead) == COVEY_WAIT);
 	must(covey_await(c, &lead, NULL, 0, COVEY_FOREVER, 0, &result) == COVEY_DIED);
 	for (;;) /* it leads now */
@@ -168,7 +182,7 @@ static void the_one_woken_is_killed(void **state)
 	until(atomic_load(&world->flag[0]) == 1);
 	c = inspector();
 	for (int i = 0; i < 3; i++) {
-		waiter[i] = world_spawn(waits_deaf, i == 0 ? &locks : NULL);
+		waiter[i] = world_spawn(waits_deaf, i == 0 ? &unreaped : NULL);
 		until(asleep(c) == 1 + (uint32_t)i);
 	}
 	world_kill(leader);
@@ -226,7 +240,7 @@ static int accepts(void *context)
 	covey *c = world_open();
 
 	(void)context;
-	send_lock(c);
+	share_memory();
 	atomic_store(&world->number[0], covey_participant(c));
 	must(covey_accept_work(c, "g", 1, COVEY_FOREVER, &lead) == COVEY_LEADER);
 	for (;;)
@@ -256,7 +270,7 @@ static void told_by_the_forwarder_alone(void **state)
 
 	(void)state;
 	world_begin(NULL);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, locks), 0);
+	unreaped = true;
 	old = world_spawn(forwards, NULL);
 	until(atomic_load(&world->flag[0]) == 1);
 	new = world_spawn(accepts, NULL);
@@ -270,10 +284,7 @@ static void told_by_the_forwarder_alone(void **state)
 	until(leader_now(c) == waiter);
 	world_kill(old);
 	world_kill(waiter);
-	for (int i = 0; i < 2; i++) {
-		close(locks[i]);
-		locks[i] = -1;
-	}
+	unreaped_end();
 	end(c, 0);
 }
 
@@ -288,7 +299,7 @@ static void a_chain_of_deaths_without_reaping(void **state)
 
 	(void)state;
 	world_begin(NULL);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, locks), 0); /* nobody reads: the locks lie in it */
+	unreaped = true;
 	world_spawn(leads, NULL);
 	until(atomic_load(&world->flag[0]) == 1);
 	c = inspector();
@@ -305,10 +316,7 @@ static void a_chain_of_deaths_without_reaping(void **state)
 	}
 	assert_int_equal(covey_counter(c, COVEY_COUNT_RESCUED), 0);
 	world_kill(leader_now(c));
-	for (int i = 0; i < 2; i++) {
-		close(locks[i]);
-		locks[i] = -1;
-	}
+	unreaped_end();
 	end(c, 0);
 }
 

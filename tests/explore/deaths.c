@@ -167,7 +167,7 @@ static void reap(void)
 {
 	int left = 0;
 
-	machine_saw((uint64_t)covey_reap_dead(self->c, &left));
+	machine_saw((uint64_t)covey_reap_dead(self->c, -1, &left));
 }
 
 static void resolve_y(void)

@@ -35,7 +35,7 @@ static void killed_and_reaped(void)
 	int left = 0;
 
 	kernel_death();
-	covey_reap_dead(&shared.handles[world_checker], &left);
+	covey_reap_dead(&shared.handles[world_checker], -1, &left);
 }
 
 void reaped_body(void)

@@ -106,18 +106,57 @@ int explore_unlock(pthread_mutex_t *mutex, EXPLORE_AT)
 }
 
 /* A descriptor is the participant's number and one. */
-int explore_file_lock(int fd, const struct flock *lock, EXPLORE_AT)
+static bool file_lock(int fd, uint32_t slot, bool take)
 {
-	uint32_t *owner = &shared.slot_locks[lock->l_start & 0xff];
-	bool counts =
-	        machine_before(owner, TO_READ | TO_WRITE, lock->l_type == F_UNLCK ? "unlock" : "try lock", file, line);
+	uint32_t *owner = &shared.slot_locks[slot];
+	bool counts = machine_before(owner, TO_READ | TO_WRITE, take ? "try lock" : "unlock", __FILE__, __LINE__);
 	bool ours = *owner == 0 || *owner == (uint32_t)fd;
 
 	if (ours)
-		machine_write(owner, 4, lock->l_type == F_UNLCK ? 0 : (uint32_t)fd);
+		machine_write(owner, 4, take ? (uint32_t)fd : 0);
 	machine_after(counts, ours);
-	errno = EAGAIN;
-	return ours ? 0 : -1;
+	return ours;
+}
+
+int shm_hold_take(const covey *c, int own, uint32_t slot, struct shm_hold *hold)
+{
+	(void)own;
+	*hold = (struct shm_hold){NULL, c->attachment->fd};
+	return file_lock(c->attachment->fd, slot, true) ? 0 : COVEY_WAIT;
+}
+
+void shm_hold_drop(struct shm_hold *hold, uint32_t slot)
+{
+	file_lock(hold->fd, slot, false);
+}
+
+int shm_descriptor_apart(const covey *c)
+{
+	return c->attachment->fd;
+}
+
+/* There is no other time namespace here. */
+int shm_open_above(int directory, const char *path, int flags, mode_t mode)
+{
+	(void)directory, (void)path, (void)flags, (void)mode;
+	errno = ENOENT;
+	return -1;
+}
+
+bool covey_threads_current(const covey *c)
+{
+	(void)c;
+	return true;
+}
+
+void shm_quiet_begin(struct shm_quiet *quiet)
+{
+	memset(quiet, 0, sizeof(*quiet));
+}
+
+void shm_quiet_end(const struct shm_quiet *quiet)
+{
+	(void)quiet;
 }
 
 long explore_system_call(long number, ...)

@@ -35,7 +35,6 @@ uint64_t explore_change(volatile void *at, size_t size, enum explore_change how,
 
 int explore_lock(pthread_mutex_t *mutex, EXPLORE_AT);
 int explore_unlock(pthread_mutex_t *mutex, EXPLORE_AT);
-int explore_file_lock(int fd, const struct flock *lock, EXPLORE_AT);
 long explore_system_call(long number, ...);
 void explore_pause(void);
 void *explore_allocate(void *old, size_t size);
@@ -89,7 +88,6 @@ void explore_free(void *at);
 
 #define pthread_mutex_lock(mutex) explore_lock((mutex), EXPLORE_HERE)
 #define pthread_mutex_unlock(mutex) explore_unlock((mutex), EXPLORE_HERE)
-#define fcntl(fd, command, lock) explore_file_lock((fd), (lock), EXPLORE_HERE)
 #define syscall(...) explore_system_call(__VA_ARGS__)
 #define prctl(what, name) ((void)(name))
 #define sysconf(what) 1L /* one processor: nobody spins */

@@ -366,7 +366,7 @@ static void nothing_is_left(covey *c)
 	char why[200];
 	int left = 0;
 
-	covey_reap_dead(c, &left);
+	covey_reap_dead(c, -1, &left);
 	if (left != 0)
 		violation("law 5: %d of the dead cannot be reaped", left);
 	if (covey_check(c, why, sizeof(why)) != 0)

@@ -438,7 +438,7 @@ static void stage_open(void)
 {
 	const struct covey_options options = {
 	        .groups = 16, .participants = 8, .threads = 14, .heap = 128 << 10, .heap_max = 256 << 10};
-	int error;
+	int error, fd;
 
 	world_begin(&options);
 	for (int i = 0; i < GATES; i++)
@@ -451,8 +451,10 @@ static void stage_open(void)
 	must(stage.c != NULL);
 	stage.layout = stage.c->layout;
 	stage.size = stage.layout.size;
-	stage.map = map_plainly(NULL, stage.size, PROT_READ | PROT_WRITE, MAP_SHARED, stage.c->attachment->fd, 0);
+	fd = covey_file_reopen(stage.c, O_RDWR);
+	stage.map = map_plainly(NULL, stage.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	must(stage.map != MAP_FAILED);
+	close(fd);
 }
 
 void stage_build(void)

@@ -1,0 +1,442 @@
+/*
+ * guest_children.c - a guest in a process that forks: from a handler, in the midst of a call, after its privileges are gone
+ */
+#include "world.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+
+#include "internal.h"
+
+static struct covey_bytes bytes(const char *s)
+{
+	return (struct covey_bytes){s, strlen(s)};
+}
+
+/* As large as not to be copied on the way. */
+#define SIZE 99999
+
+static int fills(void *self, struct covey_bytes base, struct covey_bytes request, struct covey_answer *answer)
+{
+	unsigned char *room = covey_answer_room(answer, SIZE);
+
+	(void)self, (void)request;
+	must(room != NULL);
+	memset(room, *(const char *)base.data, SIZE);
+	return 0;
+}
+
+static const struct covey_device device = {.compute = fills};
+
+static int resolve(covey *c, const char *base, struct covey_result *out)
+{
+	return covey_resolve(c, &device, bytes(base), (struct covey_bytes){0}, NULL, out);
+}
+
+/* ------------------------------------------------------------------------------------------------ from a handler */
+
+#define FORKS 150
+
+static _Atomic int forks;
+
+/* A crash reporter, a watchdog. */
+static void forks_and_waits(int number)
+{
+	int saved = errno;
+	pid_t child = fork();
+
+	(void)number;
+	if (child == 0)
+		_exit(0);
+	if (child > 0 && waitpid(child, NULL, 0) == child)
+		atomic_fetch_add(&forks, 1);
+	errno = saved;
+}
+
+static void every(int microseconds)
+{
+	struct sigaction action = {.sa_handler = microseconds != 0 ? forks_and_waits : SIG_DFL, .sa_flags = SA_RESTART};
+	struct itimerval often = {{0, microseconds}, {0, microseconds}};
+
+	must(sigaction(SIGALRM, &action, NULL) == 0);
+	must(setitimer(ITIMER_REAL, &often, NULL) == 0);
+}
+
+static void ignore(void *context, const struct covey_change *changes, size_t count)
+{
+	(void)context, (void)changes, (void)count;
+}
+
+static void *leads_and_ends(void *c)
+{
+	struct covey_lead lead;
+
+	must(lead_of(c, "thread", &lead) == COVEY_LEADER);
+	return NULL;
+}
+
+/* What locks, what allocates, what grows. */
+static void all_that_locks(void)
+{
+	struct covey_monitor *monitor;
+	struct covey_worker *worker;
+	struct covey_lead lead;
+	pthread_t thread;
+	covey *c = world_open();
+	uint32_t room;
+	void *data;
+
+	must(lead_of(c, "g", &lead) == COVEY_LEADER);
+	must(covey_room(c, &lead, NULL, 0, 1 << 20, &data, &room) == 0);
+	covey_room_free(c, room);
+	must(covey_unregister(c, &lead) == 0);
+	must(covey_start_monitor(c, NULL, 0, 0, ignore, NULL, &monitor) == 0);
+	must(covey_start_worker(c, &device, "w", 1, bytes("w"), NULL, &worker) == 0);
+	must(pthread_create(&thread, NULL, leads_and_ends, c) == 0 && pthread_join(thread, NULL) == 0);
+	must(covey_reap(c) >= 0);
+	must(covey_stop_worker(worker) == COVEY_ESTOPPED);
+	covey_stop_monitor(monitor);
+	covey_close(c);
+}
+
+static int is_forked_by_its_handler(void *context)
+{
+	covey *c;
+
+	(void)context;
+	every(1000);
+	while (atomic_load(&forks) < FORKS) {
+		c = world_open();
+		covey_close(c);
+		all_that_locks();
+	}
+	every(0);
+	return 0;
+}
+
+/* Then it waited for a lock that it held itself. */
+static void a_handler_forks(void **state)
+{
+	const struct covey_options options = {.heap = 1 << 16, .heap_max = 16 << 20};
+	covey *c;
+
+	(void)state;
+	world_begin(&options);
+	assert_int_equal(world_join(world_spawn(is_forked_by_its_handler, NULL)), 0);
+	c = world_open();
+	world_settle(c, 1);
+	world_check(c, 0);
+	covey_close(c);
+}
+
+/* ------------------------------------------------------------------------------------------------ during a call */
+
+static _Atomic bool done;
+
+static void *calls(void *context)
+{
+	(void)context;
+	while (!atomic_load(&done))
+		all_that_locks();
+	return NULL;
+}
+
+static _Noreturn void child_uses(covey *c)
+{
+	struct covey_monitor *monitor;
+	struct covey_lead lead;
+	covey *other;
+
+	must(covey_find_or_register(c, "child", 5, &lead) != COVEY_LEADER || covey_unregister(c, &lead) == 0);
+	must(covey_start_monitor(c, NULL, 0, 0, ignore, NULL, &monitor) == 0);
+	covey_stop_monitor(monitor);
+	other = world_open();
+	covey_close(other);
+	covey_close(c);
+	_exit(0);
+}
+
+static int forks_during_calls(void *context)
+{
+	pthread_t thread;
+	covey *c = world_open();
+	struct covey_lead lead;
+
+	(void)context;
+	must(lead_of(c, "mine", &lead) == COVEY_LEADER);
+	must(pthread_create(&thread, NULL, calls, NULL) == 0);
+	for (int i = 0; i < 40; i++) {
+		pid_t child = fork();
+
+		if (child == 0)
+			child_uses(c);
+		must(world_join(child) == 0);
+	}
+	atomic_store(&done, true);
+	must(pthread_join(thread, NULL) == 0);
+	must(covey_leading(c, &lead));
+	covey_close(c);
+	return 0;
+}
+
+static void another_thread_is_inside(void **state)
+{
+	const struct covey_options options = {.heap = 1 << 16, .heap_max = 16 << 20};
+	covey *c;
+
+	(void)state;
+	world_begin(&options);
+	assert_int_equal(world_join(world_spawn(forks_during_calls, NULL)), 0);
+	c = world_open();
+	world_settle(c, 1);
+	world_check(c, 0);
+	covey_close(c);
+}
+
+/* ------------------------------------------------------------------------------------------------ what a child has not */
+
+static int child_ends_nothing(covey *c, struct covey_worker *worker, struct covey_monitor *monitor)
+{
+	pid_t child = fork();
+
+	if (child != 0)
+		return world_join(child);
+	must(covey_stop_worker(worker) == COVEY_EFENCED);
+	must(covey_wait_worker(worker, COVEY_NOW) == COVEY_EFENCED);
+	covey_stop_monitor(monitor);
+	covey_close(c);
+	_exit(0);
+}
+
+static void workers_and_monitors_are_the_parents(void **state)
+{
+	struct covey_monitor *monitor;
+	struct covey_worker *worker;
+	covey *c;
+
+	(void)state;
+	world_begin(NULL);
+	c = world_open();
+	assert_int_equal(covey_start_monitor(c, NULL, 0, 0, ignore, NULL, &monitor), 0);
+	assert_int_equal(covey_start_worker(c, &device, "w", 1, bytes("w"), NULL, &worker), 0);
+	assert_int_equal(child_ends_nothing(c, worker, monitor), 0);
+	assert_int_equal(covey_wait_worker(worker, COVEY_NOW), COVEY_ETIMEDOUT);
+	assert_int_equal(covey_stop_worker(worker), COVEY_ESTOPPED);
+	covey_stop_monitor(monitor);
+	world_check(c, 0);
+	covey_close(c);
+}
+
+/* ------------------------------------------------------------------------------------------------ borrowed results */
+
+static bool all_are(const struct covey_result *r, char byte)
+{
+	const char *at = r->data;
+
+	for (size_t i = 0; i < r->size; i++)
+		if (at[i] != byte)
+			return false;
+	return r->size == SIZE;
+}
+
+/* It streams to a slow client what its parent took. */
+static void reads_what_its_parent_took(covey *c, struct covey_result *owned, struct covey_result *borrowed)
+{
+	until(atomic_load(&world->flag[0]) == 1); /* its parent has released both, and others use the memory */
+	must(covey_result_own(c, owned) == 0);
+	must(all_are(owned, 'a'));
+	must(covey_result_own(c, borrowed) == COVEY_EFENCED && borrowed->data == NULL && borrowed->size == 0);
+	covey_release(c, owned);
+	covey_release(c, borrowed);
+	covey_close(c);
+	_exit(0);
+}
+
+/* Then the child read what was another's by now, and nothing told it. */
+static void a_child_reads_what_it_owns(void **state)
+{
+	struct covey_result owned, borrowed, other[2];
+	pid_t child;
+	covey *c;
+
+	(void)state;
+	world_begin(NULL);
+	c = world_open();
+	assert_int_equal(resolve(c, "alice", &owned), COVEY_OK);
+	assert_int_equal(resolve(c, "bob", &borrowed), COVEY_OK);
+	assert_true(owned.loan != 0 && borrowed.loan != 0);
+	assert_int_equal(covey_result_own(c, &owned), 0);
+	assert_true(owned.loan == 0 && all_are(&owned, 'a'));
+	assert_int_equal(covey_result_own(c, &owned), 0);
+	child = fork();
+	if (child == 0)
+		reads_what_its_parent_took(c, &owned, &borrowed);
+	covey_release(c, &owned);
+	covey_release(c, &borrowed);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(resolve(c, i == 0 ? "xavier" : "yves", &other[i]), COVEY_OK);
+	atomic_store(&world->flag[0], 1);
+	assert_int_equal(world_join(child), 0);
+	assert_true(all_are(&other[0], 'x') && all_are(&other[1], 'y'));
+	for (int i = 0; i < 2; i++)
+		covey_release(c, &other[i]);
+	world_settle(c, 1);
+	world_check(c, 0);
+	covey_close(c);
+}
+
+static void a_release_in_a_child_ends_no_loan(void **state)
+{
+	struct covey_result borrowed, other;
+	pid_t child;
+	covey *c;
+
+	(void)state;
+	world_begin(NULL);
+	c = world_open();
+	assert_int_equal(resolve(c, "alice", &borrowed), COVEY_OK);
+	child = fork();
+	if (child == 0) {
+		covey_release(c, &borrowed);
+		covey_close(c);
+		_exit(0);
+	}
+	assert_int_equal(world_join(child), 0);
+	assert_int_equal(resolve(c, "bob", &other), COVEY_OK);
+	assert_true(all_are(&borrowed, 'a') && all_are(&other, 'b'));
+	covey_release(c, &borrowed);
+	covey_release(c, &other);
+	world_check(c, 0);
+	covey_close(c);
+}
+
+/* ------------------------------------------------------------------------------------------------ out of reach */
+
+static void drops_privileges(void)
+{
+	must(setuid(65534) == 0);
+}
+
+static void has_another_root(void)
+{
+	must(chroot("/proc/self") == 0 && chdir("/") == 0 && covey_unlink(world->region) != 0);
+	must(syscall(SYS_close_range, 3, ~0u, 0) == 0);
+}
+
+static void has_no_descriptors(void)
+{
+	const struct rlimit none = {3, 3};
+
+	must(setrlimit(RLIMIT_NOFILE, &none) == 0);
+}
+
+static void has_no_threads(void)
+{
+	const struct rlimit none = {0, 0};
+
+	must(setuid(65534) == 0); /* root has no such limit */
+	must(setrlimit(RLIMIT_NPROC, &none) == 0);
+}
+
+static void loses_name_and_descriptors(void)
+{
+	must(covey_unlink(world->region) == 0);
+	must(syscall(SYS_close_range, 3, ~0u, 0) == 0);
+}
+
+static int helper(covey *c)
+{
+	struct covey_result result;
+	int error;
+
+	must(covey_participant(c) == COVEY_ESYSTEM);
+	error = errno;
+	errno = 0;
+	must(resolve(c, "k", &result) == COVEY_OK);
+	must(result.part == COVEY_ALONE && all_are(&result, 'k') && errno == error && error != 0);
+	covey_release(c, &result);
+	return 0;
+}
+
+/* A master makes the region; its worker changes what it may do; the worker's helper asks. */
+static void out_of_reach(void (*change)(void))
+{
+	covey *c;
+	pid_t child;
+
+	if (getuid() != 0)
+		skip();
+	world_begin(NULL);
+	c = world_open();
+	child = fork();
+	if (child == 0) {
+		change();
+		child = change == has_no_threads ? 0 : fork();
+		if (child != 0)
+			_exit(world_join(child));
+		helper(c);
+		_exit(0);
+	}
+	assert_int_equal(world_join(child), 0);
+	world_settle(c, 1);
+	world_check(c, 0);
+	covey_close(c);
+}
+
+/* Then it failed with COVEY_ESYSTEM. */
+static void the_child_of_who_dropped_its_privileges(void **state)
+{
+	(void)state;
+	out_of_reach(drops_privileges);
+}
+
+static void the_child_of_who_has_another_root(void **state)
+{
+	(void)state;
+	out_of_reach(has_another_root);
+}
+
+static void the_child_of_who_has_no_descriptors(void **state)
+{
+	(void)state;
+	out_of_reach(has_no_descriptors);
+}
+
+static void who_may_have_no_threads(void **state)
+{
+	(void)state;
+	out_of_reach(has_no_threads);
+}
+
+static void the_child_of_who_lost_name_and_descriptors(void **state)
+{
+	(void)state;
+	out_of_reach(loses_name_and_descriptors);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(a_handler_forks),
+	        cmocka_unit_test(another_thread_is_inside),
+	        cmocka_unit_test(workers_and_monitors_are_the_parents),
+	        cmocka_unit_test(a_child_reads_what_it_owns),
+	        cmocka_unit_test(a_release_in_a_child_ends_no_loan),
+	        cmocka_unit_test(the_child_of_who_dropped_its_privileges),
+	        cmocka_unit_test(the_child_of_who_has_another_root),
+	        cmocka_unit_test(the_child_of_who_has_no_descriptors),
+	        cmocka_unit_test(who_may_have_no_threads),
+	        cmocka_unit_test(the_child_of_who_lost_name_and_descriptors),
+	};
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+	world_end();
+	return failed;
+}
