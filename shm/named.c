@@ -60,7 +60,7 @@ static bool directory_is_the_same(const covey *c)
 /* Has our file no name at all any more? */
 static bool without_names(const covey *c)
 {
-	int fd = covey_file_reopen(c, O_RDONLY);
+	int fd = covey_file_reopen(c, O_PATH);
 	struct stat st;
 	bool none = fd >= 0 && fstat(fd, &st) == 0 && st.st_nlink == 0;
 
@@ -84,6 +84,17 @@ static int look(const covey *c)
 	return UNKNOWN;
 }
 
+static int look_quietly(const covey *c)
+{
+	struct shm_quiet quiet;
+	int named;
+
+	shm_quiet_begin(&quiet);
+	named = look(c);
+	shm_quiet_end(&quiet);
+	return named;
+}
+
 int covey_named(covey *c)
 {
 	int64_t now = covey_coarse_now(), looked;
@@ -99,7 +110,7 @@ int covey_named(covey *c)
 		named = atomic_load_explicit(&c->named.seen, memory_order_relaxed);
 		error = atomic_load_explicit(&c->named.error, memory_order_relaxed);
 	} else {
-		named = look(c);
+		named = look_quietly(c);
 		error = errno;
 		atomic_store_explicit(&c->named.seen, named, memory_order_relaxed);
 		atomic_store_explicit(&c->named.error, error, memory_order_relaxed);
@@ -112,15 +123,10 @@ int covey_named(covey *c)
 
 /* ------------------------------------------------------------------------------------------------ removing */
 
+/* Nobody is to print into it: in no case one of the standard descriptors. */
 static int open_to_tell(const char *path)
 {
-	int fd = shm_open_above(AT_FDCWD, path, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0), moved;
-
-	if (fd < 0 || fd > STDERR_FILENO)
-		return fd;
-	moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1); /* nobody is to print into it */
-	close(fd);
-	return moved;
+	return shm_open_above(AT_FDCWD, path, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
 }
 
 static bool leads_to(const char *path, int fd)

@@ -342,8 +342,14 @@ void covey_close(covey *c)
 
 int covey_unlink(const char *name)
 {
+	struct shm_quiet quiet;
 	char path[PATH_SIZE];
 	int r = shm_path_of(name, path);
 
-	return r != 0 ? r : shm_region_unlink(path);
+	if (r != 0)
+		return r;
+	shm_quiet_begin(&quiet);
+	r = shm_region_unlink(path);
+	shm_quiet_end(&quiet);
+	return r;
 }

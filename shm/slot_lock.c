@@ -33,12 +33,16 @@
 #define CLOSE_RANGE_UNSHARE 2
 #endif
 
+/* 0; COVEY_WAIT: another has it; or COVEY_ESYSTEM. */
 static int lock_set(int fd, uint32_t slot, short type)
 {
 	struct flock lock = {
 	        .l_type = type, .l_whence = SEEK_SET, .l_start = COVEY_LOCK_BASE + (off_t)slot, .l_len = 1};
 
-	return fcntl(fd, F_OFD_SETLK, &lock);
+	/* It does not sleep, so no signal interrupts it. */
+	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+		return 0;
+	return errno == EAGAIN ? COVEY_WAIT : COVEY_ESYSTEM;
 }
 
 /* A mapping of the open file of this descriptor that no child inherits; or NULL. */
@@ -61,7 +65,7 @@ static int take_mapped(const covey *c, uint32_t slot, struct shm_hold *hold)
 	if (fd < 0)
 		return COVEY_ESYSTEM;
 	*hold = (struct shm_hold){page_map(fd), -1};
-	r = hold->page == NULL ? COVEY_ESYSTEM : lock_set(fd, slot, F_WRLCK) == 0 ? 0 : COVEY_WAIT;
+	r = hold->page == NULL ? COVEY_ESYSTEM : lock_set(fd, slot, F_WRLCK);
 	close(fd);
 	if (r != 0)
 		shm_hold_drop(hold, slot);
@@ -75,7 +79,7 @@ int shm_hold_take(const covey *c, int own, uint32_t slot, struct shm_hold *hold)
 
 	if (own >= 0) {
 		*hold = (struct shm_hold){NULL, own};
-		return lock_set(own, slot, F_WRLCK) == 0 ? 0 : COVEY_WAIT;
+		return lock_set(own, slot, F_WRLCK);
 	}
 	shm_quiet_begin(&quiet);
 	r = take_mapped(c, slot, hold);

@@ -92,6 +92,7 @@ static void call_reap(void)
 {
 	must(covey_reap(c) >= 0);
 	must(covey_check(c, NULL, 0) == 0);
+	must(covey_named(c) == 1);
 }
 
 static void call_worker(void)
