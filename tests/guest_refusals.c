@@ -333,6 +333,7 @@ static const struct row {
         {"wiped in a child", {SYS_madvise, 2, ~0u, MADV_WIPEONFORK}, opens, TOLD, {ANY}},
         {"a file again", {SYS_openat, WHATEVER}, forks, TOLD, {EMFILE, ENFILE, EIO}},
         {"a life in a child", {SYS_set_robust_list, WHATEVER}, forks, TOLD, {ENOSYS}},
+        {"not for a child", {SYS_madvise, 2, ~0u, MADV_DONTFORK}, opens, TOLD, {ANY}},
         /* making a region */
         {"without a name", {SYS_openat, 2, O_TMPFILE, O_TMPFILE}, creates, 0, {EOPNOTSUPP, EISDIR, EINVAL, EPERM}},
         {"length", {SYS_ftruncate, WHATEVER}, creates, TOLD, {ANY}},
