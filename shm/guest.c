@@ -17,10 +17,16 @@
 #include <stdbool.h>
 #include <unistd.h>
 
+/* How many pairs this thread is in: the outermost does it.  In the child of a fork it is as it was in the thread that forked. */
+static _Thread_local unsigned depth __attribute__((tls_model("initial-exec")));
+
 void shm_quiet_begin(struct shm_quiet *quiet)
 {
 	sigset_t all;
 
+	*quiet = (struct shm_quiet){.cancel = PTHREAD_CANCEL_DISABLE};
+	if (depth++ != 0)
+		return;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &quiet->signals);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &quiet->cancel);
@@ -30,6 +36,8 @@ void shm_quiet_end(const struct shm_quiet *quiet)
 {
 	int saved = errno;
 
+	if (--depth != 0)
+		return;
 	pthread_setcancelstate(quiet->cancel, NULL);
 	pthread_sigmask(SIG_SETMASK, &quiet->signals, NULL);
 	errno = saved;
