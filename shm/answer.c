@@ -3,14 +3,13 @@
  */
 #include "answer.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 void covey_answer_drop(struct covey_answer *answer)
 {
 	if (answer->room != 0)
 		covey_room_free(answer->c, answer->room);
-	free(answer->owned);
+	shm_free(answer->owned);
 	answer->room = 0;
 	answer->owned = NULL;
 	answer->data = NULL;
@@ -25,7 +24,7 @@ void shm_answer_forget(struct covey_answer *answer)
 
 static void *own_memory(struct covey_answer *answer, size_t size)
 {
-	answer->owned = malloc(size != 0 ? size : 1); /* aligned to 16 by the C library */
+	answer->owned = shm_allocate(size); /* aligned to 16 by the C library */
 	answer->data = answer->owned;
 	answer->size = answer->owned != NULL ? size : 0;
 	return answer->data;

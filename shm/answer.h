@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "covey.h"
+#include "guest.h"
 
 struct covey_answer {
 	covey *c;                      /* NULL: computed alone, everything in memory of this process */

@@ -23,7 +23,6 @@
  * others find a living leader again, and sleep.  If an answer came to the winner at the same moment, it passes the
  * leadership on (to nobody: the next waiter takes it) and takes the answer.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "event.h"
@@ -105,7 +104,7 @@ static void tell_receiver(struct wait *w)
 
 static int copy_out(struct covey_result *out)
 {
-	out->owned = malloc(out->size != 0 ? out->size : 1);
+	out->owned = shm_allocate(out->size);
 	if (out->owned == NULL) {
 		out->data = NULL;
 		out->size = 0;
@@ -157,7 +156,7 @@ static unsigned char *copy_begin(struct covey_thread *t)
 	if (cv_likely(copy != NULL))
 		return copy;
 	arena = covey_memory_outside();
-	copy = malloc(CV_OUTBOX_BYTES);
+	copy = shm_allocate(CV_OUTBOX_BYTES);
 	covey_memory_leave(arena);
 	return copy;
 }
@@ -170,7 +169,7 @@ static void copy_end(const covey *c, void *copy)
 	if (t != NULL && t->spare == NULL)
 		t->spare = copy;
 	else
-		free(copy);
+		shm_free(copy);
 }
 
 /* The word says OUTBOX: copy what it names.  The bytes are the caller's own, so they stay until they are released. */
@@ -636,7 +635,7 @@ int covey_result_own(covey *c, struct covey_result *result)
 		result_empty(result);
 		return COVEY_EFENCED;
 	}
-	copy = malloc(result->size != 0 ? result->size : 1);
+	copy = shm_allocate(result->size);
 	if (copy == NULL)
 		return COVEY_ESYSTEM;
 	memcpy(copy, result->data, result->size);
@@ -653,7 +652,7 @@ void covey_release(covey *c, struct covey_result *result)
 	if (result->loan_seat == COPIED)
 		copy_end(c, result->owned);
 	else
-		free(result->owned);
+		shm_free(result->owned);
 	if (c != NULL && result->loan != 0)
 		loan_end(c, result);
 	result_empty(result);

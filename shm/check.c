@@ -25,7 +25,6 @@
 #include <linux/futex.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "event.h"
@@ -339,11 +338,11 @@ static void check_outbox(struct check *k, uint32_t seat, uint8_t *told)
 
 static void check_outboxes(struct check *k)
 {
-	uint8_t *told = calloc((size_t)k->c->arena.seat_count + 1, 1);
+	uint8_t *told = shm_allocate_zeros((size_t)k->c->arena.seat_count + 1, 1);
 
 	for (uint32_t i = 1; told != NULL && i <= k->c->arena.seat_count && !k->enough; i++)
 		check_outbox(k, i, told);
-	free(told);
+	shm_free(told);
 }
 
 static void check_block(struct check *k, uint32_t ref)
@@ -460,11 +459,11 @@ static void check_ring(struct check *k, uint32_t ring, uint8_t *seen)
 
 static void check_rings(struct check *k)
 {
-	uint8_t *seen = calloc(k->c->counts.participants, 1);
+	uint8_t *seen = shm_allocate_zeros(k->c->counts.participants, 1);
 
 	for (uint32_t i = 0; seen != NULL && i < k->c->counts.participants && !k->enough; i++)
 		check_ring(k, i, seen);
-	free(seen);
+	shm_free(seen);
 }
 
 static void check_watch(struct check *k)
@@ -484,7 +483,7 @@ int covey_each_damage(covey *c, covey_damage_visitor visit, void *context)
 
 	if (c == NULL || visit == NULL)
 		return COVEY_EINVAL;
-	seen = calloc((size_t)c->arena.node_count + 1, 1);
+	seen = shm_allocate_zeros((size_t)c->arena.node_count + 1, 1);
 	if (seen == NULL)
 		return COVEY_ESYSTEM;
 	for (uint32_t i = 0; i <= c->arena.bucket_mask && !k.enough; i++)
@@ -496,7 +495,7 @@ int covey_each_damage(covey *c, covey_damage_visitor visit, void *context)
 	check_slots(&k);
 	check_rings(&k);
 	check_watch(&k);
-	free(seen);
+	shm_free(seen);
 	return k.found;
 }
 

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 /* How many pairs this thread is in: the outermost does it.  In the child of a fork it is as it was in the thread that forked. */
@@ -41,6 +42,45 @@ void shm_quiet_end(const struct shm_quiet *quiet)
 	pthread_setcancelstate(quiet->cancel, NULL);
 	pthread_sigmask(SIG_SETMASK, &quiet->signals, NULL);
 	errno = saved;
+}
+
+/* ------------------------------------------------------------------------------------------------ the allocator */
+
+void *shm_allocate(size_t size)
+{
+	return shm_reallocate(NULL, size);
+}
+
+void *shm_allocate_zeros(size_t count, size_t each)
+{
+	struct shm_quiet quiet;
+	void *memory;
+
+	shm_quiet_begin(&quiet);
+	memory = calloc(count, each);
+	shm_quiet_end(&quiet);
+	return memory;
+}
+
+void *shm_reallocate(void *memory, size_t size)
+{
+	struct shm_quiet quiet;
+
+	shm_quiet_begin(&quiet);
+	memory = realloc(memory, size != 0 ? size : 1);
+	shm_quiet_end(&quiet);
+	return memory;
+}
+
+void shm_free(void *memory)
+{
+	struct shm_quiet quiet;
+
+	if (memory == NULL)
+		return;
+	shm_quiet_begin(&quiet);
+	free(memory);
+	shm_quiet_end(&quiet);
 }
 
 /* ------------------------------------------------------------------------------------------------ descriptors */

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 /* What the calling thread had before it became quiet. */
@@ -60,6 +61,12 @@ static inline void shm_mutex_renew(struct shm_mutex *m)
 	pthread_mutex_init(&m->mutex, NULL);
 	shm_quiet_end(&quiet);
 }
+
+/* The allocator, for calls that are not quiet else: it has locks, too, and a handler that forks waits for them.  0 bytes are 1. */
+void *shm_allocate(size_t size);
+void *shm_allocate_zeros(size_t count, size_t each);
+void *shm_reallocate(void *memory, size_t size);
+void shm_free(void *memory); /* NULL costs nothing */
 
 /* Between these two no descriptor that this process makes is below 3.  One thread at a time; quiet. */
 void shm_floor_begin(void);

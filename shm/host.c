@@ -203,10 +203,10 @@ static void *run(void *argument)
 static int start(struct covey_host *face, struct covey_worker *w)
 {
 	struct host *host = (struct host *)face;
-	struct hosted *h = calloc(1, sizeof(*h));
+	struct hosted *h = shm_allocate_zeros(1, sizeof(*h));
 
 	if (h == NULL || w->serving.c->attachment != host->c->attachment) {
-		free(h);
+		shm_free(h);
 		atomic_store(&w->holders, 1); /* it is not ours */
 		return h == NULL ? COVEY_ESYSTEM : COVEY_EINVAL;
 	}

@@ -323,8 +323,10 @@ struct shm_visit {
 	struct shm_gate *gates[SHM_GATES];
 	struct shm_attachment *attachments[SHM_GATES];
 	unsigned count;
+	struct shm_quiet quiet;
 };
-/* All attachments of this process but this one: none of them ends until shm_visit_end(), which is to come soon. */
+/* All attachments of this process but this one: none of them ends until shm_visit_end(), which is to come soon.  The thread is
+ * quiet meanwhile. */
 void shm_visit_begin(struct shm_visit *v, const struct shm_attachment *but);
 void shm_visit_end(struct shm_visit *v);
 bool shm_visit_worth(void); /* is there more than one attachment at all? */

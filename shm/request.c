@@ -14,7 +14,6 @@
  * not answered is still asked, and the next leader is given it again.
  */
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "internal.h"
@@ -189,7 +188,7 @@ static int keep(void *context, const void *request, size_t size)
 
 	if (size > t->request_room || t->request == NULL) {
 		unsigned arena = covey_memory_outside();
-		unsigned char *more = realloc(t->request, size + 128);
+		unsigned char *more = shm_reallocate(t->request, size + 128);
 
 		covey_memory_leave(arena);
 		if (more == NULL)

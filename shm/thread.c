@@ -653,7 +653,7 @@ bool shm_reserve_ready(struct covey_thread *t)
 	if (t->reserved_count < t->reserved_room / 2) /* so that it is not pruned at each call */
 		return true;
 	arena = covey_memory_outside(); /* a worker's callback may call, and end before the room does */
-	more = realloc(t->reserved, room * sizeof(*more));
+	more = shm_reallocate(t->reserved, room * sizeof(*more));
 	covey_memory_leave(arena);
 	if (more == NULL)
 		return t->reserved_count < t->reserved_room;

@@ -23,7 +23,6 @@
  */
 #include "worker.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "answer.h"
@@ -37,7 +36,7 @@ int covey_serving_begin(struct covey_serving *s, covey *c, const struct covey_de
 	s->device = *device;
 	if (options != NULL)
 		s->options = *options;
-	s->owned = malloc(base.size != 0 ? base.size : 1);
+	s->owned = shm_allocate(base.size);
 	if (s->owned == NULL)
 		return COVEY_ESYSTEM;
 	if (base.size != 0)
@@ -48,7 +47,7 @@ int covey_serving_begin(struct covey_serving *s, covey *c, const struct covey_de
 
 void covey_serving_end(struct covey_serving *s)
 {
-	free(s->owned);
+	shm_free(s->owned);
 	s->owned = NULL;
 }
 
@@ -95,7 +94,7 @@ static int lead_state(struct covey_serving *s, struct covey_bytes state, struct 
 
 static void take_state(struct covey_serving *s, void *memory, size_t size)
 {
-	free(s->owned);
+	shm_free(s->owned);
 	s->owned = memory;
 	s->base = (struct covey_bytes){memory, size};
 }
@@ -105,7 +104,7 @@ static int answer_and_move(
 {
 	struct covey_lead next;
 	unsigned before = covey_memory_enter(s->memory);
-	void *state = malloc(reply->size != 0 ? reply->size : 1);
+	void *state = shm_allocate(reply->size);
 	int moved, r;
 
 	covey_memory_leave(before);
@@ -205,10 +204,10 @@ static void request_give_back(struct kept *k)
 	if (k->t == NULL)
 		return;
 	if (shm_caller_forked(&k->caller)) { /* its thread's state is gone, and another's may be in its place */
-		free(k->request);
+		shm_free(k->request);
 		return;
 	}
-	free(k->t->request);
+	shm_free(k->t->request);
 	k->t->request = k->request;
 	k->t->request_room = k->room;
 }

@@ -136,6 +136,181 @@ static void a_handler_forks(void **state)
 	covey_close(c);
 }
 
+/* ------------------------------------------------------------------------------------------------ where a handler must not run */
+
+/* Of the C library's; and our library calls those below in their place. */
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t each);
+void *__real_realloc(void *memory, size_t size);
+void __real_free(void *memory);
+
+static _Thread_local bool watched;
+static _Atomic int allocations, loud;
+
+/* A handler that ran now and forks would wait for the allocator's locks, which its own thread holds. */
+static void allocator_called(void)
+{
+	sigset_t blocked;
+
+	if (!watched)
+		return;
+	must(pthread_sigmask(SIG_SETMASK, NULL, &blocked) == 0);
+	atomic_fetch_add(&allocations, 1);
+	if (!sigismember(&blocked, SIGALRM))
+		atomic_fetch_add(&loud, 1);
+}
+
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t each);
+void *__wrap_realloc(void *memory, size_t size);
+void __wrap_free(void *memory);
+
+void *__wrap_malloc(size_t size)
+{
+	allocator_called();
+	return __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t each)
+{
+	allocator_called();
+	return __real_calloc(count, each);
+}
+
+void *__wrap_realloc(void *memory, size_t size)
+{
+	allocator_called();
+	return __real_realloc(memory, size);
+}
+
+void __wrap_free(void *memory)
+{
+	if (memory != NULL)
+		allocator_called();
+	__real_free(memory);
+}
+
+static int copies(void *self, struct covey_bytes base, struct covey_bytes request, struct covey_answer *answer)
+{
+	(void)self, (void)base;
+	return covey_answer_copy(answer, request.data, request.size);
+}
+
+static const struct covey_device copier = {.compute = copies};
+
+static void *asks(void *c)
+{
+	static const char request[CV_REQUEST_INLINE * 4];
+	struct covey_result result;
+	struct covey_lead lead;
+
+	must(covey_join(c, "asked", 5, &lead) == COVEY_WAIT);
+	watched = true;
+	must(covey_await(c, &lead, request, sizeof(request), COVEY_FOREVER, 0, &result) == COVEY_OK);
+	must(covey_result_own(c, &result) == 0);
+	covey_release(c, &result);
+	watched = false;
+	return NULL;
+}
+
+/* Another thread asks; the answer is borrowed and then its own. */
+static void serves_one(covey *c)
+{
+	static char answer[SIZE];
+	const struct covey_reply reply = {.data = answer, .size = sizeof(answer)};
+	struct covey_request request;
+	struct covey_lead lead;
+	pthread_t thread;
+
+	must(lead_of(c, "asked", &lead) == COVEY_LEADER);
+	must(pthread_create(&thread, NULL, asks, c) == 0);
+	watched = true;
+	must(covey_receive(c, &lead, COVEY_FOREVER, &request) == 0);
+	must(covey_respond(c, &lead, &request, &reply) == 1);
+	must(covey_unregister(c, &lead) == 0);
+	watched = false;
+	must(pthread_join(thread, NULL) == 0);
+}
+
+static void reserves_many(covey *c)
+{
+	uint32_t rooms[20];
+	struct covey_lead lead;
+	void *data;
+
+	must(lead_of(c, "rooms", &lead) == COVEY_LEADER);
+	for (int i = 0; i < 20; i++)
+		must(covey_room(c, &lead, NULL, 0, 100, &data, &rooms[i]) == 0);
+	for (int i = 0; i < 20; i++)
+		covey_room_free(c, rooms[i]);
+	must(covey_unregister(c, &lead) == 0);
+}
+
+/* It leads and serves in this thread, until nobody has asked for a moment. */
+static void works_here(covey *c)
+{
+	const struct covey_worker_options brief = {.worker_timeout = 1};
+	struct covey_lead lead;
+
+	must(lead_of(c, "work", &lead) == COVEY_LEADER);
+	must(covey_default_worker(c, &copier, &lead, bytes("state"), &brief) == 0);
+}
+
+static void the_allocator_is_called_quietly(void **state)
+{
+	struct covey_result result;
+	covey *c;
+
+	(void)state;
+	world_begin(NULL);
+	c = world_open();
+	serves_one(c);
+	watched = true;
+	assert_int_equal(covey_resolve(c, &copier, bytes("c"), bytes("answer"), NULL, &result), COVEY_OK);
+	covey_release(c, &result);
+	assert_int_equal(covey_resolve(NULL, &device, bytes("alone"), bytes(""), NULL, &result), COVEY_OK);
+	covey_release(NULL, &result);
+	reserves_many(c);
+	works_here(c);
+	assert_int_equal(covey_check(c, NULL, 0), 0);
+	all_that_locks();
+	watched = false;
+	assert_true(atomic_load(&allocations) > 20);
+	assert_int_equal(atomic_load(&loud), 0);
+	covey_close(c);
+}
+
+static _Atomic int handled;
+
+static void notes(int number)
+{
+	(void)number;
+	atomic_fetch_add(&handled, 1);
+}
+
+/* A handler that forked there waited for who closed another region, and that waited for the visitor. */
+static void who_visits_other_regions_is_quiet(void **state)
+{
+	const struct sigaction action = {.sa_handler = notes}, as_before = {.sa_handler = SIG_DFL};
+	struct shm_visit visit;
+	covey *c, *other;
+
+	(void)state;
+	world_begin(NULL);
+	c = world_open();
+	other = world_open_apart();
+	assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
+	shm_visit_begin(&visit, c->attachment);
+	assert_int_equal(visit.count, 1);
+	raise(SIGUSR1);
+	assert_int_equal(atomic_load(&handled), 0);
+	shm_visit_end(&visit);
+	assert_int_equal(atomic_load(&handled), 1);
+	sigaction(SIGUSR1, &as_before, NULL);
+	covey_close(other);
+	covey_close(c);
+}
+
 /* ------------------------------------------------------------------------------------------------ during a call */
 
 static _Atomic bool done;
@@ -425,6 +600,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(a_handler_forks),
+	        cmocka_unit_test(the_allocator_is_called_quietly),
+	        cmocka_unit_test(who_visits_other_regions_is_quiet),
 	        cmocka_unit_test(another_thread_is_inside),
 	        cmocka_unit_test(workers_and_monitors_are_the_parents),
 	        cmocka_unit_test(a_child_reads_what_it_owns),
