@@ -8,6 +8,9 @@
  *      visitor     in by a swap, if the bit is set    ... looks, never sleeps, runs nobody else's code ...    out
  *      closer      takes the bit off, and sleeps until nobody is inside
  *
+ * A visitor is quiet: a handler of the host's that ran inside and forks would wait for the registry's lock, whose owner may
+ * be a closer that waits for that visitor.
+ *
  * Gates stand in a list that only grows, and are used again by later attachments; so whoever walks the list finds every
  * gate there, open or not.  There are as many as there were ever attachments at once.
  *
@@ -96,17 +99,13 @@ static bool gate_pass(struct shm_gate *g)
 
 static void gate_leave(struct shm_gate *g)
 {
-	uint32_t state = atomic_load(&g->state);
-
-	/* 0: this is a child that was forked from inside, by a signal's handler */
-	while ((state & ~OPEN) != 0 && !atomic_compare_exchange_weak(&g->state, &state, state - 1)) {
-	}
-	if (state == 1)
+	if (atomic_fetch_sub(&g->state, 1) == 1)
 		cv_kernel.wake(&g->state, INT_MAX);
 }
 
 void shm_visit_begin(struct shm_visit *v, const struct shm_attachment *but)
 {
+	shm_quiet_begin(&v->quiet);
 	v->count = 0;
 	for (struct shm_gate *g = atomic_load(&gates); g != NULL && v->count < SHM_GATES; g = g->next) {
 		if (!gate_pass(g))
@@ -124,4 +123,5 @@ void shm_visit_end(struct shm_visit *v)
 {
 	while (v->count != 0)
 		gate_leave(v->gates[--v->count]);
+	shm_quiet_end(&v->quiet);
 }
