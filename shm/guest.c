@@ -120,21 +120,6 @@ void shm_floor_end(void)
 	errno = saved;
 }
 
-void shm_floor_before_fork(void)
-{
-	shm_mutex_lock(&floor_lock);
-}
-
-void shm_floor_in_parent(void)
-{
-	shm_mutex_unlock(&floor_lock);
-}
-
-void shm_floor_in_child(void)
-{
-	shm_mutex_renew(&floor_lock);
-}
-
 int shm_open_above(int directory, const char *path, int flags, mode_t mode)
 {
 	int fd;
@@ -147,4 +132,36 @@ int shm_open_above(int directory, const char *path, int flags, mode_t mode)
 	close(fd); /* there was no descriptor left to take its place with */
 	errno = EMFILE;
 	return -1;
+}
+
+/* ------------------------------------------------------------------------------------------------ forks */
+
+static struct shm_mutex childless_lock = SHM_MUTEX_INITIALIZER;
+
+void shm_childless_begin(void)
+{
+	shm_mutex_lock(&childless_lock);
+}
+
+void shm_childless_end(void)
+{
+	shm_mutex_unlock(&childless_lock);
+}
+
+void shm_guest_before_fork(void)
+{
+	shm_mutex_lock(&childless_lock);
+	shm_mutex_lock(&floor_lock);
+}
+
+void shm_guest_in_parent(void)
+{
+	shm_mutex_unlock(&floor_lock);
+	shm_mutex_unlock(&childless_lock);
+}
+
+void shm_guest_in_child(void)
+{
+	shm_mutex_renew(&floor_lock);
+	shm_mutex_renew(&childless_lock);
 }

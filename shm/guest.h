@@ -71,10 +71,16 @@ void shm_free(void *memory); /* NULL costs nothing */
 /* Between these two no descriptor that this process makes is below 3.  One thread at a time; quiet. */
 void shm_floor_begin(void);
 void shm_floor_end(void); /* errno stays */
+
+/* Between these two this process does not fork: for a descriptor that no child may have, not even for a moment.  One thread at a
+ * time; quiet.  Not while shm_floor_begin() is in force; the other way round is right. */
+void shm_childless_begin(void);
+void shm_childless_end(void);
+
 /* For the fork handlers. */
-void shm_floor_before_fork(void);
-void shm_floor_in_parent(void);
-void shm_floor_in_child(void);
+void shm_guest_before_fork(void);
+void shm_guest_in_parent(void);
+void shm_guest_in_child(void);
 
 /* openat(2) with O_CLOEXEC, for a descriptor of 3 or above. */
 int shm_open_above(int directory, const char *path, int flags, mode_t mode);

@@ -5,7 +5,7 @@
  * descriptor does; but the host may close it, a child of its fork has it, too, and where it was closed, its number is
  * somebody else's.  A mapping does as well, is nobody's to close by mistake, and can be kept from children (MADV_DONTFORK).
  * So a lock is taken through an open file of its own, of which one page is mapped first; the descriptor is closed at
- * once.  The page cannot be read or written: it is there for what it refers to.
+ * once, and no child is made as long as it is there.  The page cannot be read or written: it is there for what it refers to.
  *
  *      open file --- locks the byte of a slot
  *          ^
@@ -74,16 +74,15 @@ static int take_mapped(const covey *c, uint32_t slot, struct shm_hold *hold)
 
 int shm_hold_take(const covey *c, int own, uint32_t slot, struct shm_hold *hold)
 {
-	struct shm_quiet quiet;
 	int r;
 
 	if (own >= 0) {
 		*hold = (struct shm_hold){NULL, own};
 		return lock_set(own, slot, F_WRLCK);
 	}
-	shm_quiet_begin(&quiet);
+	shm_childless_begin(); /* a child with this descriptor would hold the lock for as long as it lives */
 	r = take_mapped(c, slot, hold);
-	shm_quiet_end(&quiet);
+	shm_childless_end();
 	return r;
 }
 

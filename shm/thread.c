@@ -83,12 +83,12 @@ static struct slab *slab_add(void)
 static void before_fork(void)
 {
 	shm_mutex_lock(&registry);
-	shm_floor_before_fork();
+	shm_guest_before_fork();
 }
 
 static void after_fork_parent(void)
 {
-	shm_floor_in_parent();
+	shm_guest_in_parent();
 	shm_mutex_unlock(&registry);
 }
 
@@ -114,7 +114,7 @@ static void after_fork_child(void)
 {
 	int saved = errno;
 
-	shm_floor_in_child();
+	shm_guest_in_child();
 	shm_clock_compare();
 	disown_regions();
 	shm_mutex_renew(&registry);

@@ -375,6 +375,59 @@ static void another_thread_is_inside(void **state)
 	covey_close(c);
 }
 
+/* The children live for as long as they hear nothing. */
+static void *forks_all_the_time(void *line)
+{
+	int *ends = line;
+
+	for (int i = 0; i < 40; i++) {
+		pid_t child = fork();
+		char end;
+
+		must(child >= 0);
+		if (child == 0) {
+			close(ends[1]);
+			_exit(read(ends[0], &end, 1) != 0);
+		}
+	}
+	atomic_store(&done, true);
+	return NULL;
+}
+
+/* Whoever reaps has a descriptor for a moment.  A child that inherited it kept the lock, and nobody could have the slot again
+ * as long as it lived. */
+static int reaps_as_another_thread_forks(void *context)
+{
+	const uint32_t slot = 5;
+	struct shm_hold hold;
+	pthread_t thread;
+	int line[2];
+	covey *c = world_open();
+
+	(void)context;
+	must(pipe(line) == 0);
+	must(pthread_create(&thread, NULL, forks_all_the_time, line) == 0);
+	while (!atomic_load(&done)) {
+		must(shm_hold_take(c, -1, slot, &hold) == 0);
+		shm_hold_drop(&hold, slot);
+	}
+	must(pthread_join(thread, NULL) == 0);
+	must(shm_hold_take(c, -1, slot, &hold) == 0);
+	shm_hold_drop(&hold, slot);
+	close(line[1]);
+	while (wait(NULL) > 0) {
+	}
+	covey_close(c);
+	return 0;
+}
+
+static void another_thread_reaps(void **state)
+{
+	(void)state;
+	world_begin(NULL);
+	assert_int_equal(world_join(world_spawn(reaps_as_another_thread_forks, NULL)), 0);
+}
+
 /* ------------------------------------------------------------------------------------------------ what a child has not */
 
 static int child_ends_nothing(covey *c, struct covey_worker *worker, struct covey_monitor *monitor)
@@ -603,6 +656,7 @@ int main(void)
 	        cmocka_unit_test(the_allocator_is_called_quietly),
 	        cmocka_unit_test(who_visits_other_regions_is_quiet),
 	        cmocka_unit_test(another_thread_is_inside),
+	        cmocka_unit_test(another_thread_reaps),
 	        cmocka_unit_test(workers_and_monitors_are_the_parents),
 	        cmocka_unit_test(a_child_reads_what_it_owns),
 	        cmocka_unit_test(a_release_in_a_child_ends_no_loan),
