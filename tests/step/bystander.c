@@ -54,6 +54,12 @@ static bool come_to_lead(covey *c, const char *group, struct covey_lead *lead)
 	return r == COVEY_LEADER;
 }
 
+/* What came of an answer: there may be no room for it. */
+static bool answered(int r)
+{
+	return r >= 0 || (r == COVEY_EFULL && crowded);
+}
+
 /* While it leads: everything that a leader can do. */
 static void lead_through(covey *c, const char *group, struct covey_lead *lead)
 {
@@ -70,8 +76,9 @@ static void lead_through(covey *c, const char *group, struct covey_lead *lead)
 	must(covey_leading(c, lead) == 1);
 	must(covey_find(c, group, strlen(group), &info) == 0 && info.generation == lead->generation);
 	while (covey_receive(c, lead, COVEY_NOW, &request) == 0)
-		must(covey_respond(c, lead, &request, &reply) >= 0);
-	must(covey_notify(c, lead, "nobody's", 8, &reply) == 0);
+		must(answered(covey_respond(c, lead, &request, &reply)));
+	r = covey_notify(c, lead, "nobody's", 8, &reply);
+	must(r == 0 || (r == COVEY_EFULL && crowded));
 	r = covey_room(c, lead, NULL, 0, 2000, &data, &room);
 	must(r == 0 || (r == COVEY_EFULL && crowded));
 	if (r == 0)
@@ -81,7 +88,7 @@ static void lead_through(covey *c, const char *group, struct covey_lead *lead)
 	must(covey_accept_work(c, group, strlen(group), COVEY_NOW, &accepted) == COVEY_LEADER);
 	must(accepted.generation > lead->generation);
 	*lead = accepted;
-	must(covey_notify_all(c, lead, &reply) >= 0);
+	must(answered(covey_notify_all(c, lead, &reply)));
 }
 
 /* Ends with nobody leading the group. */
@@ -94,7 +101,7 @@ static void use_group(covey *c, const char *group)
 	if (!come_to_lead(c, group, &lead))
 		return;
 	lead_through(c, group, &lead);
-	must(covey_unregister_notify(c, &lead, NULL, 0, &reply) >= 0);
+	must(answered(covey_unregister_notify(c, &lead, NULL, 0, &reply)));
 	must(covey_unregister(c, &lead) == COVEY_EFENCED);
 	must(covey_find(c, group, strlen(group), &info) == COVEY_ENOENT);
 	must(lead_of(c, group, &next) == COVEY_LEADER && next.generation > lead.generation);

@@ -28,7 +28,7 @@ static const struct way *ways[256];
 static size_t way_count;
 
 static const struct way *const tables[] = {ways_of_leading, ways_of_answering, ways_of_waiting, ways_of_working,
-        ways_of_regions, ways_of_recovery, ways_of_looking, ways_of_rivals};
+        ways_of_regions, ways_of_threads, ways_of_recovery, ways_of_looking, ways_of_rivals};
 
 static bool chosen(const struct way *way, int argc, char **argv)
 {

@@ -315,11 +315,21 @@ static bool ended(struct job *j, struct stage *s)
 	return false;
 }
 
+static bool changes_nothing(const struct path *path)
+{
+	for (uint32_t n = 1; n <= path->length; n++)
+		if (path->segment[n] != path->segment[0])
+			return false;
+	return true;
+}
+
 static bool record(struct job *j)
 {
 	struct stage s;
 	bool done = begin(j, &s, false) && stage_record(&s, &j->path);
 
+	if (done && j->way->silent && !changes_nothing(&j->path))
+		stage_fault(&s, "the call changed the region");
 	return ended(j, &s) && done;
 }
 

@@ -32,14 +32,16 @@ struct way {
 	bool closes;     /* the call detaches the victim */
 	bool crowded;    /* while the victim lives, there may be no room for others' names or results */
 	bool once;       /* there is nothing to recover, so no second kill */
+	bool silent;     /* the call changes nothing in the region */
 };
 
 /* The tables that they are put together from; each ends with a way without a name. */
 extern const struct way ways_of_leading[], ways_of_answering[], ways_of_waiting[], ways_of_working[], ways_of_regions[],
-        ways_of_recovery[], ways_of_looking[], ways_of_rivals[];
+        ways_of_threads[], ways_of_recovery[], ways_of_looking[], ways_of_rivals[];
 
 /* Words of world.h's memory that the plays use. */
 enum { FLAG_LED = 0, FLAG_ACTOR = 1, FLAG_LATER = 2, FLAG_AUDITED = 3, FLAG_PATIENT = 4, FLAG_WATCHED = 5 };
+enum { FLAG_FULL = 6, FLAG_GO = 7 };
 enum { COUNT_TOOK_OVER = 0, COUNT_STEPPED = 1, COUNT_OTHERS = 2, COUNT_GAVE_UP = 3 };
 enum { NUMBER_BYSTANDER = 0, NUMBER_COMMAND = 1, NUMBER_NEW_NAME = 2, NUMBER_RESCUED = 3, NUMBER_VICTIM = 4 };
 
@@ -59,6 +61,9 @@ void until_later(void);
 
 /* Actor: waits for "g" once it is led, is answered, takes over if the leader dies, and counts how it went. */
 int waits_for_g(void *context);
+/* Until this flag is set, asleep; set it, and wake who sleeps for it. */
+void sleep_for_flag(int flag);
+void set_flag(int flag);
 /* Until so many wait for "g". */
 void until_waiters(covey *c, uint32_t count);
 
@@ -95,6 +100,7 @@ int room_of(covey *c, struct covey_lead *lead, size_t size); /* and give it back
 int call_room(covey *c, struct covey_lead *lead);
 int call_reap(covey *c, struct covey_lead *lead);
 int call_close(covey *c, struct covey_lead *lead);
+int call_unlink(covey *c, struct covey_lead *lead);
 int call_nothing(covey *c, struct covey_lead *lead);
 
 /* A clock for cv_kernel that a way can have its cue at. */

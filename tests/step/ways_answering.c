@@ -125,6 +125,32 @@ static int call_room_full(covey *c, struct covey_lead *l)
 	return room_of(c, l, 400000);
 }
 
+/* All that there is, in ever smaller pieces. */
+static void fill_heap(covey *c, const struct covey_lead *l)
+{
+	uint32_t room;
+	void *data;
+
+	for (size_t size = 200000; size != 0; size /= 2)
+		while (covey_room(c, l, NULL, 0, size, &data, &room) == 0) {
+		}
+}
+
+static void lead_two_waiters_full(covey *c, struct covey_lead *l)
+{
+	lead_two_waiters(c, l);
+	fill_heap(c, l);
+	atomic_store(&world->flag[FLAG_FULL], 1);
+}
+
+static int call_publish_no_room(covey *c, struct covey_lead *l)
+{
+	int r = call_publish_large(c, l);
+
+	must(r == COVEY_EFULL || r == COVEY_EFENCED);
+	return r;
+}
+
 static int call_notify(covey *c, struct covey_lead *l)
 {
 	struct covey_reply reply = text("stepped");
@@ -309,6 +335,8 @@ const struct way ways_of_answering[] = {
                 .setup = lead_two_waiters, .call = call_publish_equal},
         {"unregister_notify", "large, two wait", &small, .actor = waits_for_g, .actors = 2, .setup = lead_two_waiters,
                 .call = call_publish_large},
+        {"unregister_notify", "no room for the result, two wait", &small, .actor = waits_for_g, .actors = 2,
+                .setup = lead_two_waiters_full, .call = call_publish_no_room, .crowded = true},
         {"room_free", "a slab's last", &small, .setup = lead_with_last_room, .call = call_room_free},
         {"unregister_notify", "a room, alone", &small, .setup = lead_and_tell, .call = call_publish_room},
         {"unregister_notify", "a room, two wait", &small, .actor = waits_for_g, .actors = 2, .setup = lead_two_waiters,

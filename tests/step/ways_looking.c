@@ -167,6 +167,8 @@ const struct way ways_of_looking[] = {
                 .at = (const void *)(uintptr_t)ways_now},
         {"reap", "a leader, watched", &small, .prepare = watch, .actor = leads_and_sleeps, .actors = 1, .corpse = true,
                 .setup = attach_after_actor, .call = call_reap},
+        {"unlink", "one is led, watched", &small, .prepare = watch_and_lead, .call = call_unlink, .detached = true,
+                .once = true},
         {"start_monitor", "of all groups", &small, .setup = attach, .call = call_start},
         {"stop_monitor", "of all groups", &small, .setup = start, .call = call_stop},
         {"the monitor", "of all groups, sees a change", &small, .setup = start_eager, .call = call_stop,

@@ -1,6 +1,8 @@
 /*
  * ways_recovery.c - the dead are recovered: by who is called to, by who needs their memory, by the keeper
  */
+#include <pthread.h>
+
 #include "ways.h"
 
 /* As the small one, with room for others' results beside what the dead left. */
@@ -40,6 +42,60 @@ static int leads_much(void *context)
 		covey_await(c, &lead, long_name, LONG_NAME_SIZE, COVEY_FOREVER, 0, &result);
 	for (;;)
 		pause();
+}
+
+/* What two threads of it have left behind that have ended: a reservation, and a loan. */
+static struct covey_lead led;
+
+static void *reserves(void *c)
+{
+	uint32_t room;
+	void *data;
+
+	must(covey_room(c, &led, NULL, 0, 700, &data, &room) == 0);
+	return NULL;
+}
+
+static void *borrows(void *c)
+{
+	struct covey_result result;
+	struct covey_lead lead;
+
+	until(covey_join(c, "b", 1, &lead) == COVEY_WAIT);
+	must(covey_await(c, &lead, NULL, 0, COVEY_FOREVER, 0, &result) == COVEY_OK && result.loan != 0);
+	return NULL;
+}
+
+static void run_thread(covey *c, void *(*body)(void *))
+{
+	pthread_t thread;
+
+	must(pthread_create(&thread, NULL, body, c) == 0);
+	must(pthread_join(thread, NULL) == 0);
+}
+
+static int outlives_its_threads(void *context)
+{
+	covey *c = world_open();
+
+	(void)context;
+	must(lead_of(c, "g", &led) == COVEY_LEADER);
+	run_thread(c, reserves);
+	run_thread(c, borrows);
+	atomic_store(&world->flag[FLAG_ACTOR], 1);
+	for (;;)
+		pause();
+}
+
+static void publish_b(covey *c)
+{
+	static const unsigned char bytes[5000];
+	struct covey_reply reply = {.data = bytes, .size = sizeof(bytes)};
+	struct covey_lead lead;
+
+	must(lead_of(c, "b", &lead) == COVEY_LEADER);
+	until(world_waiters(c, "b") == 1);
+	must(covey_unregister_notify(c, &lead, NULL, 0, &reply) == 1);
 }
 
 static int leads_or_waits(void *context)
@@ -122,6 +178,8 @@ const struct way ways_of_recovery[] = {
                 .actors = 1, .corpse = true, .setup = attach_after_actor, .call = call_reap},
         {"reap", "a leader for whom two wait", &small, .actor = leads_or_waits, .actors = 3, .corpse = true,
                 .setup = attach_with_two_waiters, .call = call_reap},
+        {"reap", "what threads of it left that had ended", &small, .prepare = publish_b, .actor = outlives_its_threads,
+                .actors = 1, .corpse = true, .setup = attach_after_actor, .call = call_reap},
         {"find_or_register", "full of what the dead led", &small, .actor = leads_all, .actors = 1, .corpse = true,
                 .setup = attach_after_actor, .call = call_register_new, .crowded = true},
         {"room", "full of what the dead held", &small, .actor = holds_heap, .actors = 1, .corpse = true,

@@ -1,11 +1,6 @@
 /*
- * ways_regions.c - opening, closing, removing; the end of a thread; releasing
+ * ways_regions.c - opening, closing, removing
  */
-#include <linux/futex.h>
-#include <pthread.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-
 #include "ways.h"
 
 static const struct covey_options two = {
@@ -26,6 +21,48 @@ static void finish_open(covey *c)
 	(void)c;
 	covey_close(opened);
 }
+
+/* ------------------------------------------------------------------------------------------------ several handles */
+
+static void open_second(covey *c, struct covey_lead *lead)
+{
+	lead_and_tell(c, lead);
+	opened = world_open();
+}
+
+static int call_open_apart(covey *c, struct covey_lead *lead)
+{
+	(void)c, (void)lead;
+	opened = world_open_apart();
+	return 0;
+}
+
+static int call_close_second(covey *c, struct covey_lead *lead)
+{
+	(void)c, (void)lead;
+	covey_close(opened);
+	opened = NULL;
+	return 0;
+}
+
+/* Closing that one ended nothing of what is led. */
+static void finish_leading(covey *c)
+{
+	struct covey_lead again;
+	int r = lead_of(c, "g", &again);
+
+	must(r == COVEY_RECURSION || r == COVEY_LEADER); /* the survivor may have taken it over, and ended it */
+}
+
+/* First the one that it led through. */
+static int call_close_both(covey *c, struct covey_lead *lead)
+{
+	call_close_second(c, lead);
+	covey_close(c);
+	return 0;
+}
+
+/* ------------------------------------------------------------------------------------------------ who there is */
 
 /* It has the second and last slot. */
 static int attaches(void *context)
@@ -58,6 +95,20 @@ static void lead_much(covey *c, struct covey_lead *lead)
 	until_waiters(c, 2);
 }
 
+static void lead_much_second(covey *c, struct covey_lead *lead)
+{
+	(void)c;
+	opened = world_open();
+	lead_much(opened, lead);
+}
+
+static void lead_much_apart(covey *c, struct covey_lead *lead)
+{
+	attach(c, lead);
+	opened = world_open_apart();
+	lead_much(opened, lead);
+}
+
 int call_close(covey *c, struct covey_lead *lead)
 {
 	(void)lead;
@@ -65,7 +116,7 @@ int call_close(covey *c, struct covey_lead *lead)
 	return 0;
 }
 
-static int call_unlink(covey *c, struct covey_lead *lead)
+int call_unlink(covey *c, struct covey_lead *lead)
 {
 	int r = covey_unlink(world->region);
 
@@ -73,76 +124,16 @@ static int call_unlink(covey *c, struct covey_lead *lead)
 	return r == COVEY_ENOENT ? 0 : r;
 }
 
-/* ------------------------------------------------------------------------------------------------ a thread ends */
-
-static void *leads_and_ends(void *context)
+/* Who is attached is told what is so. */
+static int looks_at_name(void *context)
 {
-	covey *c = context;
-	struct covey_lead lead;
-
-	prctl(PR_SET_NAME, "ends");
-	must(lead_of(c, "g", &lead) == COVEY_LEADER);
-	atomic_store(&world->flag[FLAG_LED], 1);
-	while (atomic_load(&world->flag[FLAG_LATER]) == 0)
-		syscall(SYS_futex, &world->flag[FLAG_LATER], FUTEX_WAIT, 0, NULL, NULL, 0);
-	return NULL;
-}
-
-static void start_thread(covey *c, struct covey_lead *lead)
-{
-	pthread_t thread;
-
-	(void)lead;
-	must(pthread_create(&thread, NULL, leads_and_ends, c) == 0);
-	must(pthread_detach(thread) == 0);
-	until_waiters(c, 2);
-}
-
-static void cue_end(covey *c)
-{
-	(void)c;
-	atomic_store(&world->flag[FLAG_LATER], 1);
-	syscall(SYS_futex, &world->flag[FLAG_LATER], FUTEX_WAKE, 1, NULL, NULL, 0);
-}
-
-int call_nothing(covey *c, struct covey_lead *lead)
-{
-	(void)c, (void)lead;
-	return 0;
-}
-
-/* ------------------------------------------------------------------------------------------------ releasing */
-
-static struct covey_result borrowed;
-
-static int publishes_large(void *context)
-{
-	static const unsigned char bytes[5000];
-	struct covey_reply reply = {.data = bytes, .size = sizeof(bytes)};
 	covey *c = world_open();
-	struct covey_lead lead;
+	char path[128];
 
 	(void)context;
-	must(lead_of(c, "g", &lead) == COVEY_LEADER);
-	atomic_store(&world->flag[FLAG_LED], 1);
-	until_waiters(c, 1);
-	must(covey_unregister_notify(c, &lead, NULL, 0, &reply) >= 0);
-	atomic_store(&world->flag[FLAG_ACTOR], 1);
-	for (;;)
-		pause();
-}
-
-static void borrow(covey *c, struct covey_lead *lead)
-{
-	until(covey_join(c, "g", 1, lead) == COVEY_WAIT);
-	must(covey_await(c, lead, NULL, 0, COVEY_FOREVER, 0, &borrowed) == COVEY_OK && borrowed.size == 5000);
-	until(atomic_load(&world->flag[FLAG_ACTOR]) == 1);
-}
-
-static int call_release(covey *c, struct covey_lead *lead)
-{
-	(void)lead;
-	covey_release(c, &borrowed);
+	until_later();
+	snprintf(path, sizeof(path), "/dev/shm/%s", world->region);
+	must(covey_named(c) == (access(path, F_OK) == 0));
 	return 0;
 }
 
@@ -157,13 +148,19 @@ const struct way ways_of_regions[] = {
         {"close", "alone", &small, .call = call_close, .closes = true},
         {"close", "it leads, has a room, two wait", &small, .actor = waits_for_g, .actors = 2, .setup = lead_much,
                 .call = call_close, .closes = true},
+        {"open", "a second handle", &small, .setup = attach, .call = call_open, .finish = finish_open, .silent = true},
+        {"open", "a second handle, apart", &small, .setup = attach, .call = call_open_apart, .finish = finish_open},
+        {"close", "one of two handles, it leads", &small, .setup = open_second, .call = call_close_second,
+                .finish = finish_leading, .silent = true},
+        {"close", "both handles, it leads, has a room, two wait", &small, .actor = waits_for_g, .actors = 2,
+                .setup = lead_much_second, .call = call_close_both, .closes = true},
+        {"close", "one apart, it leads, has a room, two wait", &small, .actor = waits_for_g, .actors = 2,
+                .setup = lead_much_apart, .call = call_close_second},
+        {"unlink", "not attached itself, others are and look", &small, .prepare = lead_g, .actor = looks_at_name,
+                .actors = 2, .call = call_unlink, .detached = true, .once = true},
         {"unlink", "others are attached", &three, .call = call_unlink, .once = true},
-        {"a thread ends", "it leads, two wait", &small, .actor = waits_for_g, .actors = 2, .setup = start_thread,
-                .call = call_nothing, .thread = "ends", .cue = cue_end},
         {"a fork's child", "its first call", &small, .call = call_register, .inherits = true},
         {"a fork's child", "closes before any call", &small, .call = call_close, .inherits = true, .closes = true,
                 .once = true},
-        {"release", "the last that borrows it", &small, .actor = publishes_large, .actors = 1, .corpse = true,
-                .setup = borrow, .call = call_release},
         {.what = NULL},
 };

@@ -1,6 +1,9 @@
 /*
  * ways_waiting.c - awaiting, however it ends; accepting what is forwarded
  */
+#include <linux/futex.h>
+#include <sys/syscall.h>
+
 #include "ways.h"
 
 void until_waiters(covey *c, uint32_t count)
@@ -12,6 +15,18 @@ void until_later(void)
 {
 	while (atomic_load(&world->flag[FLAG_LATER]) == 0)
 		world_yield();
+}
+
+void sleep_for_flag(int flag)
+{
+	while (atomic_load(&world->flag[flag]) == 0)
+		syscall(SYS_futex, &world->flag[flag], FUTEX_WAIT, 0, NULL, NULL, 0);
+}
+
+void set_flag(int flag)
+{
+	atomic_store(&world->flag[flag], 1);
+	syscall(SYS_futex, &world->flag[flag], FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
 /* An answer is whole, and one of those that the plays give. */
@@ -28,6 +43,12 @@ static void count_answer(const struct covey_result *result)
 		must(result->size == 0 || !"bytes that nobody gave");
 }
 
+/* Does the play allow that somebody is told so?  Also who takes over from whom it was full of, while another reaps that one. */
+static bool may_be_full(int r)
+{
+	return r == COVEY_EFULL && atomic_load(&world->flag[FLAG_FULL]) == 1;
+}
+
 static void succeed(covey *c, const struct covey_lead *lead)
 {
 	struct covey_reply reply = text("successor");
@@ -35,7 +56,7 @@ static void succeed(covey *c, const struct covey_lead *lead)
 
 	atomic_fetch_add(&world->count[COUNT_TOOK_OVER], 1);
 	r = covey_unregister_notify(c, lead, NULL, 0, &reply);
-	must(r >= 0 || r == COVEY_EFENCED); /* the survivor may have taken over in turn */
+	must(r >= 0 || may_be_full(r) || r == COVEY_EFENCED); /* the survivor may have taken over in turn */
 }
 
 int waits_for_g(void *context)
@@ -58,7 +79,7 @@ int waits_for_g(void *context)
 		succeed(c, &result.lead);
 	else if (r == COVEY_GAVE_UP)
 		atomic_fetch_add(&world->count[COUNT_GAVE_UP], 1);
-	else
+	else if (!may_be_full(r))
 		return 1;
 	covey_release(c, &result);
 	return 0; /* without leaving: its death is one more to be noticed */
@@ -217,6 +238,140 @@ static int call_await_cycle(covey *c, struct covey_lead *lead)
 	return r;
 }
 
+/* ------------------------------------------------------------------------------------------------ apart */
+
+/* Through another attachment of the process, or to another region. */
+static covey *apart;
+
+static void lead_g_apart(covey *c, struct covey_lead *lead)
+{
+	must(lead_of(c, "g", lead) == COVEY_LEADER);
+	apart = world_open_apart();
+	attach(apart, lead);
+}
+
+static void finish_apart(covey *c)
+{
+	(void)c;
+	covey_close(apart);
+}
+
+static bool is_recursion(int r)
+{
+	return r == COVEY_RECURSION ||
+	       atomic_load(&world->number[NUMBER_COMMAND]) != 0; /* or the survivor came first */
+}
+
+static int call_recursion_apart(covey *c, struct covey_lead *lead)
+{
+	struct covey_lead again;
+
+	(void)c, (void)lead;
+	must(is_recursion(covey_join(apart, "g", 1, &again)));
+	must(is_recursion(lead_of(apart, "g", &again)));
+	return 0;
+}
+
+/* Leads "g" and waits for the victim's "v", each through another attachment; so does the victim, the other way round. */
+static int waits_for_v_apart(void *context)
+{
+	covey *c = world_open(), *other = world_open_apart();
+	struct covey_lead led, lead;
+	struct covey_result result;
+	int r;
+
+	(void)context;
+	must(lead_of(c, "g", &led) == COVEY_LEADER);
+	atomic_store(&world->flag[FLAG_LED], 1);
+	until(covey_join(other, "v", 1, &lead) == COVEY_WAIT);
+	r = covey_await(other, &lead, NULL, 0, COVEY_FOREVER, COVEY_NO_TAKEOVER, &result);
+	covey_release(other, &result);
+	covey_unregister(c, &led);
+	return r < 0;
+}
+
+static void lead_v_apart(covey *c, struct covey_lead *lead)
+{
+	lead_v(c, lead);
+	apart = world_open_apart();
+	must(covey_join(apart, "g", 1, lead) == COVEY_WAIT);
+}
+
+/* A circle's member that is told goes back, and so the others. */
+static int call_await_cycle_apart(covey *c, struct covey_lead *lead)
+{
+	struct covey_info info;
+	struct covey_lead led;
+	int r = await_with(apart, lead, 0, COVEY_FOREVER, COVEY_NO_TAKEOVER);
+
+	if (covey_find(c, "v", 1, &info) == 0 && lead_of(c, "v", &led) == COVEY_RECURSION)
+		covey_unregister(c, &led);
+	return r;
+}
+
+/* The same with "v" in a region of its own, whose name is gone once both have it. */
+static covey *open_further(void)
+{
+	char name[96];
+	covey *c;
+
+	snprintf(name, sizeof(name), "%s-further", world->region);
+	must(covey_open(&c, name, &small) == 0);
+	return c;
+}
+
+/* Everybody else has left it, or was reaped. */
+static bool is_whole_and_ours(covey *c)
+{
+	struct covey_usage usage;
+	char why[256];
+
+	must(covey_reap(c) >= 0 && covey_usage_of(c, &usage) == 0);
+	return usage.participants == 1 && covey_check(c, why, sizeof(why)) == 0;
+}
+
+static int waits_for_v_further(void *context)
+{
+	covey *c = world_open(), *other = open_further();
+	struct covey_lead led, lead;
+	struct covey_result result;
+	int r;
+
+	(void)context;
+	must(lead_of(c, "g", &led) == COVEY_LEADER);
+	atomic_store(&world->flag[FLAG_LED], 1);
+	until(covey_join(other, "v", 1, &lead) == COVEY_WAIT);
+	r = covey_await(other, &lead, NULL, 0, COVEY_FOREVER, COVEY_NO_TAKEOVER, &result);
+	covey_release(other, &result);
+	covey_unregister(c, &led);
+	until(is_whole_and_ours(other));
+	return r < 0;
+}
+
+static void lead_v_further(covey *c, struct covey_lead *lead)
+{
+	struct covey_lead led;
+	char name[96];
+
+	until(atomic_load(&world->flag[FLAG_LED]) == 1);
+	apart = open_further();
+	snprintf(name, sizeof(name), "%s-further", world->region);
+	must(covey_unlink(name) == 0);
+	must(lead_of(apart, "v", &led) == COVEY_LEADER);
+	until(world_waiters(apart, "v") == 1);
+	must(covey_join(c, "g", 1, lead) == COVEY_WAIT);
+}
+
+static int call_await_cycle_further(covey *c, struct covey_lead *lead)
+{
+	struct covey_lead led;
+	int r = await_with(c, lead, 0, COVEY_FOREVER, COVEY_NO_TAKEOVER);
+
+	must(lead_of(apart, "v", &led) == COVEY_RECURSION);
+	covey_unregister(apart, &led);
+	return r;
+}
+
 /* ------------------------------------------------------------------------------------------------ accepting */
 
 static void hand_over(covey *c)
@@ -288,6 +443,12 @@ const struct way ways_of_waiting[] = {
                 .cue_kills = true, .setup = join_g, .call = call_await_no_takeover},
         {"await", "it closes a circle", &small, .actor = waits_for_v, .actors = 1, .setup = lead_v,
                 .call = call_await_cycle},
+        {"await", "it closes a circle, attachments apart", &small, .actor = waits_for_v_apart, .actors = 1,
+                .setup = lead_v_apart, .call = call_await_cycle_apart, .finish = finish_apart},
+        {"await", "it closes a circle through two regions", &small, .actor = waits_for_v_further, .actors = 1,
+                .setup = lead_v_further, .call = call_await_cycle_further, .finish = finish_apart},
+        {"join, find_or_register", "led by itself, apart", &small, .setup = lead_g_apart, .call = call_recursion_apart,
+                .finish = finish_apart},
         {"accept_work", "handed already", &small, .actor = hands_over, .actors = 1, .setup = be_handed_already,
                 .call = call_accept},
         {"accept_work", "handed while it sleeps", &small, .prepare = lead_g, .setup = be_handed, .call = call_accept,

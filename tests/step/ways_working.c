@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include "bystander.h"
 #include "worker.h"
 
 static int repeat(void *self, struct covey_bytes base, struct covey_bytes request, struct covey_answer *answer)
@@ -27,15 +28,20 @@ static const struct covey_device device = {.group = named_g, .compute = repeat};
 
 /* ------------------------------------------------------------------------------------------------ resolve */
 
-static int resolve(covey *c, const struct covey_resolve_options *options)
+static int resolve_by(covey *c, const struct covey_device *by, const struct covey_resolve_options *options)
 {
 	struct covey_result result;
 	int r = covey_resolve(
-	        c, &device, (struct covey_bytes){"base", 4}, (struct covey_bytes){"stepped", 7}, options, &result);
+	        c, by, (struct covey_bytes){"base", 4}, (struct covey_bytes){"stepped", 7}, options, &result);
 
 	must(r != COVEY_OK || says(&result, "stepped") || says(&result, "survivor"));
 	covey_release(c, &result);
 	return r;
+}
+
+static int resolve(covey *c, const struct covey_resolve_options *options)
+{
+	return resolve_by(c, &device, options);
 }
 
 static int call_resolve(covey *c, struct covey_lead *lead)
@@ -51,6 +57,75 @@ static int call_resolve_and_leave(covey *c, struct covey_lead *lead)
 
 	(void)lead;
 	return resolve(c, &leaving);
+}
+
+/* Asks when it is told to; whatever becomes of who leads, it has an answer. */
+static int resolves_later(void *context)
+{
+	covey *c = world_open();
+
+	(void)context;
+	until_later();
+	must(resolve(c, NULL) == COVEY_OK);
+	return 0;
+}
+
+static int waits_and_gives_up(
+        void *self, struct covey_bytes base, struct covey_bytes request, struct covey_answer *answer)
+{
+	(void)self, (void)base, (void)request;
+	sleep_for_flag(FLAG_GO);
+	covey_answer_give_up(answer);
+	return 0;
+}
+
+/* Unless it was deposed meanwhile. */
+static void cue_ask_two(covey *c)
+{
+	atomic_store(&world->flag[FLAG_LATER], 1);
+	until(world_waiters(c, "g") == 2 || covey_find(c, "g", 1, NULL) == COVEY_ENOENT);
+	set_flag(FLAG_GO);
+}
+
+static int call_resolve_giving_up(covey *c, struct covey_lead *lead)
+{
+	static const struct covey_device giving_up = {.group = named_g, .compute = waits_and_gives_up};
+	int r = resolve_by(c, &giving_up, NULL);
+
+	(void)lead;
+	must(r == COVEY_GAVE_UP || r == COVEY_OK);
+	return r;
+}
+
+static int leads_until_it_dies(void *context)
+{
+	covey *c;
+	struct covey_lead lead;
+
+	if (context != NULL)
+		return resolves_later(context);
+	c = world_open();
+	must(lead_of(c, "g", &lead) == COVEY_LEADER);
+	atomic_store(&world->flag[FLAG_ACTOR], 1);
+	for (;;)
+		pause();
+}
+
+/* One has died before it; or, if the survivor came first, there has been an end since. */
+static int told_of_death(void *self, struct covey_bytes base, struct covey_bytes request, struct covey_answer *answer)
+{
+	uint32_t deaths = covey_answer_deaths(answer);
+
+	must(deaths == 1 || (deaths == 0 && atomic_load(&world->number[NUMBER_COMMAND]) == BYSTANDER_SURVIVE));
+	return repeat(self, base, request, answer);
+}
+
+static int call_resolve_after_death(covey *c, struct covey_lead *lead)
+{
+	static const struct covey_device successor = {.group = named_g, .compute = told_of_death};
+
+	(void)lead;
+	return resolve_by(c, &successor, NULL);
 }
 
 /* ------------------------------------------------------------------------------------------------ workers */
@@ -239,6 +314,12 @@ const struct way ways_of_working[] = {
         {"resolve", "another leads", &small, .prepare = lead_g, .setup = attach, .call = call_resolve,
                 .cue = cue_publish},
         {"resolve", "it leaves a worker behind", &small, .setup = attach, .call = call_resolve_and_leave},
+        {"resolve", "its compute gives up, two wait", &small, .actor = resolves_later, .actors = 2, .setup = attach,
+                .call = call_resolve_giving_up, .cue = cue_ask_two},
+        {"resolve", "its leader is dead, compute is told so", &small, .actor = leads_until_it_dies, .actors = 2,
+                .corpse = true, .setup = attach_after_actor, .call = call_resolve_after_death},
+        {"resolve", "its leader dies, compute is told so", &small, .actor = leads_until_it_dies, .actors = 1,
+                .cue_kills = true, .setup = attach_after_actor, .call = call_resolve_after_death},
         {"start_worker", "a thread", &small, .setup = attach, .call = call_start},
         {"stop_worker", "a thread", &small, .setup = start, .call = call_stop},
         {"the worker", "a thread, is asked", &small, .actor = asks_later, .actors = 1, .setup = start_with_waiter,
