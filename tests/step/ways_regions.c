@@ -149,7 +149,7 @@ const struct way ways_of_regions[] = {
         {"close", "it leads, has a room, two wait", &small, .actor = waits_for_g, .actors = 2, .setup = lead_much,
                 .call = call_close, .closes = true},
         {"open", "a second handle", &small, .setup = attach, .call = call_open, .finish = finish_open, .silent = true},
-        {"open", "a second handle, apart", &small, .setup = attach, .call = call_open_apart, .finish = finish_open},
+        {"open", "apart, beside a handle", &small, .setup = attach, .call = call_open_apart, .finish = finish_open},
         {"close", "one of two handles, it leads", &small, .setup = open_second, .call = call_close_second,
                 .finish = finish_leading, .silent = true},
         {"close", "both handles, it leads, has a room, two wait", &small, .actor = waits_for_g, .actors = 2,
