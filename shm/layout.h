@@ -104,7 +104,7 @@ struct covey_slot {
 	_Atomic uint32_t idle;                   /* not 0: so many of the host's threads may sleep on work */
 	unsigned char reserve[56];
 	_Alignas(CV_LINE) _Atomic uint64_t identity; /* of the process: see identity.c; 0: none */
-	_Atomic uint32_t twins; /* not 0: the process has, or had, another slot here */
+	_Atomic uint32_t twins;                      /* not 0: the process has, or had, another slot here */
 	unsigned char reserve_too[52];
 };
 static_assert(sizeof(struct covey_slot) == 256, "ABI");

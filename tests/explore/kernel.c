@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ------------------------------------------------------------------------------------------------ atomics */
@@ -157,6 +158,26 @@ void shm_quiet_begin(struct shm_quiet *quiet)
 void shm_quiet_end(const struct shm_quiet *quiet)
 {
 	(void)quiet;
+}
+
+void *shm_allocate(size_t size)
+{
+	return malloc(size);
+}
+
+void *shm_allocate_zeros(size_t count, size_t each)
+{
+	return calloc(count, each);
+}
+
+void *shm_reallocate(void *memory, size_t size)
+{
+	return realloc(memory, size);
+}
+
+void shm_free(void *memory)
+{
+	free(memory);
 }
 
 long explore_system_call(long number, ...)

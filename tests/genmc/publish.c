@@ -79,6 +79,21 @@ void shm_act_unlock(struct covey_thread *t)
 	(void)t;
 }
 
+void *shm_allocate(size_t size)
+{
+	return malloc(size);
+}
+
+void *shm_reallocate(void *memory, size_t size)
+{
+	return realloc(memory, size);
+}
+
+void shm_free(void *memory)
+{
+	free(memory);
+}
+
 bool shm_slot_is_ours(const covey *c, uint32_t slot)
 {
 	return slot == c->slot;

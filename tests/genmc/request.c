@@ -8,10 +8,16 @@
 #endif
 #include "stage.h"
 
-#define pid_t int              /* GenMC's headers have none */
-void *realloc(void *, size_t); /* never called: no request is kept here */
+#define pid_t int /* GenMC's headers have none */
 
 #include <request.c> /* not this one */
+
+/* Never called: no request is kept here. */
+void *shm_reallocate(void *memory, size_t size)
+{
+	(void)memory, (void)size;
+	return NULL;
+}
 
 _Thread_local struct covey_thread *covey_thread_last;
 
