@@ -212,12 +212,14 @@ static void threads_forget(const struct shm_attachment *a)
 static void thread_leave(struct membership *m)
 {
 	struct covey_thread *t = m->thread;
-	covey *c = &m->attachment->view;
-	struct cv_arena *a = &c->arena;
+	struct cv_arena *a;
 	bool inside;
+	covey *c;
 
 	if (!still_open(m->attachment, m->serial) || t->attachment != m->attachment)
 		return;
+	c = &m->attachment->view;
+	a = &c->arena;
 	give_up_led(c, t);
 	pass_reserved(c, t);
 	inside = left_inside(t);
@@ -247,7 +249,6 @@ static void thread_exit(void *list)
 static void set_up(void)
 {
 	covey_clock_find();
-	pthread_key_create(&exit_key, thread_exit);
 	pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 }
 
@@ -338,11 +339,24 @@ int shm_registry_share(uint64_t device, uint64_t inode, const char *path, uint32
 	return r;
 }
 
+/* The host may have used up the process's keys: without one no end of a thread would be heard of. */
+static int exit_key_make(void)
+{
+	static bool made;
+
+	if (!made)
+		errno = pthread_key_create(&exit_key, thread_exit);
+	made = made || errno == 0;
+	return made ? 0 : COVEY_ESYSTEM;
+}
+
 static int attach(struct shm_attachment *a, covey **out)
 {
 	covey *c = &a->view;
-	int r = slabs == NULL && slab_add() == NULL ? COVEY_ESYSTEM : covey_participant_join(c);
+	int r = slabs == NULL && slab_add() == NULL ? COVEY_ESYSTEM : exit_key_make();
 
+	if (r == 0)
+		r = covey_participant_join(c);
 	if (r != 0)
 		return r;
 	r = handle_add(a, c->path, c->flags, out);
@@ -509,29 +523,45 @@ static struct membership *memberships(void)
 	return first;
 }
 
+/* A membership that the thread's end will find, to be filled; or NULL. */
+static struct membership *membership_add(void)
+{
+	unsigned arena = covey_memory_outside(); /* a worker's callback may be the first to call */
+	struct membership *m = calloc(1, sizeof(*m));
+
+	if (m != NULL) {
+		m->next = memberships();
+		errno = pthread_setspecific(exit_key, m);
+		if (errno != 0) {
+			free(m);
+			m = NULL;
+		}
+	}
+	covey_memory_leave(arena);
+	return m;
+}
+
 static int thread_join(struct shm_attachment *a, struct covey_thread **out)
 {
 	covey *c = &a->view;
 	struct covey_thread *t = slot_in_slabs();
-	unsigned arena = covey_memory_outside(); /* a worker's callback may be the first to call */
-	struct membership *m = malloc(sizeof(*m));
-	uint32_t seat = 0;
+	struct membership *m = t == NULL ? NULL : membership_add(); /* empty, it is dropped by the next */
+	uint32_t seat;
 
-	covey_memory_leave(arena);
-
-	if (t != NULL && m != NULL && (seat = cv_seat_take(&c->arena, c->slot)) == 0 && covey_reap_some(c) > 0)
+	if (m == NULL)
+		return COVEY_ESYSTEM;
+	if ((seat = cv_seat_take(&c->arena, c->slot)) == 0 && covey_reap_some(c) > 0)
 		seat = cv_seat_take(&c->arena, c->slot);
-	if (t == NULL || m == NULL || seat == 0) {
-		free(m);
-		return seat == 0 && t != NULL ? COVEY_EFULL : COVEY_ESYSTEM;
-	}
+	if (seat == 0)
+		return COVEY_EFULL;
 	/* release: who sees it sees whose the seat is; with covey_still() */
 	atomic_store_explicit(&c->arena.seats[seat].thread, (uint32_t)gettid(), memory_order_release);
 	*t = (struct covey_thread){
 	        .c = c, .thread = &covey_thread_last, .serial = ++thread_serials, .seat = seat, .attachment = a};
 	covey_lane_take(c, &t->lane);
-	*m = (struct membership){a, a->serial, t, memberships()};
-	pthread_setspecific(exit_key, m);
+	m->attachment = a;
+	m->serial = a->serial;
+	m->thread = t;
 	*out = t;
 	return 0;
 }

@@ -7,6 +7,7 @@
  */
 #include "hostile.h"
 
+#include <limits.h>
 #include <linux/filter.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
@@ -469,9 +470,41 @@ static void each_refusal(void **state)
 	assert_int_equal(world_join(leader), 0);
 }
 
+/* The keys of a process are few, and the host's: none is used that was not made. */
+static int has_used_up_its_keys(void *context)
+{
+	pthread_key_t keys[PTHREAD_KEYS_MAX];
+	struct covey_lead lead;
+	int made = 0;
+	covey *c = NULL;
+
+	(void)context;
+	while (made < PTHREAD_KEYS_MAX && pthread_key_create(&keys[made], NULL) == 0)
+		must(pthread_setspecific(keys[made], &keys[made]) == 0 && ++made > 0);
+	must(made < PTHREAD_KEYS_MAX || pthread_key_create(&keys[0], NULL) == EAGAIN);
+	must(covey_open(&c, world->region, NULL) == COVEY_ESYSTEM && errno == EAGAIN && c == NULL);
+	for (int i = 0; i < made; i++)
+		must(pthread_getspecific(keys[i]) == &keys[i]);
+	must(pthread_key_delete(keys[0]) == 0);
+	must(covey_open(&c, world->region, NULL) == 0);
+	must(lead_of(c, "g", &lead) == COVEY_LEADER && covey_unregister(c, &lead) == 0);
+	for (int i = 1; i < made; i++)
+		must(pthread_getspecific(keys[i]) == &keys[i]);
+	covey_close(c);
+	return 0;
+}
+
+static void no_key_is_left(void **state)
+{
+	(void)state;
+	world_begin(NULL);
+	assert_int_equal(world_join(world_spawn(has_used_up_its_keys, NULL)), 0);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(no_key_is_left),
 	        cmocka_unit_test(each_refusal),
 	};
 	ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
