@@ -26,10 +26,13 @@ void shm_quiet_begin(struct shm_quiet *quiet)
 	sigset_t all;
 
 	*quiet = (struct shm_quiet){.cancel = PTHREAD_CANCEL_DISABLE};
-	if (depth++ != 0)
+	if (depth != 0) {
+		depth++;
 		return;
+	}
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &quiet->signals);
+	depth = 1; /* after that: a handler that runs before it is not quiet, and must become so by itself if it forks */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &quiet->cancel);
 }
 

@@ -46,6 +46,14 @@ static int resolve(covey *c, const char *base, struct covey_result *out)
 
 static _Atomic int forks;
 
+/* Once, after this long: however long a fork takes, what it interrupts goes on in between. */
+static void alarm_in(int microseconds)
+{
+	const struct itimerval once = {{0, 0}, {0, microseconds}};
+
+	must(setitimer(ITIMER_REAL, &once, NULL) == 0);
+}
+
 /* A crash reporter, a watchdog. */
 static void forks_and_waits(int number)
 {
@@ -57,16 +65,9 @@ static void forks_and_waits(int number)
 		_exit(0);
 	if (child > 0 && waitpid(child, NULL, 0) == child)
 		atomic_fetch_add(&forks, 1);
+	if (atomic_load(&forks) < FORKS)
+		alarm_in(1000);
 	errno = saved;
-}
-
-static void every(int microseconds)
-{
-	struct sigaction action = {.sa_handler = microseconds != 0 ? forks_and_waits : SIG_DFL, .sa_flags = SA_RESTART};
-	struct itimerval often = {{0, microseconds}, {0, microseconds}};
-
-	must(sigaction(SIGALRM, &action, NULL) == 0);
-	must(setitimer(ITIMER_REAL, &often, NULL) == 0);
 }
 
 static void ignore(void *context, const struct covey_change *changes, size_t count)
@@ -108,16 +109,17 @@ static void all_that_locks(void)
 
 static int is_forked_by_its_handler(void *context)
 {
+	const struct sigaction action = {.sa_handler = forks_and_waits, .sa_flags = SA_RESTART};
 	covey *c;
 
 	(void)context;
-	every(1000);
+	must(sigaction(SIGALRM, &action, NULL) == 0);
+	alarm_in(1000);
 	while (atomic_load(&forks) < FORKS) {
 		c = world_open();
 		covey_close(c);
 		all_that_locks();
 	}
-	every(0);
 	return 0;
 }
 
@@ -367,6 +369,9 @@ static void another_thread_is_inside(void **state)
 	covey *c;
 
 	(void)state;
+#ifdef __SANITIZE_ADDRESS__ /* its allocator's locks are not let go of in a child: any thread of a child may hang there */
+	skip();
+#endif
 	world_begin(&options);
 	assert_int_equal(world_join(world_spawn(forks_during_calls, NULL)), 0);
 	c = world_open();
