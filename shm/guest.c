@@ -26,14 +26,12 @@ void shm_quiet_begin(struct shm_quiet *quiet)
 	sigset_t all;
 
 	*quiet = (struct shm_quiet){.cancel = PTHREAD_CANCEL_DISABLE};
-	if (depth != 0) {
-		depth++;
-		return;
+	if (depth == 0) {
+		sigfillset(&all);
+		pthread_sigmask(SIG_SETMASK, &all, &quiet->signals);
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &quiet->cancel);
 	}
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &quiet->signals);
-	depth = 1; /* after that: a handler that runs before it is not quiet, and must become so by itself if it forks */
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &quiet->cancel);
+	depth++; /* only now: a handler that came before this is not quiet yet */
 }
 
 void shm_quiet_end(const struct shm_quiet *quiet)

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -288,6 +289,76 @@ static void notes(int number)
 {
 	(void)number;
 	atomic_fetch_add(&handled, 1);
+}
+
+/* ---- at the very beginning of a quiet time */
+
+static _Atomic bool unquiet;
+
+static void is_quiet_itself(int number)
+{
+	struct shm_quiet quiet;
+	sigset_t blocked;
+
+	(void)number;
+	shm_quiet_begin(&quiet);
+	pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+	if (!sigismember(&blocked, SIGUSR2))
+		atomic_store(&unquiet, true);
+	shm_quiet_end(&quiet);
+	atomic_fetch_add(&handled, 1);
+}
+
+static _Noreturn void is_quiet_once(void)
+{
+	const struct sigaction action = {.sa_handler = is_quiet_itself};
+	struct shm_quiet quiet;
+
+	must(sigaction(SIGUSR1, &action, NULL) == 0);
+	must(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0);
+	raise(SIGSTOP);
+	shm_quiet_begin(&quiet);
+	shm_quiet_end(&quiet);
+	must(!atomic_load(&unquiet));
+	_exit(atomic_load(&handled) == 1 ? 0 : 2);
+}
+
+static int status_after(int request, pid_t child, int signal)
+{
+	int status;
+
+	must(ptrace(request, child, NULL, (void *)(intptr_t)signal) == 0);
+	must(waitpid(child, &status, 0) == child);
+	return status;
+}
+
+/* The signal comes after this many instructions.  What the child exits with. */
+static int signalled_after(int instructions)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0)
+		is_quiet_once();
+	must(waitpid(child, &status, 0) == child && WIFSTOPPED(status));
+	for (int i = 0; i < instructions && WIFSTOPPED(status); i++)
+		status = status_after(PTRACE_SINGLESTEP, child, 0);
+	for (int signal = SIGUSR1; WIFSTOPPED(status); signal = WSTOPSIG(status)) /* again, if it was blocked */
+		status = status_after(PTRACE_CONT, child, signal);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+/* A handler that ran when its thread had counted itself as quiet, and was not yet, took a lock of ours unquietly. */
+static void a_handler_runs_as_its_thread_becomes_quiet(void **state)
+{
+	int after = 0, status;
+
+	(void)state;
+	atomic_store(&handled, 0);
+	while ((status = signalled_after(after)) == 0)
+		after++;
+	assert_int_equal(status, 2); /* it had ended before */
+	assert_true(after > 20);
 }
 
 /* A handler that forked there waited for who closed another region, and that waited for the visitor. */
@@ -660,6 +731,7 @@ int main(void)
 	        cmocka_unit_test(a_handler_forks),
 	        cmocka_unit_test(the_allocator_is_called_quietly),
 	        cmocka_unit_test(who_visits_other_regions_is_quiet),
+	        cmocka_unit_test(a_handler_runs_as_its_thread_becomes_quiet),
 	        cmocka_unit_test(another_thread_is_inside),
 	        cmocka_unit_test(another_thread_reaps),
 	        cmocka_unit_test(workers_and_monitors_are_the_parents),
