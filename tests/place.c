@@ -596,11 +596,18 @@ static int leads_in_another_namespace(void *context)
 	return world_join(child) == 128 + SIGKILL ? 0 : 1;
 }
 
+/* By its number here; once its waiter sleeps, who would be told that nobody leads if it had been reaped before. */
+static int kills_the_leader(void *c)
+{
+	until(asleep(c) == 1);
+	return kill((pid_t)atomic_load(&world->number[1]), SIGKILL);
+}
+
 static void another_pid_namespace(void **state)
 {
 	struct covey_result result;
 	struct covey_lead lead;
-	pid_t outer;
+	pid_t outer, killer;
 	covey *c;
 
 	(void)state;
@@ -615,10 +622,11 @@ static void another_pid_namespace(void **state)
 	assert_int_equal(lead_of(c, "g", &lead), COVEY_WAIT);
 	assert_int_equal(lead.pid, 1);              /* as it sees itself: for people, not for proof */
 	until(atomic_load(&world->number[1]) != 0); /* it may have attached before its parent knew its number here */
-	kill((pid_t)atomic_load(&world->number[1]), SIGKILL);
+	killer = world_spawn(kills_the_leader, c);
 	assert_int_equal(covey_await(c, &lead, NULL, 0, covey_in_ms(60000), 0, &result), COVEY_DIED);
 	assert_int_equal(covey_unregister(c, &result.lead), 0);
 	covey_release(c, &result);
+	assert_int_equal(world_join(killer), 0);
 	assert_int_equal(world_join(outer), 0);
 	assert_int_equal(covey_counter(c, COVEY_COUNT_RESCUED), 0);
 	covey_close(c);
