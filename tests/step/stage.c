@@ -488,7 +488,7 @@ long stage_count(struct stage *s, enum bystander_command command)
 	atomic_store(&world->number[NUMBER_COMMAND], command);
 	for (; fine(s) && event == TRACER_STEPPED; count++)
 		event = tracer_step(s->bystander, TRACER_NEVER);
-	expect(s, event == TRACER_READY, "the survivor failed, or hung");
+	expect(s, event == TRACER_READY, event == TRACER_GONE ? "the survivor failed" : "the survivor hung");
 	return count;
 }
 

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sys/prctl.h>
 
+#include "internal.h"
 #include "ways.h"
 
 #define LARGE 5000
@@ -130,12 +131,26 @@ static int call_own(covey *c, struct covey_lead *lead)
 	return covey_result_own(c, &borrowed);
 }
 
+/* Nothing is lent any more, and the victim has no seat but that of one thread that lives. */
+static void finish_returned(covey *c)
+{
+	struct cv_arena *a = &c->arena;
+	uint32_t own = 0;
+
+	for (uint32_t i = 1; i <= a->seat_count; i++) {
+		must(!cv_seat_lends(a, i));
+		own += cv_seat_owner(a, i) == c->slot + 1;
+	}
+	must(own == 1);
+}
+
 static void finish_owned(covey *c)
 {
 	static const unsigned char bytes[LARGE];
 
 	must(borrowed.size == LARGE && memcmp(borrowed.data, bytes, LARGE) == 0);
 	must(borrowed.loan == 0 && borrowed.owned != NULL);
+	finish_returned(c);
 	covey_release(c, &borrowed);
 }
 
@@ -321,9 +336,9 @@ const struct way ways_of_threads[] = {
                 .setup = lead_and_reserve_one_waiter, .call = call_publish_the_room},
         {"room_free", "of a thread that has ended", &small, .setup = lead_and_reserve, .call = call_free_the_room},
         {"release", "the last that borrows it", &small, .actor = publishes_large, .actors = 1, .corpse = true,
-                .setup = borrow, .call = call_release},
+                .setup = borrow, .call = call_release, .finish = finish_returned},
         {"release", "of a thread that has ended", &small, .actor = publishes_large, .actors = 1, .corpse = true,
-                .setup = borrow_and_end, .call = call_release},
+                .setup = borrow_and_end, .call = call_release, .finish = finish_returned},
         {"result_own", "borrowed", &small, .actor = publishes_large, .actors = 1, .corpse = true, .setup = borrow,
                 .call = call_own, .finish = finish_owned},
         {"result_own", "of a thread that has ended", &small, .actor = publishes_large, .actors = 1, .corpse = true,
@@ -341,7 +356,7 @@ const struct way ways_of_threads[] = {
         {"room_free", "without a seat", &two_seats, .prepare = take_seat, .setup = have_leader_alone,
                 .call = call_free_the_room},
         {"release", "without a seat", &three_seats, .prepare = take_seat, .actor = publishes_and_stays, .actors = 1,
-                .setup = have_borrower, .call = call_release},
+                .setup = have_borrower, .call = call_release, .finish = finish_returned},
         {"result_own", "without a seat", &three_seats, .prepare = take_seat, .actor = publishes_and_stays, .actors = 1,
                 .setup = have_borrower, .call = call_own, .finish = finish_owned},
         {.what = NULL},
