@@ -156,11 +156,10 @@ static void finish_owned(covey *c)
 
 /* ------------------------------------------------------------------------------------------------ a thread ends */
 
-/* From here on it is the thread that is stepped, once the cue is given. */
-static void await_its_end(void)
+/* It is the thread that is stepped, once the cue is given: it has its name before anybody may look for it. */
+static void be_stepped(void)
 {
 	prctl(PR_SET_NAME, "ends");
-	sleep_for_flag(FLAG_GO);
 }
 
 static void cue_end(covey *c)
@@ -173,8 +172,9 @@ static void *leads_and_ends(void *c)
 {
 	struct covey_lead lead;
 
+	be_stepped();
 	lead_and_tell(c, &lead);
-	await_its_end();
+	sleep_for_flag(FLAG_GO);
 	return NULL;
 }
 
@@ -189,17 +189,19 @@ static _Atomic bool ready;
 
 static void *reserves_and_ends(void *c)
 {
+	be_stepped();
 	reserves(c);
 	atomic_store(&ready, true);
-	await_its_end();
+	sleep_for_flag(FLAG_GO);
 	return NULL;
 }
 
 static void *borrows_and_ends(void *c)
 {
+	be_stepped();
 	borrows(c);
 	atomic_store(&ready, true);
-	await_its_end();
+	sleep_for_flag(FLAG_GO);
 	return NULL;
 }
 
