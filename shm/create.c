@@ -161,12 +161,12 @@ static int no_room_or_failed(void)
 	return errno == ENOSPC || errno == EDQUOT ? COVEY_ENOSPC : COVEY_ESYSTEM;
 }
 
-/* 0, or -1 with errno: EEXIST if the region is there. */
+/* 0, or -1 with errno: EEXIST if the region is there.  By the number another thread may have another file. */
 static int link_unnamed(const struct shm_place *p, int fd)
 {
 	char self[64];
 
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	snprintf(self, sizeof(self), "/proc/thread-self/fd/%d", fd);
 	if (linkat(AT_FDCWD, self, p->directory, p->file, AT_SYMLINK_FOLLOW) == 0 || errno == EEXIST || errno == ENOSPC)
 		return errno == EEXIST || errno == ENOSPC ? -1 : 0;
 	return linkat(fd, "", p->directory, p->file, AT_EMPTY_PATH); /* no /proc; needs a capability */

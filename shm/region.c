@@ -154,7 +154,7 @@ static int file_keep(const covey *c, int fd)
 	char self[64];
 	int kept;
 
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	snprintf(self, sizeof(self), "/proc/thread-self/fd/%d", fd);
 	kept = reopen_path(c, self, O_PATH);
 	return kept >= 0 ? kept : reopen_path(c, c->path, O_PATH | O_NOFOLLOW);
 }

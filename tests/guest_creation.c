@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
@@ -505,6 +506,47 @@ static void paths_that_are_no_regions(void **state)
 	own_end();
 }
 
+/* ------------------------------------------------------------------------------------------------ a thread's own descriptors */
+
+static void *creates_among_its_own_descriptors(void *unused)
+{
+	(void)unused;
+	must(unshare(CLONE_FILES) == 0 && syscall(SYS_close_range, 3, 63, 0) == 0);
+	covey_close(world_open());
+	return NULL;
+}
+
+/* By the numbers that the region's file has in the other thread, the main thread has a file of its own. */
+static int creates_in_a_thread(void *context)
+{
+	char path[] = "/dev/shm/covey-test-own-XXXXXX";
+	int mine = mkstemp(path);
+	pthread_t thread;
+	struct stat st;
+
+	(void)context;
+	must(mine >= 0);
+	for (int fd = 3; fd < 64; fd++)
+		must(fd == mine || dup2(mine, fd) == fd);
+	must(pthread_create(&thread, NULL, creates_among_its_own_descriptors, NULL) == 0);
+	must(pthread_join(thread, NULL) == 0);
+	must(fstat(mine, &st) == 0 && st.st_nlink == 1 && unlink(path) == 0);
+	return 0;
+}
+
+/* Then the main thread's file was given the region's name. */
+static void a_thread_has_descriptors_of_its_own(void **state)
+{
+	covey *c;
+
+	(void)state;
+	world_begin(NULL);
+	assert_int_equal(world_join(world_spawn(creates_in_a_thread, NULL)), 0);
+	c = world_open();
+	world_check(c, 0);
+	covey_close(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -521,6 +563,7 @@ int main(void)
 	        cmocka_unit_test(a_region_in_a_directory_of_ones_own),
 	        cmocka_unit_test(directories_that_others_may_write),
 	        cmocka_unit_test(paths_that_are_no_regions),
+	        cmocka_unit_test(a_thread_has_descriptors_of_its_own),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
