@@ -496,6 +496,9 @@ void stage_reset(void)
 	thread->request = now.request;
 	thread->request_room = now.request_room;
 	thread->spare = now.spare;
+	thread->reserved = now.reserved; /* its memory; none of the rooms is there any more */
+	thread->reserved_room = now.reserved_room;
+	thread->reserved_count = 0;
 	memset(stage.c->attachment->keeper.watches, 0, sizeof(stage.c->attachment->keeper.watches));
 	atomic_store(&stage.c->attachment->keeper.reap, 0);
 	covey_thread_last = thread;
