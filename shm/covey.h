@@ -158,7 +158,7 @@ struct covey_options {
  * after dlclose().  Several copies of it in one process, such as one in each of two plug-ins, are a participant each.
  *
  * A region that this process has open already is not attached a second time: every further covey_open() of it, under
- * whatever name, gives another handle of the same attachment, in a microsecond or two.  So libraries of one program that do
+ * whatever name, gives another handle of the same attachment, in a few microseconds.  So libraries of one program that do
  * not know of each other are one participant, and a thread is one thread: whatever it leads, it leads through all of them,
  * and may end through any of them.  The file is checked at each call, by the flags of that call.  A handle with
  * COVEY_INSPECT is no part of this.  One with COVEY_SEPARATE is a participant of its own, and covey_close() of it gives up
