@@ -706,6 +706,9 @@ void cv_heap_reap(struct cv_arena *a, uint32_t seat, bool (*dead)(void *context,
 	for (uint32_t c = 0; c < high; c++) {
 		uint64_t w = chunk_load(a, c);
 
+		/* nobody's, and without a block: most of them, once a large result was here */
+		if (chunk_state(w) == CHUNK_FREE || chunk_state(w) == CHUNK_PART)
+			continue;
 		if (chunk_owner(w) != 0 && dead(context, chunk_owner(w))) {
 			reap_chunk(a, seat, c, w);
 			w = chunk_load(a, c);
