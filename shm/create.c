@@ -333,7 +333,7 @@ int shm_region_create(const struct shm_place *p, const struct covey_options *o)
 		r = counts_fit(&plan.counts, &plan.layout);
 	if (r != 0)
 		return r;
-	if ((plan.mode & 022) != 0 && (o->flags & COVEY_ALLOW_SHARED) == 0)
+	if ((plan.mode & 022) != 0 && (o == NULL || (o->flags & COVEY_ALLOW_SHARED) == 0))
 		return COVEY_EPERM;
 	turn = turn_take(p, NULL);
 	r = region_create(p, &plan, turn);

@@ -13,8 +13,8 @@ static const char *const texts[] = {
         [-COVEY_ENOENT] =
                 ("there is no such region, which only looking does not make: check its name; or nobody leads that "
                  "group: register for it, or wait until its worker leads"),
-        [-COVEY_EPERM] = "the region or its directory is another user's, or others may write it: use one of your own, "
-                         "or allow it",
+        [-COVEY_EPERM] = ("the region or its directory is another user's, or others may write it: use one of your own, "
+                          "or allow it"),
         [-COVEY_EFOREIGN] =
                 ("the file is no region of this version and boot, or a copy of one: remove it (covey rm) or "
                  "choose another name; or it is one of another version, in use"),

@@ -74,10 +74,10 @@ struct covey_header {
 	uint64_t key; /* of the hash */
 	struct covey_counts counts;
 	struct covey_origin origin;
-	uint64_t created; /* seconds since the epoch */
-	uint64_t seal;    /* of all above: nothing of it ever changes */
+	uint64_t created;         /* seconds since the epoch */
+	uint64_t seal;            /* of all above: nothing of it ever changes */
+	_Atomic uint32_t unnamed; /* not 0: the region's name was removed, once and for all; see named.c */
 	_Alignas(CV_LINE) struct cv_globals globals;
-	_Alignas(CV_LINE) _Atomic uint32_t unnamed; /* not 0: the region's name was removed; see named.c */
 };
 static_assert(sizeof(struct covey_header) <= COVEY_PAGE, "the header is one page");
 static_assert(offsetof(struct covey_header, counts) == 32, "ABI");

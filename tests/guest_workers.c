@@ -15,9 +15,9 @@ int guest_main(char **argv, int *status)
 		return 1;
 	}
 	must(readlink("/proc/self/exe", program, sizeof(program) - 32) > 0);
-	strcpy(library, program);
-	slash = strrchr(library, '/');
-	strcpy(slash + 1, "libguest_device.so");
+	slash = strrchr(program, '/');
+	must(slash != NULL);
+	snprintf(library, sizeof(library), "%.*s/libguest_device.so", (int)(slash - program), program);
 	return 0;
 }
 
