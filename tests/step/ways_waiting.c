@@ -197,22 +197,28 @@ static void join_g_third(covey *c, struct covey_lead *lead)
 	until_waiters(c, 2);
 }
 
-/* The victim leads a group that the bystander waits for: the wait of the victim closes the circle. */
-static int waits_for_v(void *context)
+/* The victim leads a group that is waited for through `other`: the wait of the victim closes the circle. */
+static int leads_and_waits(covey *c, covey *other)
 {
-	covey *c = world_open();
 	struct covey_lead led, lead;
 	struct covey_result result;
 	int r;
 
-	(void)context;
 	must(lead_of(c, "g", &led) == COVEY_LEADER);
 	atomic_store(&world->flag[FLAG_LED], 1);
-	until(covey_join(c, "v", 1, &lead) == COVEY_WAIT);
-	r = covey_await(c, &lead, NULL, 0, COVEY_FOREVER, COVEY_NO_TAKEOVER, &result);
-	covey_release(c, &result);
+	until(covey_join(other, "v", 1, &lead) == COVEY_WAIT);
+	r = covey_await(other, &lead, NULL, 0, COVEY_FOREVER, COVEY_NO_TAKEOVER, &result);
+	covey_release(other, &result);
 	covey_unregister(c, &led);
 	return r < 0;
+}
+
+static int waits_for_v(void *context)
+{
+	covey *c = world_open();
+
+	(void)context;
+	return leads_and_waits(c, c);
 }
 
 static void lead_v(covey *c, struct covey_lead *lead)
@@ -276,18 +282,9 @@ static int call_recursion_apart(covey *c, struct covey_lead *lead)
 static int waits_for_v_apart(void *context)
 {
 	covey *c = world_open(), *other = world_open_apart();
-	struct covey_lead led, lead;
-	struct covey_result result;
-	int r;
 
 	(void)context;
-	must(lead_of(c, "g", &led) == COVEY_LEADER);
-	atomic_store(&world->flag[FLAG_LED], 1);
-	until(covey_join(other, "v", 1, &lead) == COVEY_WAIT);
-	r = covey_await(other, &lead, NULL, 0, COVEY_FOREVER, COVEY_NO_TAKEOVER, &result);
-	covey_release(other, &result);
-	covey_unregister(c, &led);
-	return r < 0;
+	return leads_and_waits(c, other);
 }
 
 static void lead_v_apart(covey *c, struct covey_lead *lead)
