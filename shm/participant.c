@@ -39,7 +39,6 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -279,19 +278,16 @@ bool covey_keeper_watch(covey *c, uint32_t slot, uint32_t node)
 	return true;
 }
 
+/* Under the registry's lock, and so quiet, as the thread is then. */
 static int keeper_start(covey *c)
 {
 	struct covey_keeper *k = &c->attachment->keeper;
-	sigset_t all, old;
 	int r;
 
 	memset(k, 0, sizeof(*k));
 	k->fd = -1;
 	shm_mutex_init(&k->lock);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
 	r = pthread_create(&k->thread, NULL, keeper_run, c);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (r != 0) {
 		errno = r;
 		return COVEY_ESYSTEM;
