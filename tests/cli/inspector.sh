@@ -1,0 +1,370 @@
+# inspector.sh - what looks at a region; read by ../cli.sh, whose words it uses
+# shellcheck shell=bash disable=SC2154
+
+# ------------------------------------------------------------------------------------------------- the inspector
+
+test_ls_show_rm() {
+	local nobody
+	for nobody in ls 'show k' rm; do
+		covey_run $nobody
+		equal "$nobody without a region" 1 "$status"
+		contains "$nobody without a region" "there is no region \"$COVEY_REGION\"" "$err"
+	done
+	covey_run run k -- true
+	covey_run ls
+	equal 'an empty region' '0 1 GROUP' "$status $(wc -l <now.out) ${out%% *}"
+	covey_run ls --json
+	equal 'an empty region, as JSON' "{\"region\": \"$COVEY_REGION\", \"groups\": []}" "$out"
+	covey_run show k
+	equal 'show of nobody' 1 "$status"
+	contains 'show of nobody' 'nobody leads "k"' "$err"
+	covey_run show
+	equal 'show of nothing' 125 "$status"
+	covey_run ls k
+	equal 'ls with an argument' 125 "$status"
+
+	local odd=$'q"\\\n\xff\xc3\xa9'
+	start a "$odd" -- bash -c 'touch ready; until_true go test -e go'
+	until_true 'the command' test -e ready
+	start b "$odd" -- false
+	until_true 'a waiter' have_waiters "$odd" 1
+	covey_run ls
+	contains 'ls' 'q"\\\x0a\xffé ' "$out"
+	contains 'ls, the leader' " $(leader "$odd") " "$out"
+	covey_run ls --json
+	contains 'ls --json' '"group": "q\"\\\u000a\u00ffé", "name_hex": "71225c0affc3a9"' "$out"
+	contains 'ls --json' '"waiters": 1}' "$out"
+	covey_run show "$odd"
+	contains 'show' "waiters     1" "$out"
+	contains 'show' " ${pid_of[b]}  covey" "$out"
+	covey_run show --json "$odd"
+	contains 'show --json' "\"waiters\": [
+  {\"pid\": ${pid_of[b]}, \"thread\": ${pid_of[b]}, \"command\": \"covey\", \"waits\": " "$out"
+	touch go
+	finish a b
+	covey_run rm
+	equal 'rm' '0 ' "$status $out$err"
+	covey_run rm
+	equal 'rm again' 1 "$status"
+}
+
+# The name is removed, by covey or by anybody: a leader and the inspector say so meanwhile, and who joined has the
+# outcome.
+test_name_removed() {
+	local how watcher
+	for how in "$covey rm" "rm /dev/shm/$COVEY_REGION"; do
+		rm -f ready go
+		start a key -- bash -c 'touch ready; until_true go test -e go; echo done'
+		until_true 'the command' test -e ready
+		start b key -- false
+		until_true 'a waiter' have_waiters key 1
+		"$covey" watch >watch.out 2>watch.err &
+		watcher=$!
+		until_true 'the first report' has_lines watch.out 2
+		if command -v tmux >/dev/null; then
+			trap 'terminal_close; "$covey" rm 2>/dev/null || true' EXIT
+			terminal_open 120 24 "$covey top -n 0.1"
+			until_true 'the groups' shows 'groups led 1 of'
+			hides 'NAME WAS REMOVED' || fail "top before ${how%% *}"
+		fi
+		$how
+		until_true "told by covey run -v, $how" grep -q "the name of region \"$COVEY_REGION\" was removed" a.err
+		until_true "told by covey watch, $how" grep -q "this region's name was removed" watch.err
+		if command -v tmux >/dev/null; then
+			until_true "told by covey top, $how" shows "THIS REGION'S NAME WAS REMOVED"
+			terminal_close
+		fi
+		touch go
+		finish a b
+		kill -TERM "$watcher"
+		wait "$watcher" || fail "covey watch ends with $?"
+		equal 'the outcome' 'done done' "$(cat a.out b.out | paste -sd' ')"
+		equal 'told once' '1 1' "$(lines_like removed a.err) $(lines_like removed watch.err)"
+		equal 'the last line' "covey: led" "$(tail -n 1 a.err)"
+		equal 'the waiter' "covey: joined ${pid_of[a]}" "$(cat b.err)"
+	done
+}
+
+# A command killed with all who could notice leaves its participant in the region.
+make_corpse() {
+	start corpse dead -- bash -c 'touch ready; exec sleep 600'
+	until_true 'the command' test -e ready
+	kill -KILL "${pid_of[corpse]}"
+	finish corpse
+}
+
+test_stats() {
+	local metrics
+	covey_run stats
+	equal 'stats without a region' 1 "$status"
+	make_corpse
+	start a key -- bash -c 'touch led; until_true go test -e go'
+	until_true 'the command' test -e led
+	covey_run stats
+	equal 'stats' '0 led 2' "$status $(awk '$1 == "led" { print $1, $2 }' now.out)"
+	covey_run stats --json
+	equal 'stats --json' 0 "$status"
+	contains 'stats --json' '"groups_led": 1, "groups_led_max": 16384' "$(tr '\n' ' ' <now.out | tr -s ' ')"
+	contains 'stats --json, the counters' '"counters": {"led": 2, "joined": 0' "$out"
+	contains 'stats --json, the processes' "{\"pid\": ${pid_of[a]}, \"alive\": true, \"command\": \"covey\"" "$out"
+	covey_run stats --prometheus
+	equal 'stats --prometheus' 0 "$status"
+	contains 'stats --prometheus' "# TYPE covey_led_total counter
+covey_led_total{region=\"$COVEY_REGION\"} 2" "$out"
+	metrics=$(grep -vc '^#' now.out)
+	equal 'each has its HELP and TYPE' "$metrics $metrics" \
+		"$(grep -c '^# HELP' now.out) $(grep -cE '^# TYPE covey_[a-z_]+ (gauge|counter)$' now.out)"
+	if command -v promtool >/dev/null; then
+		promtool check metrics <now.out >lint.out 2>&1 || fail "promtool: $(cat lint.out)"
+	fi
+	covey_run stats --json --prometheus
+	equal 'stats in two formats' 125 "$status"
+	covey_run ls --prometheus
+	equal 'ls --prometheus' 125 "$status"
+	touch go
+	finish a
+}
+
+test_verify_reap() {
+	local file=/dev/shm/$COVEY_REGION nobody
+	for nobody in verify reap; do
+		covey_run $nobody
+		equal "$nobody without a region" 1 "$status"
+	done
+	make_corpse
+	covey_run verify
+	equal 'verify of a corpse' 2 "$status"
+	contains 'verify of a corpse' 'dead participant' "$out"
+	covey_run reap
+	equal 'reap' '0 reaped 1 of 1 dead participants' "$status $out"
+	covey_run reap
+	equal 'reap again' '0 reaped 0 of 0 dead participants' "$status $out"
+	covey_run verify
+	equal 'verify' "0 region \"$COVEY_REGION\" is whole" "$status $out"
+	covey_run verify --json
+	equal 'verify --json' "0 {\"region\": \"$COVEY_REGION\", \"whole\": true, \"damages\": [], \"more\": 0}" "$status $out"
+	head -c 300000 /dev/zero | tr '\0' '\377' | dd of="$file" bs=4096 seek=1 conv=notrunc status=none
+	covey_run verify
+	equal 'verify of a scribbled region' 2 "$status"
+	covey_run verify --json
+	contains 'verify of a scribbled region' '"whole": false' "$out"
+	head -c 64 /dev/zero | dd of="$file" conv=notrunc status=none
+	covey_run verify
+	equal 'verify of a region without a head' 2 "$status"
+	contains 'verify of a region without a head' 'no region of this version' "$err"
+}
+
+# covey top, by its keys, in a terminal of tmux's.
+# shellcheck source=tests/terminal.sh
+source "${BASH_SOURCE[0]%/*}/../terminal.sh"
+
+test_top() {
+	covey_run top
+	equal 'top of no region' 1 "$status"
+	start a key1 -- bash -c 'touch ready; until_true go test -e go'
+	until_true 'the command' test -e ready
+	covey_run top
+	equal 'top without a terminal' 125 "$status"
+	contains 'top without a terminal' 'needs a terminal' "$err"
+	if ! command -v tmux >/dev/null; then
+		echo 'top: its keys are not tried, for there is no tmux' >&2
+		touch go
+		finish a
+		return
+	fi
+	trap 'terminal_close; "$covey" rm 2>/dev/null || true' EXIT
+	start b key2 -- bash -c 'touch ready2; until_true go test -e go'
+	until_true 'the command' test -e ready2
+	start c key1 -- false
+	until_true 'a waiter' have_waiters key1 1
+	terminal_open 80 24 \
+		"bash -c '$covey top -n 0.1; echo \"top ended with \$?\"; read -r _; $covey top -n 0.1; echo \"the second ended with \$?\"; read -r _'"
+	until_true 'the groups' shows 'groups led 2 of'
+	until_true 'a waiter' shows 'waiters 1'
+	[[ $(screen | sed -n 8p) == "key1 "*" ${pid_of[a]} "*" covey "* ]] || fail "top, by waiters: $(screen)"
+	keys g
+	until_true 'the order' shows 'by GROUP'
+	keys Down Enter
+	until_true 'one group' shows 'group key2'
+	until_true 'its leader' shows "led by ${pid_of[b]} (covey"
+	until_true 'its history' shows "registered"
+	keys Escape
+	until_true 'the list' shows 'by GROUP'
+	keys / k e y 1 Enter
+	until_true 'the filter' hides 'key2 '
+	keys Escape
+	until_true 'all' shows 'key2 '
+	keys '?'
+	until_true 'help' shows 'any key: back'
+	keys x Space
+	until_true 'a pause' shows PAUSED
+	resize 200 50
+	until_true 'a larger terminal' shows '? keys  q quit'
+	equal 'lines' 50 "$(screen | wc -l)"
+	resize 20 5
+	keys Space q
+	until_true 'its end' shows 'top ended with 0'
+	resize 80 24
+	keys Enter
+	until_true 'the groups' shows 'groups led 2 of'
+	truncate -s 4096 "/dev/shm/$COVEY_REGION"
+	until_true 'the end of a region that was cut short' shows 'the second ended with 2'
+	shows 'cut short' || fail "top of a region that was cut short: $(screen)"
+	{ kill -KILL "${pid_of[a]}" "${pid_of[b]}" "${pid_of[c]}" || true; } 2>/dev/null
+	{ wait || true; } 2>/dev/null
+	touch go
+}
+
+# The inspector where its output is not taken, or is asked for in vain.
+test_inspector_odd_places() {
+	local command odd=$'ev\033il' reader watcher
+	cp "$covey" "$odd"
+	"./$odd" run key -- bash -c 'touch ready; until_true go test -e go' &
+	until_true 'the command' test -e ready
+	for command in help 'ls --help' ls 'ls --json' 'show key' 'show --json key' events 'events --json' stats 'stats --json' \
+		'stats --prometheus' verify 'verify --json' reap; do
+		status=0
+		# shellcheck disable=SC2086
+		"$covey" $command >/dev/full 2>now.err || status=$?
+		equal "$command on a full disk" 125 "$status"
+		contains "$command on a full disk" 'No space left' "$(cat now.err)"
+		exec {pipe}> >(:)
+		reader=$!
+		wait "$reader" || true
+		status=0
+		# shellcheck disable=SC2086
+		"$covey" $command >&"$pipe" 2>now.err || status=$?
+		exec {pipe}>&-
+		equal "$command without a reader" '141 ' "$status $(cat now.err)"
+	done
+	for command in ls 'show key' events; do
+		covey_run $command
+		contains "$command, the command's name" 'ev\x1bil' "$out"
+		equal "$command, escapes" 0 "$(grep -c $'\033' now.out || true)"
+	done
+	covey_run ls --json
+	contains 'ls --json, the command' '"command": "ev\u001bil"' "$out"
+	covey_run show $'no\033\nne'
+	contains 'show of nobody' 'nobody leads "no\x1b' "$err"
+	covey_run show --json key
+	contains 'show --json' '"alive": true, "command": "ev\u001bil", "generation": 1' "$out"
+	"$covey" watch -n 1e300 >now.out &
+	watcher=$!
+	until_true 'a report of a watch with a period beyond all clocks' has_lines now.out 2
+	kill -TERM "$watcher"
+	wait "$watcher" || fail "watch -n 1e300 ends with $?"
+	for command in 'top key' 'ls -n 1' 'show --prometheus key' 'stats key' 'verify --jso=n' 'events one two'; do
+		covey_run $command
+		equal "$command" 125 "$status"
+		contains "$command" 'usage: covey' "$err"
+	done
+	if command -v tmux >/dev/null; then
+		trap 'terminal_close; "$covey" rm 2>/dev/null || true' EXIT
+		# ncurses does not free what it had begun for a terminal that it does not know
+		terminal_open 80 24 "bash -c 'export ASAN_OPTIONS=detect_leaks=0; TERM=none-such $covey top; echo \"ended with \$?\"; env -u TERM $covey top; echo \"then with \$?\"; read -r _'"
+		until_true 'both ends' shows 'then with 125'
+		shows 'ended with 125' || fail "an unknown terminal: $(screen)"
+		shows '("none-such") are not known' || fail "an unknown terminal: $(screen)"
+	fi
+	touch go
+	wait
+}
+
+test_completion() {
+	complete_to() { # words... (the last one is being typed): what it could become
+		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+		_covey
+		printf '%s ' "${COMPREPLY[@]}"
+	}
+	PATH=$PWD:$PATH
+	ln -s "$covey" covey
+	# shellcheck source=tools/covey.bash
+	source "$completion"
+	start a key1 -- bash -c 'touch ready; until_true go test -e go'
+	until_true 'the command' test -e ready
+	equal 'a command' 'show ' "$(complete_to covey sh)"
+	equal 'an option' '--region ' "$(complete_to covey show --r)"
+	equal 'a group' 'key1 ' "$(complete_to covey show k)"
+	equal 'a group of a region' 'key1 ' "$(complete_to covey show -r "$COVEY_REGION" '')"
+	equal 'a region' "$COVEY_REGION " "$(complete_to covey ls -r "$COVEY_REGION")"
+	equal 'a command of its own' 'covey ' "$(complete_to covey run k -- ./covey | tr -d ./)"
+	touch go
+	finish a
+}
+
+has_lines() { [[ $(wc -l <"$1") -ge $2 ]]; }
+
+# covey watch: each change as a line; it ends with 0 when it is asked to.
+test_watch() {
+	local what watcher json
+	start a key -- bash -c 'touch ready; until_true go test -e go'
+	until_true 'the command' test -e ready
+	"$covey" watch -n 0 >watch.out &
+	watcher=$!
+	"$covey" watch -n 0 --json key >json.out &
+	json=$!
+	until_true 'the first report' has_lines watch.out 2
+	until_true 'the first report' has_lines json.out 1
+	start b key -- false
+	until_true 'the second report' has_lines watch.out 3
+	until_true 'the second report' has_lines json.out 2
+	touch go
+	finish a b
+	until_true 'the last report' has_lines json.out 3
+	until_true 'the last report' grep -q vanished watch.out
+	kill -TERM "$watcher"
+	wait "$watcher" || fail "SIGTERM: covey watch ends with $?"
+	kill -INT "$json" # which a background job of a script ignores unless it waits for it
+	wait "$json" || fail "SIGINT: covey watch --json ends with $?"
+	what=$(awk '{ print $2, $3, $4, $NF }' watch.out | sed -n '1,3p;$p')
+	equal 'what was seen' "CHANGE PID GENERATION GROUP
+appeared $(leader_of a) 1 key
+changed $(leader_of a) 1 key
+vanished $(leader_of a) 1 key" "$what"
+	what=$(head -n 1 json.out)
+	contains 'watch --json' '"change": "appeared", "group": "key", "name_hex": "6b6579", "was": null, "is": {"pid": ' "$what"
+	contains 'watch --json' '"generation": 1, "waiters": 0, "queue": 0}}' "$what"
+	contains 'watch --json' '"waiters": 1, "queue": 1}}' "$(sed -n 2p json.out)"
+	contains 'watch --json' '"is": null}' "$(tail -n 1 json.out)"
+	covey_run watch -n soon
+	equal 'watch -n soon' 125 "$status"
+	covey_run watch one two
+	equal 'watch of two groups' 125 "$status"
+	covey_run watch -r covey-there-is-none
+	equal 'watch of no region' 1 "$status"
+	status=0
+	"$covey" watch >/dev/full || status=$?
+	equal 'watch on a full disk' 125 "$status"
+}
+
+leader_of() { echo "${pid_of[$1]}"; }
+
+# covey events: the dead, their successors, in the order in which it happened.
+test_events() {
+	start a key -- bash -c 'touch ready; exec sleep 600'
+	until_true 'the command' test -e ready
+	start b key -- true
+	until_true 'a waiter' have_waiters key 1
+	kill -KILL "${pid_of[a]}"
+	finish a b
+	start c other -- true
+	finish c
+	covey_run events key
+	equal 'events of a group' "${pid_of[a]}+ registered 1 -
+${pid_of[b]}+ waiting 1 ${pid_of[a]}
+${pid_of[b]}+ died 1 ${pid_of[a]}
+${pid_of[b]}+ took-over 2 ${pid_of[a]}
+${pid_of[b]}+ resolved 2 -" "$(awk 'NR > 1 { print $2, $4, $5, $6 }' <<<"$out")"
+	covey_run events
+	equal 'all events' 8 "$(wc -l <<<"$out")"
+	contains 'all events' " ${pid_of[c]}+ covey " "$out"
+	covey_run events --json other
+	contains 'events --json' '"event": "registered", "generation": 1, "peer": 0, "hash": "' "$out"
+	contains 'events --json' '"group": "other", "name_hex": "6f74686572"}' "$out"
+	covey_run events nothing
+	equal 'events of no group' '0 1' "$status $(wc -l <<<"$out")"
+	covey_run events -n 1
+	equal 'events -n' 125 "$status"
+	covey_run events -r covey-there-is-none
+	equal 'events of no region' 1 "$status"
+}
