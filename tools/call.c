@@ -61,13 +61,11 @@ static int failed(const struct call *call, int error)
 /* The outcome of a "covey run" is no answer, and not meant for people. */
 static bool is_outcome_of_run(const struct covey_result *result)
 {
-	struct stream s[2];
-	pid_t leader;
+	struct answer answer;
 
-	if (answer_open(result, s, &leader) < 0)
+	if (!answer_open(result, &answer))
 		return false;
-	stream_close(&s[0]);
-	stream_close(&s[1]);
+	answer_close(&answer);
 	return true;
 }
 

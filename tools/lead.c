@@ -2,17 +2,24 @@
  * lead.c - run the command for all who wait
  *
  * One loop over poll(2) does all that a leader does while COMMAND runs: empty its two pipes into the spools, feed our
- * own output from them, pass signals on, and notice the end.  It ends when COMMAND itself has ended and what it wrote
- * is drained; a daemon that it left behind with the pipes open does not hold anybody up.
+ * own output from them, hand signals on, and notice the end.
+ *
+ * Before COMMAND starts everything that it needs is there.  What cannot be had (descriptors, a place for the spools, a
+ * process) is covey's own trouble, which concerns nobody who waits: the group is given up, so that one of them can try, and
+ * COMMAND runs alone: this process becomes it.
+ *
+ * The end is when COMMAND has ended and its pipes have.  As in a shell's pipeline, what it started in the background may
+ * still have something to say ("> >(sort)").  A daemon that keeps them open for ever is not waited for: after a while that
+ * is said, and what is there by then is the outcome.
+ *
+ * A reader of ours that has gone is COMMAND's to know, as far as nobody else wants the output: when no caller waits, its
+ * pipe is closed, and the next write ends it as any "| head" does.
  *
  * The order at the end matters.  The outcome is published before our own output is delivered to its last byte, so that
  * the slow reader of one caller does not keep the others; and the region is left before that too.
  *
- * Signals.  TERM, INT, HUP and QUIT are read from a descriptor.  One that somebody sent to us is passed on, and what
- * COMMAND makes of it is published like any outcome; one that the terminal sent went to the whole foreground group, so
- * COMMAND has it already.  Dispositions are left as the caller set them, for COMMAND to inherit, but for PIPE (ignored
- * here, and given back to COMMAND) and CHLD (ignored, it would swallow exit statuses).  XFSZ stays blocked: a spool
- * over the file size limit is a torn spool, not our end.
+ * A COMMAND that was interrupted has no outcome: it ended by a signal that we got as well, or with an error after one of
+ * TERM, INT, HUP and QUIT (signals.c).  The group is given up, and one of those who wait runs it anew.
  */
 #include "lead.h"
 
@@ -20,7 +27,8 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/signalfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "answer.h"
@@ -29,148 +37,297 @@
 #include "supervise.h"
 
 static const int64_t guard_patience = 15 * (int64_t)1000000000;
-static const int passed_on[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
-enum { PASSED_ON = sizeof(passed_on) / sizeof(passed_on[0]) };
 
-static void passed_on_set(sigset_t *set)
+struct leading {
+	const struct run *run;
+	struct child child;
+	struct spools spools;
+	struct removal removal;
+	uint64_t got;      /* the signals that we got, a bit each */
+	int interrupted;   /* the last of those that end a job */
+	bool late;         /* it came when COMMAND had ended */
+	int not_started;   /* errno */
+	bool killed;       /* for it wrote too much */
+	int64_t drain_end; /* once COMMAND has ended */
+};
+
+/* ------------------------------------------------------------------------------------------------------ alone */
+
+int run_alone(const struct run *run)
 {
-	sigemptyset(set);
-	for (int i = 0; i < PASSED_ON; i++)
-		sigaddset(set, passed_on[i]);
+	if (run->verbose)
+		complain(0, "alone");
+	execvp(run->command[0], run->command);
+	return complain(errno == ENOENT ? EXIT_MISSING : EXIT_CANNOT, "%s: %s", run->command[0], strerror(errno));
 }
 
-/* Gives the descriptor that signals are read from, or -1; child gets what COMMAND is to have back. */
-static int take_signals(struct child *child)
+/* As if nothing had been tried. */
+static int alone_after_all(struct run *run, const struct covey_lead *lead, int error)
 {
-	struct sigaction ignore = {.sa_handler = SIG_IGN}, standard = {.sa_handler = SIG_DFL};
-	sigset_t set, block;
-
-	sigaction(SIGPIPE, &ignore, &child->sigpipe);
-	sigaction(SIGCHLD, &standard, NULL);
-	passed_on_set(&set);
-	block = set;
-	sigaddset(&block, SIGXFSZ);
-	sigprocmask(SIG_BLOCK, &block, &child->mask);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	covey_unregister(run->c, lead);
+	covey_close(run->c);
+	run->c = NULL;
+	prctl(PR_SET_CHILD_SUBREAPER, 0);
+	if (run->verbose)
+		complain(0, "cannot run \"%s\" for others: %s; running alone", run->command[0], strerror(error));
+	return run_alone(run);
 }
 
-/* From here on they end us again, unless the caller had them blocked: COMMAND is no more. */
-static void give_signals_back(const struct child *child, int signals)
-{
-	sigset_t set;
+/* ------------------------------------------------------------------------------------------------------ the start */
 
-	close(signals);
-	passed_on_set(&set);
-	for (int i = 0; i < PASSED_ON; i++)
-		if (sigismember(&child->mask, passed_on[i]))
-			sigdelset(&set, passed_on[i]);
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
+static int start_command(struct leading *l)
+{
+	if (child_start(&l->child, l->run->command) < 0)
+		return -1;
+	spools_connect(&l->spools, l->child.out, l->child.err);
+	return 0;
 }
 
-static void pass_on(struct child *child, int signals)
+/* 0; or errno, and all is as it was.  A signal that comes while the guard is waited for ends us: nothing has begun. */
+static int start(struct leading *l, const struct covey_lead *lead)
 {
-	struct signalfd_siginfo told_of;
+	int error = 0;
 
-	while (read(signals, &told_of, sizeof(told_of)) == sizeof(told_of))
-		if (told_of.ssi_code != SI_KERNEL)
-			child_signal(child, (int)told_of.ssi_signo);
+	l->child.guard = guard_take(l->run->digest, guard_patience);
+	if (spools_open(&l->spools, l->run->spool_limit) < 0)
+		error = errno;
+	else if (signals_take(&l->child.signals) < 0)
+		error = errno;
+	if (error) {
+		if (l->child.guard >= 0)
+			close(l->child.guard);
+		spools_close(&l->spools);
+		return error;
+	}
+	if (nest_enter(l->run->digest, lead->generation) < 0 || start_command(l) < 0) {
+		error = errno;
+		if (l->child.guard >= 0)
+			close(l->child.guard);
+		nest_leave();
+		spools_close(&l->spools);
+		close(l->child.signals.got);
+		signals_as_before(&l->child.signals);
+	}
+	return error;
+}
+
+/* ------------------------------------------------------------------------------------------------------ the loop */
+
+static void relay(struct leading *l)
+{
+	struct signalfd_siginfo got;
+
+	while (signals_next(&l->child.signals, &got)) {
+		l->got |= UINT64_C(1) << got.ssi_signo;
+		if (ends_a_job((int)got.ssi_signo)) {
+			l->interrupted = (int)got.ssi_signo;
+			l->late = l->child.ended;
+		}
+		child_relay(&l->child, &got);
+	}
+}
+
+static void hear(struct leading *l)
+{
+	int signal;
+
+	switch (child_news(&l->child, &signal)) {
+	case CHILD_NOT_STARTED:
+		l->not_started = errno;
+		break;
+	case CHILD_STOPPED:
+		stop_by(signal);
+		child_resumed(&l->child);
+		break;
+	case CHILD_ENDED:
+		l->drain_end = l->run->drain == COVEY_FOREVER ? COVEY_FOREVER : monotonic_now() + l->run->drain;
+		break;
+	case CHILD_NOTHING:
+		break;
+	}
 }
 
 /* Who joined has the outcome all the same: COMMAND goes on. */
-static void tell_removal(const struct run *run, struct removal *removal, short events)
+static void tell_removal(struct leading *l, short events)
 {
-	if (removal_seen(removal, events))
-		complain(0, "the name of region \"%s\" was removed: nobody can join any more", run->region);
+	if (removal_seen(&l->removal, events))
+		complain(0, "the name of region \"%s\" was removed: nobody can join any more", l->run->region);
 }
 
-/* Until COMMAND has ended and all it wrote is in the spools. */
-static int pump(const struct run *run, struct child *child, struct stream s[2], int signals, struct removal *removal)
+static bool somebody_waits(const struct leading *l)
 {
-	for (;;) {
-		struct pollfd p[7] = {{.fd = signals, .events = POLLIN}, {.fd = child->status, .events = POLLIN},
-		        {.fd = s[0].from, .events = POLLIN}, {.fd = s[1].from, .events = POLLIN},
-		        {.fd = stream_waiting(&s[0]), .events = POLLOUT},
-		        {.fd = stream_waiting(&s[1]), .events = POLLOUT}, {.fd = removal->events, .events = POLLIN}};
+	struct covey_info info;
 
-		if (await_events(p, 7, removal_patience(removal)) < 0)
-			continue;
-		tell_removal(run, removal, p[6].revents);
-		if (p[0].revents)
-			pass_on(child, signals);
-		for (int i = 0; i < 2; i++) {
-			if (p[2 + i].revents)
-				stream_fill(&s[i], SIZE_MAX);
-			if (p[4 + i].revents)
-				stream_send(&s[i], false);
-		}
-		if (p[1].revents)
-			break;
+	return covey_find(l->run->c, l->run->key, l->run->key_size, &info) == 0 && info.waiters != 0;
+}
+
+static void move_bytes(struct leading *l, int stream, bool readable, bool writable)
+{
+	if (readable)
+		spools_fill(&l->spools, stream, SIZE_MAX);
+	if (writable)
+		spools_send(&l->spools, stream, false);
+	if (l->spools.s[stream].to < 0 && l->spools.s[stream].from >= 0 && !somebody_waits(l))
+		spools_cut(&l->spools, stream);
+	if (l->spools.over && !l->killed) {
+		l->killed = true;
+		child_kill(&l->child);
 	}
-	stream_drain(&s[0]);
-	stream_drain(&s[1]);
-	return child_reap(child);
 }
 
-int told(const struct stream streams[2], int status)
+/* How a COMMAND that was interrupted ended: not by itself. */
+static bool was_interrupted(const struct leading *l)
 {
-	static const char *const names[] = {"standard output", "standard error"};
+	int status = l->child.wait_status;
 
-	for (int i = 0; i < 2; i++)
-		if (streams[i].failure)
+	return l->late || (WIFSIGNALED(status) && (l->got >> WTERMSIG(status) & 1) != 0) ||
+	       (l->interrupted != 0 && status != 0);
+}
+
+static int ms_until(int64_t deadline)
+{
+	int64_t left = (deadline - monotonic_now() + 999999) / 1000000;
+
+	return deadline == COVEY_FOREVER ? -1 : left < 0 ? 0 : left < INT32_MAX ? (int)left : INT32_MAX;
+}
+
+static int patience(const struct leading *l)
+{
+	int looks = removal_patience(&l->removal), drain = l->child.ended ? ms_until(l->drain_end) : -1;
+
+	return looks < 0 || (drain >= 0 && drain < looks) ? drain : looks;
+}
+
+/* It is over when the pipes are; or there is no more to be waited for. */
+static bool is_over(const struct leading *l)
+{
+	if (l->not_started)
+		return true;
+	if (!l->child.ended)
+		return false;
+	return spools_ended(&l->spools) || l->killed || l->child.killed || was_interrupted(l) ||
+	       ms_until(l->drain_end) == 0;
+}
+
+static void pump(struct leading *l)
+{
+	while (!is_over(l)) {
+		const struct spools *s = &l->spools;
+		struct pollfd p[7] = {{.fd = l->child.signals.got, .events = POLLIN},
+		        {.fd = l->child.ended ? -1 : l->child.status, .events = POLLIN},
+		        {.fd = s->s[OUT].from, .events = POLLIN}, {.fd = s->s[ERR].from, .events = POLLIN},
+		        {.fd = spools_waiting(&l->spools, OUT), .events = POLLOUT},
+		        {.fd = spools_waiting(&l->spools, ERR), .events = POLLOUT},
+		        {.fd = l->removal.events, .events = POLLIN}};
+
+		if (await_events(p, 7, patience(l)) < 0)
+			continue;
+		tell_removal(l, p[6].revents);
+		if (p[0].revents)
+			relay(l);
+		for (int i = 0; i < STREAMS; i++)
+			move_bytes(l, i, p[2 + i].revents != 0, p[4 + i].revents != 0);
+		if (p[1].revents)
+			hear(l);
+	}
+}
+
+/* ------------------------------------------------------------------------------------------------------- the end */
+
+/* What is left in the pipes.  Something that COMMAND started may yet write to them. */
+static void drain(struct leading *l)
+{
+	bool held = !spools_ended(&l->spools) && !l->killed && !l->child.killed && !was_interrupted(l);
+
+	spools_drain(&l->spools);
+	if (held && l->run->drain != 0)
+		complain(0,
+		        "\"%s\" has ended, but something that it started keeps its output open: not waiting any "
+		        "longer for that (see --drain)",
+		        l->run->command[0]);
+}
+
+int told(const struct spools *spools, int status)
+{
+	static const char *const names[STREAMS] = {"standard output", "standard error"};
+
+	for (int i = 0; i < STREAMS; i++)
+		if (spools->s[i].failure)
 			status = complain(
-			        status ? status : EXIT_COVEY, "%s: %s", names[i], strerror(streams[i].failure));
+			        status ? status : EXIT_COVEY, "%s: %s", names[i], strerror(spools->s[i].failure));
 	return status;
 }
 
-static void last_line(const struct run *run, const struct covey_lead *lead)
+static int told_all(const struct leading *l, int status)
 {
-	if (!run->verbose)
+	status = told(&l->spools, status);
+	if (l->spools.over)
+		return complain(
+		        EXIT_COVEY, "\"%s\" wrote more than --spool-limit allows, and was ended", l->run->command[0]);
+	if (l->spools.torn)
+		complain(0, "what \"%s\" wrote could not be kept for others: %s", l->run->command[0],
+		        strerror(l->spools.torn));
+	return status;
+}
+
+static void last_line(const struct leading *l, const struct covey_lead *lead)
+{
+	if (!l->run->verbose)
 		return;
-	if (!lead)
-		complain(0, "alone");
+	if (was_interrupted(l))
+		complain(0, "interrupted; gave up");
 	else if (lead->previous)
 		complain(0, "took over %d", (int)lead->previous);
 	else
 		complain(0, "led");
 }
 
-static int cannot_start(struct run *run, const struct covey_lead *lead, int error)
+static void publish(struct leading *l, const struct covey_lead *lead, int status)
 {
-	if (lead)
-		covey_unregister(run->c, lead);
-	return complain(EXIT_COVEY, "cannot start \"%s\": %s", run->command[0], strerror(error));
+	covey *c = l->run->c;
+
+	if (was_interrupted(l))
+		covey_unregister(c, lead);
+	else
+		answer_publish(c, lead, l->run->key, l->run->key_size, status, &l->spools);
+}
+
+/* As COMMAND ended, if the signal was ours, too. */
+static int end_as_command(const struct leading *l, int status)
+{
+	int wait_status = l->child.wait_status;
+
+	if (l->late)
+		return end_by(l->interrupted);
+	return was_interrupted(l) && WIFSIGNALED(wait_status) ? end_by(WTERMSIG(wait_status)) : status;
 }
 
 int lead_command(struct run *run, const struct covey_lead *lead)
 {
-	struct child child = {.guard = -1};
-	struct removal removal = {.events = -1};
-	struct stream s[2];
-	int signals = take_signals(&child), status;
+	struct leading l = {.run = run, .removal = {.events = -1}};
+	int status, error = start(&l, lead);
 
-	if (signals < 0)
-		return cannot_start(run, lead, errno);
-	if (lead) {
-		if (nest_enter(run->digest, lead->generation) < 0)
-			return cannot_start(run, lead, errno);
-		child.guard = guard_take(run->digest, guard_patience);
+	if (error)
+		return alone_after_all(run, lead, error);
+	if (run->verbose)
+		removal_begin(&l.removal, run->c, run->region);
+	pump(&l);
+	removal_end(&l.removal);
+	status = child_reap(&l.child);
+	if (l.not_started) {
+		nest_leave();
+		spools_close(&l.spools);
+		signals_as_before(&l.child.signals);
+		return alone_after_all(run, lead, l.not_started);
 	}
-	if (child_start(&child, run->command) < 0 || stream_spool(&s[0], child.out, STDOUT_FILENO) < 0 ||
-	        stream_spool(&s[1], child.err, STDERR_FILENO) < 0)
-		return cannot_start(run, lead, errno);
-	if (lead && run->verbose)
-		removal_begin(&removal, run->c, run->region);
-	status = pump(run, &child, s, signals, &removal);
-	removal_end(&removal);
-	if (lead)
-		answer_publish(run->c, lead, run->key, run->key_size, status, s);
+	drain(&l);
+	publish(&l, lead, status);
 	covey_close(run->c);
 	run->c = NULL;
-	give_signals_back(&child, signals);
-	streams_deliver(s);
-	status = told(s, status);
-	stream_close(&s[0]);
-	stream_close(&s[1]);
-	last_line(run, lead);
-	return status;
+	signals_give_back(&l.child.signals);
+	spools_deliver(&l.spools);
+	status = told_all(&l, status);
+	spools_close(&l.spools);
+	last_line(&l, lead);
+	return end_as_command(&l, status);
 }

@@ -2,8 +2,8 @@
 #ifndef COVEY_LEAD_H
 #define COVEY_LEAD_H
 
-#include "nest.h"
 #include "cmd.h"
+#include "nest.h"
 #include "spool.h"
 
 /* One call of "covey run". */
@@ -14,17 +14,23 @@ struct run {
 	char digest[DIGEST_SIZE];
 	char **command;
 	int64_t deadline;
-	int busy; /* what to exit with when -t or -n ends the wait */
+	int64_t drain;        /* nanoseconds for what COMMAND left behind to close its outputs */
+	uint64_t spool_limit; /* bytes; 0: none */
+	int busy;             /* what to exit with when -t or -n ends the wait */
 	bool no_wait;
+	bool no_input;
 	bool verbose;
 	uint64_t useless; /* the execution whose result was of no use */
-	covey *c;         /* NULL: alone */
+	covey *c;
 };
 
-/* lead_command - run it, publish it, and give its exit status; lead NULL: alone, for nobody else. */
+/* lead_command - run it, publish it, and give its exit status.  It ends the lead in any case, and closes run->c. */
 int lead_command(struct run *run, const struct covey_lead *lead);
 
+/* run_alone - become COMMAND.  Gives an exit status when that cannot be executed: it has been said. */
+int run_alone(const struct run *run);
+
 /* told - what delivery ran into on our own descriptors: complains and gives EXIT_COVEY in place of a success. */
-int told(const struct stream streams[2], int status);
+int told(const struct spools *spools, int status);
 
 #endif

@@ -102,6 +102,21 @@ int nest_enter(const char *digest, uint64_t generation)
 	return enter(entry);
 }
 
+int nest_leave(void)
+{
+	const char *list = secure_getenv(variable);
+	const char *last = list ? strrchr(list, ':') : NULL;
+	char *outer;
+	int error;
+
+	if (!last)
+		return unsetenv(variable);
+	outer = strndup(list, (size_t)(last - list));
+	error = outer ? setenv(variable, outer, 1) : -1;
+	free(outer);
+	return error;
+}
+
 int nest_enter_worker(const char *digest)
 {
 	char entry[64];

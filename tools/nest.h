@@ -19,6 +19,9 @@ bool nest_inside(const char *digest, const struct covey_lead *leader);
 /* nest_enter - let the environment say so to everything started from now on.  0, or -1 with errno. */
 int nest_enter(const char *digest, uint64_t generation);
 
+/* nest_leave - take the last entry back.  0, or -1 with errno. */
+int nest_leave(void);
+
 /* nest_enter_worker - the same, for a worker that is going to lead that group. */
 int nest_enter_worker(const char *digest);
 

@@ -47,6 +47,29 @@ int option_code(const char *usage, const char *command, const char *text, int *c
 	return 0;
 }
 
+int option_size(const char *usage, const char *command, const char *name, const char *text, uint64_t *size)
+{
+	static const char units[] = "KMGT";
+	const char *unit;
+	char *end;
+	unsigned long long number;
+	int shift = 0;
+
+	errno = 0;
+	number = strtoull(text, &end, 10);
+	unit = *end ? strchr(units, *end) : NULL;
+	if (unit) {
+		shift = 10 * (int)(unit - units + 1);
+		end++;
+	}
+	if (end == text || *end || text[0] < '0' || text[0] > '9' || errno || number == 0 ||
+	        number > UINT64_MAX >> shift)
+		return misuse(
+		        usage, "%s: %s takes a size, such as 4096, 64K, 10M or 2G, not \"%s\"", command, name, text);
+	*size = (uint64_t)number << shift;
+	return 0;
+}
+
 int operand_name(const char *usage, const char *command, const char *what, const char *text, size_t *size)
 {
 	if (!text)

@@ -5,11 +5,11 @@
  * when what it published is of no use here (answer.c); each round either ends or finds a newer execution.  A waiter
  * whose leader dies leads in its place.  A waiter takes no precautions: whatever signal ends it, the group goes on.
  *
- * A full region, a /dev/shm too small for one, or a region that another version of covey still uses, is no reason to fail:
- * the command then runs alone.  One that is another user's, no region or damaged is an error, because there the caller's
- * wish cannot be known.
+ * A region that cannot be used (full, another version's, another user's, damaged; no /dev/shm, no memory, descriptor or
+ * process to be had) is no reason to fail: the command then runs alone, in this very process, and -v says why.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,9 +18,11 @@
 #include "answer.h"
 #include "lead.h"
 #include "options.h"
+#include "signals.h"
 
 static const char usage[] =
-        "usage: covey run [-r REGION] [-t SECONDS] [-n] [-E CODE] [-v] KEY -- COMMAND [ARG...]\n"
+        "usage: covey run [-r REGION] [-t SECONDS] [-n] [-E CODE] [-v] [--no-input] [--drain SECONDS]\n"
+        "                 [--spool-limit SIZE] KEY -- COMMAND [ARG...]\n"
         "\n"
         "One caller runs COMMAND; everyone who asks for KEY meanwhile gets its standard output, its standard\n"
         "error and its exit status.  If that caller is killed its COMMAND is killed too, and one of those who\n"
@@ -30,10 +32,20 @@ static const char usage[] =
         "  -t, --timeout SECONDS           wait at most so long for another caller (fractions allowed)\n"
         "  -n, --no-wait                   do not wait for another caller\n"
         "  -E, --conflict-exit-code CODE   exit with CODE (0 to 255) when -t or -n ends the wait; default 124\n"
-        "  -v, --verbose                   tell on a last line of standard error who ran it: led, joined PID,\n"
-        "                                  took over PID, or alone; and before that, while COMMAND runs, that\n"
-        "                                  the region's name was removed, so that nobody can join any more\n"
+        "      --no-input                  give COMMAND /dev/null as standard input\n"
+        "      --drain SECONDS             when COMMAND has ended, wait at most so long for what it started to close\n"
+        "                                  its outputs; default 5\n"
+        "      --spool-limit SIZE          a COMMAND that writes more is ended, and all are told; default: no limit\n"
+        "  -v, --verbose                   tell whom it waits for, that the region's name was removed, so that\n"
+        "                                  nobody can join any more, and on a last line who ran it: led,\n"
+        "                                  joined PID, took over PID, or alone (before COMMAND runs)\n"
         "  -h, --help                      this text\n"
+        "\n"
+        "COMMAND has covey's standard input; those who join have no part in it.  What COMMAND leaves running with\n"
+        "its outputs open is waited for as in a pipeline, but not longer than --drain says.  A reader that closes\n"
+        "our output ends COMMAND, as in a pipeline, unless others wait for it.  Signals reach COMMAND as if it had\n"
+        "been started without covey; one that they end has no outcome: of those who wait one runs it anew.\n"
+        "Where no region can be used, COMMAND runs alone, and -v says why.\n"
         "\n"
         "KEY is 1 to 4096 bytes.  The exit status is COMMAND's, 128+N when signal N ended it; 127 when COMMAND\n"
         "was not found, 126 when it cannot be executed, 125 when covey itself failed.\n";
@@ -59,36 +71,41 @@ static int of_no_use(struct run *run, const struct covey_result *result)
 	return AGAIN;
 }
 
+/* There is no output to hand on. */
+static int lost(const struct run *run, const struct answer *answer)
+{
+	if (answer->lost < 0)
+		return complain(EXIT_COVEY, "\"%s\", run by %d, wrote more than --spool-limit allows, and was ended",
+		        run->key, (int)answer->leader);
+	return complain(EXIT_COVEY, "what \"%s\", run by %d, wrote could not be kept: %s", run->key,
+	        (int)answer->leader, strerror(answer->lost));
+}
+
 /* Hand on what the leader published. */
 static int accept_result(struct run *run, const struct covey_result *result)
 {
-	struct stream s[2];
-	pid_t leader;
-	int status = result->outcome == COVEY_OK ? answer_open(result, s, &leader) : -1;
+	struct answer answer;
+	int status;
 
-	if (status < 0)
+	if (result->outcome != COVEY_OK || !answer_open(result, &answer))
 		return of_no_use(run, result);
-	streams_deliver(s);
-	status = told(s, status);
-	stream_close(&s[0]);
-	stream_close(&s[1]);
+	spools_deliver(&answer.spools);
+	status = answer.lost ? lost(run, &answer) : told(&answer.spools, answer.status);
+	answer_close(&answer);
 	if (run->verbose)
-		complain(0, "joined %d", (int)leader);
+		complain(0, "joined %d", (int)answer.leader);
 	return status;
-}
-
-static int failed(const struct run *run, int error)
-{
-	const char *why = error == COVEY_ESYSTEM ? strerror(errno) : covey_strerror(error);
-
-	return complain(EXIT_COVEY, "region \"%s\": %s", run->region, why);
 }
 
 static int alone(struct run *run, int error)
 {
+	const char *why = error == COVEY_ESYSTEM ? strerror(errno) : covey_strerror(error);
+
+	covey_close(run->c);
+	run->c = NULL;
 	if (run->verbose)
-		complain(0, "region \"%s\": %s; running alone", run->region, covey_strerror(error));
-	return lead_command(run, NULL);
+		complain(0, "region \"%s\": %s; running alone", run->region, why);
+	return run_alone(run);
 }
 
 /* The leader died, and of all who waited it fell to this caller. */
@@ -114,10 +131,8 @@ static int end_of_wait(struct run *run, int outcome, const struct covey_result *
 		return timed_out(run, result->pid);
 	case COVEY_CYCLE:
 		return complain(EXIT_COVEY, "waiting for \"%s\" would close a circle of waits", run->key);
-	case COVEY_EFULL:
-		return alone(run, outcome);
 	default:
-		return failed(run, outcome);
+		return alone(run, outcome);
 	}
 }
 
@@ -131,6 +146,8 @@ static int join(struct run *run, const struct covey_lead *leader)
 	if (nest_inside(run->digest, leader))
 		return complain(
 		        EXIT_COVEY, "\"%s\" is being run by this very command: it would wait for itself", run->key);
+	if (run->verbose)
+		complain(0, "waiting for %d", (int)leader->pid);
 	outcome = covey_await(run->c, leader, NULL, 0, run->deadline, 0, &result);
 	if (outcome == COVEY_TIMED_OUT)
 		result.pid = leader->pid;
@@ -154,23 +171,23 @@ static int take_part(struct run *run)
 			status = lead_command(run, &lead);
 		else if (role == COVEY_WAIT)
 			status = join(run, &lead);
-		else if (role == COVEY_EFULL)
-			status = alone(run, role);
 		else
-			status = failed(run, role < 0 ? role : COVEY_ERECURSION);
+			status = alone(run, role);
 	}
 	return status;
 }
 
+/* The name of a region is the caller's to mend.  All else is no reason to fail: whoever waits for COMMAND, has it run. */
 static int run_command(struct run *run)
 {
 	int error = covey_open(&run->c, run->region, NULL), status;
 
-	if (error == COVEY_EFULL || error == COVEY_ENOSPC || (error == COVEY_EFOREIGN && errno == EBUSY))
-		return alone(run, error);
+	if (error == COVEY_EINVAL)
+		return complain(EXIT_COVEY, "region \"%s\": %s", run->region, covey_strerror(error));
 	if (error < 0)
-		return failed(run, error);
+		return alone(run, error);
 	nest_digest(run->digest, run->region, run->key, run->key_size);
+	signals_obey_as_first();
 	status = take_part(run);
 	covey_close(run->c);
 	return status;
@@ -194,13 +211,17 @@ static int parse_key(struct run *run, int argc, char **argv)
 	return 0;
 }
 
+enum { NO_INPUT = 256, DRAIN, SPOOL_LIMIT };
+
 /* Gives 0, or 1 with the exit status in *status. */
 static int parse(struct run *run, int argc, char **argv, int *status)
 {
 	static const struct option options[] = {{"region", required_argument, NULL, 'r'},
 	        {"timeout", required_argument, NULL, 't'}, {"no-wait", no_argument, NULL, 'n'},
 	        {"nonblock", no_argument, NULL, 'n'}, {"conflict-exit-code", required_argument, NULL, 'E'},
-	        {"verbose", no_argument, NULL, 'v'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+	        {"no-input", no_argument, NULL, NO_INPUT}, {"drain", required_argument, NULL, DRAIN},
+	        {"spool-limit", required_argument, NULL, SPOOL_LIMIT}, {"verbose", no_argument, NULL, 'v'},
+	        {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	int64_t patience = COVEY_FOREVER;
 	int o;
 
@@ -217,6 +238,12 @@ static int parse(struct run *run, int argc, char **argv, int *status)
 			*status = option_code(usage, "run", optarg, &run->busy);
 		else if (o == 'v')
 			run->verbose = true;
+		else if (o == NO_INPUT)
+			run->no_input = true;
+		else if (o == DRAIN)
+			*status = option_seconds(usage, "run", "--drain", optarg, &run->drain);
+		else if (o == SPOOL_LIMIT)
+			*status = option_size(usage, "run", "--spool-limit", optarg, &run->spool_limit);
 		else if (o == 'h')
 			return *status = help(usage), 1;
 		else if (o == ':')
@@ -231,10 +258,24 @@ static int parse(struct run *run, int argc, char **argv, int *status)
 	return *status != 0;
 }
 
+static int without_input(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0)
+		return complain(EXIT_COVEY, "/dev/null: %s", strerror(errno));
+	close(null);
+	return 0;
+}
+
 int cmd_run(int argc, char **argv)
 {
-	struct run run = {.busy = EXIT_BUSY};
+	struct run run = {.busy = EXIT_BUSY, .drain = 5 * (int64_t)1000000000};
 	int status;
 
-	return parse(&run, argc, argv, &status) ? status : run_command(&run);
+	if (parse(&run, argc, argv, &status))
+		return status;
+	if (run.no_input)
+		status = without_input();
+	return status ? status : run_command(&run);
 }

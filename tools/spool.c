@@ -1,18 +1,21 @@
 /*
- * spool.c - bytes that are kept for others while they stream to us
+ * spool.c - a command's two outputs, kept for others while they stream to us
  *
- * A leader owes its own caller the output as it comes, and everyone else the whole of it at the end.  So COMMAND's pipe
- * is always emptied into a file, and our own output is fed from that file as fast as its reader takes it: a leader
- * piped into a pager delays neither COMMAND nor the waiters, and a reader that has closed its end (EPIPE) ends nothing.
- * Output of any size needs disk, not memory; small output never leaves the page cache.  The file has no name
- * (O_TMPFILE in $TMPDIR, else /tmp, else a memfd), so nothing is left behind by whoever dies.
+ * A leader owes its own caller the output as it comes, and everyone else the whole of it at the end.  So COMMAND's pipes
+ * are always emptied into files, and our own output is fed from these as fast as its readers take it: a leader piped into
+ * a pager delays neither COMMAND nor the waiters, and a reader that has closed its end (EPIPE) ends nothing.  Output of any
+ * size needs disk, not memory; small output never leaves the page cache.  The files have no names (O_TMPFILE in $TMPDIR,
+ * else /tmp, else a memfd), so nothing is left behind by whoever dies.
  *
  * To a pipe, at most PIPE_BUF bytes are written after poll(2) said that it is writable: such a write does not block,
  * and O_NONBLOCK, which all who share the open file would feel, is left alone.  When only one stream is left to
  * deliver, blocking harms nobody and the pieces are large.
  *
- * If the spool cannot grow (a full disk), the stream is "torn": what is spooled goes out first, the rest goes out
- * directly, and only the others go without.
+ * Where both of our outputs are one and the same (a terminal, 2>&1) the two are sent in the order in which they came
+ * (order.c), so one waits for the other then.
+ *
+ * If a spool cannot grow (a full disk), it is "torn": what is spooled goes out first, the rest goes out directly, and only
+ * the others go without.
  */
 #include "spool.h"
 
@@ -21,6 +24,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -28,7 +32,10 @@
 
 #include "cmd.h"
 
-enum { PIECE = 65536 };
+/* On the way in, and on the way out; there is one of each at a time.  Not on the stack, which may be small. */
+static char incoming[65536], piece[65536];
+
+/* ------------------------------------------------------------------------------------------------------ making */
 
 static int spool_open(void)
 {
@@ -44,6 +51,14 @@ static int spool_open(void)
 	return fd;
 }
 
+/* The two of them are one and the same: a terminal, a pipe, a file. */
+static bool same_file(int a, int b)
+{
+	struct stat x, y;
+
+	return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 static bool is_regular(int fd)
 {
 	struct stat st;
@@ -51,20 +66,52 @@ static bool is_regular(int fd)
 	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-int stream_spool(struct stream *s, int from, int to)
+static void begin(struct spools *p)
 {
-	*s = (struct stream){.from = from, .to = to, .file = spool_open(), .regular = is_regular(to)};
-	return s->file < 0 ? -1 : 0;
+	static const int outputs[STREAMS] = {STDOUT_FILENO, STDERR_FILENO};
+
+	*p = (struct spools){.together = same_file(STDOUT_FILENO, STDERR_FILENO)};
+	for (int i = 0; i < STREAMS; i++)
+		p->s[i] = (struct stream){.from = -1, .to = outputs[i], .file = -1, .regular = is_regular(outputs[i])};
 }
 
-void stream_file(struct stream *s, int file, uint64_t size, int to)
+int spools_open(struct spools *p, uint64_t limit)
 {
-	*s = (struct stream){.from = -1, .to = to, .file = file, .size = size, .regular = is_regular(to)};
+	begin(p);
+	p->limit = limit;
+	for (int i = 0; i < STREAMS; i++) {
+		p->s[i].file = spool_open();
+		if (p->s[i].file < 0) {
+			spools_close(p);
+			return -1;
+		}
+	}
+	return 0;
 }
 
-void stream_memory(struct stream *s, const void *bytes, uint64_t size, int to)
+void spools_connect(struct spools *p, int out, int err)
 {
-	*s = (struct stream){.from = -1, .to = to, .file = -1, .bytes = bytes, .size = size, .regular = is_regular(to)};
+	p->s[OUT].from = out;
+	p->s[ERR].from = err;
+}
+
+void spools_of_files(struct spools *p, const int files[STREAMS], const uint64_t sizes[STREAMS])
+{
+	begin(p);
+	for (int i = 0; i < STREAMS; i++) {
+		p->s[i].file = files[i];
+		p->s[i].size = sizes[i];
+	}
+}
+
+void spools_of_memory(struct spools *p, const char *bytes, const uint64_t sizes[STREAMS])
+{
+	begin(p);
+	for (int i = 0; i < STREAMS; i++) {
+		p->s[i].bytes = bytes;
+		p->s[i].size = sizes[i];
+		bytes += sizes[i];
+	}
 }
 
 /* ---------------------------------------------------------------------------------------------------- sending */
@@ -73,6 +120,7 @@ void stream_memory(struct stream *s, const void *bytes, uint64_t size, int to)
 static void give_up(struct stream *s, int error)
 {
 	s->to = -1;
+	s->sent = s->size;
 	if (error != EPIPE)
 		s->failure = error;
 }
@@ -94,22 +142,37 @@ static size_t write_some(struct stream *s, const char *bytes, size_t size)
 	return 0;
 }
 
-int stream_waiting(const struct stream *s)
+/* Bytes of this stream that are to be sent now. */
+static uint64_t sendable(struct spools *p, int stream)
 {
-	return s->sent < s->size ? s->to : -1;
+	const struct stream *s = &p->s[stream];
+	uint64_t turn;
+	int whose;
+
+	if (!p->together || s->to < 0)
+		return s->to < 0 ? 0 : s->size - s->sent;
+	while ((whose = order_next(&p->order, &turn)) >= 0 && p->s[whose].to < 0)
+		order_skip(&p->order);
+	if (whose >= 0 && whose != stream)
+		return 0;
+	return turn < s->size - s->sent ? turn : s->size - s->sent;
 }
 
-void stream_send(struct stream *s, bool patient)
+int spools_waiting(struct spools *p, int stream)
 {
-	size_t most = patient || s->regular ? PIECE : PIPE_BUF;
-	char piece[PIECE];
+	return sendable(p, stream) != 0 ? p->s[stream].to : -1;
+}
+
+void spools_send(struct spools *p, int stream, bool patient)
+{
+	struct stream *s = &p->s[stream];
+	uint64_t most = patient || s->regular ? sizeof(piece) : PIPE_BUF, left = sendable(p, stream);
 	const char *from = piece;
+	size_t sent;
 	ssize_t n;
 
-	if (s->to < 0)
-		s->sent = s->size;
-	if (s->size - s->sent < most)
-		most = (size_t)(s->size - s->sent);
+	if (left < most)
+		most = left;
 	if (most == 0)
 		return;
 	if (s->file < 0) {
@@ -122,68 +185,92 @@ void stream_send(struct stream *s, bool patient)
 		give_up(s, n < 0 ? errno : EIO);
 		return;
 	}
-	s->sent += write_some(s, from, (size_t)n);
+	sent = write_some(s, from, (size_t)n);
+	if (s->to < 0)
+		return;
+	s->sent += sent;
+	if (p->together)
+		order_sent(&p->order, sent);
 }
 
-void streams_deliver(struct stream s[2])
+static void send_all(struct spools *p)
+{
+	while (spools_waiting(p, OUT) >= 0 || spools_waiting(p, ERR) >= 0)
+		for (int i = 0; i < STREAMS; i++)
+			spools_send(p, i, true);
+}
+
+void spools_deliver(struct spools *p)
 {
 	for (;;) {
-		struct pollfd p[2] = {{.fd = stream_waiting(&s[0]), .events = POLLOUT},
-		        {.fd = stream_waiting(&s[1]), .events = POLLOUT}};
-		bool both = p[0].fd >= 0 && p[1].fd >= 0;
+		struct pollfd f[STREAMS] = {{.fd = spools_waiting(p, OUT), .events = POLLOUT},
+		        {.fd = spools_waiting(p, ERR), .events = POLLOUT}};
+		bool both = f[OUT].fd >= 0 && f[ERR].fd >= 0;
 
-		if (p[0].fd < 0 && p[1].fd < 0)
+		if (f[OUT].fd < 0 && f[ERR].fd < 0)
 			return;
-		if (both && await_events(p, 2, -1) < 0)
+		if (both && await_events(f, STREAMS, -1) < 0)
 			continue;
-		for (int i = 0; i < 2; i++)
-			if (p[i].fd >= 0 && (!both || p[i].revents))
-				stream_send(&s[i], !both);
+		for (int i = 0; i < STREAMS; i++)
+			if (f[i].fd >= 0 && (!both || f[i].revents))
+				spools_send(p, i, !both);
 	}
 }
 
 /* --------------------------------------------------------------------------------------------------- spooling */
 
-/* Gives how much of it the spool took. */
-static size_t append(struct stream *s, const char *bytes, size_t size)
+/* What is below the limit.  The rest is dropped. */
+static size_t within_limit(struct spools *p, size_t size)
 {
+	uint64_t have = p->s[OUT].size + p->s[ERR].size;
+
+	if (p->limit == 0 || size <= p->limit - have)
+		return size;
+	p->over = true;
+	return (size_t)(p->limit - have);
+}
+
+/* Gives how much of it the spool took. */
+static size_t append(struct spools *p, int stream, const char *bytes, size_t size)
+{
+	struct stream *s = &p->s[stream];
 	size_t kept = 0;
 
-	while (kept < size && !s->torn) {
+	while (kept < size && !p->torn) {
 		ssize_t n = pwrite(s->file, bytes + kept, size - kept, (off_t)s->size);
 
 		if (n > 0) {
 			kept += (size_t)n;
 			s->size += (uint64_t)n;
 		} else if (n == 0 || errno != EINTR) {
-			s->torn = true;
+			p->torn = n == 0 ? ENOSPC : errno;
 		}
 	}
+	order_add(&p->order, stream, kept);
 	return kept;
 }
 
-static void store(struct stream *s, const char *bytes, size_t size)
+static void store(struct spools *p, int stream, const char *bytes, size_t size)
 {
-	size_t done = append(s, bytes, size);
+	size_t done = append(p, stream, bytes, size);
 
 	if (done == size)
 		return;
-	while (stream_waiting(s) >= 0)
-		stream_send(s, true);
+	send_all(p);
 	while (done < size)
-		done += write_some(s, bytes + done, size - done);
+		done += write_some(&p->s[stream], bytes + done, size - done);
 }
 
-size_t stream_fill(struct stream *s, size_t limit)
+size_t spools_fill(struct spools *p, int stream, size_t limit)
 {
-	char piece[PIECE];
+	struct stream *s = &p->s[stream];
 	ssize_t n;
 
 	if (s->from < 0)
 		return 0;
-	n = read(s->from, piece, limit < sizeof(piece) ? limit : sizeof(piece));
+	n = read(s->from, incoming, limit < sizeof(incoming) ? limit : sizeof(incoming));
 	if (n > 0) {
-		store(s, piece, (size_t)n);
+		store(p, stream, incoming, within_limit(p, (size_t)n));
 		return (size_t)n;
 	}
 	if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
@@ -193,29 +280,42 @@ size_t stream_fill(struct stream *s, size_t limit)
 	return 0;
 }
 
-/* A descendant that outlives COMMAND may go on writing: what counts is what is in the pipe now, not its end. */
-void stream_drain(struct stream *s)
+void spools_cut(struct spools *p, int stream)
 {
-	int there = 0;
+	if (p->s[stream].from < 0)
+		return;
+	close(p->s[stream].from);
+	p->s[stream].from = -1;
+	p->cut = true;
+}
 
-	if (s->from >= 0 && ioctl(s->from, FIONREAD, &there) < 0)
-		there = 0;
-	while (there > 0) {
-		size_t n = stream_fill(s, (size_t)there);
+bool spools_ended(const struct spools *p)
+{
+	return p->s[OUT].from < 0 && p->s[ERR].from < 0;
+}
 
-		if (n == 0)
-			break;
-		there -= (int)n;
+void spools_drain(struct spools *p)
+{
+	for (int i = 0; i < STREAMS; i++) {
+		struct stream *s = &p->s[i];
+		int there = 0;
+		size_t n = 1;
+
+		if (s->from >= 0 && ioctl(s->from, FIONREAD, &there) < 0)
+			there = 0;
+		for (; there > 0 && n != 0; there -= (int)n)
+			n = spools_fill(p, i, (size_t)there);
+		if (s->from >= 0)
+			close(s->from);
+		s->from = -1;
 	}
-	if (s->from >= 0)
-		close(s->from);
-	s->from = -1;
 }
 
 /* ---------------------------------------------------------------------------------------------------- reading */
 
-bool stream_read(const struct stream *s, void *to)
+bool spools_read(const struct spools *p, int stream, void *to)
 {
+	const struct stream *s = &p->s[stream];
 	uint64_t done = 0;
 
 	while (done < s->size) {
@@ -230,11 +330,14 @@ bool stream_read(const struct stream *s, void *to)
 	return true;
 }
 
-void stream_close(struct stream *s)
+void spools_close(struct spools *p)
 {
-	if (s->from >= 0)
-		close(s->from);
-	if (s->file >= 0)
-		close(s->file);
-	s->from = s->file = -1;
+	for (int i = 0; i < STREAMS; i++) {
+		if (p->s[i].from >= 0)
+			close(p->s[i].from);
+		if (p->s[i].file >= 0)
+			close(p->s[i].file);
+		p->s[i].from = p->s[i].file = -1;
+	}
+	order_free(&p->order);
 }

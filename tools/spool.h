@@ -1,12 +1,12 @@
-/* spool.h - bytes that are kept for others while they stream to us: see spool.c */
+/* spool.h - a command's two outputs, kept for others while they stream to us: see spool.c */
 #ifndef COVEY_SPOOL_H
 #define COVEY_SPOOL_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "order.h"
 
-/* One of a command's two outputs, on its way from a pipe, a file or memory to a descriptor of ours. */
+enum { OUT, ERR, STREAMS };
+
+/* One of them, on its way from a pipe, a file or memory to a descriptor of ours. */
 struct stream {
 	int from;          /* the pipe it is read from; -1 when there is none or it has ended */
 	int to;            /* where it goes; -1 when nobody reads it any more */
@@ -15,35 +15,53 @@ struct stream {
 	uint64_t size;     /* bytes in the spool or in memory */
 	uint64_t sent;     /* of these, what went to "to" */
 	int failure;       /* errno of a write that failed, short of EPIPE */
-	bool torn;         /* the spool took not all: what others would get is not the whole */
 	bool regular;      /* "to" is a file: writes do not wait for a reader */
 };
 
-/* stream_spool - from a pipe, through a new spool.  0, or -1 with errno. */
-int stream_spool(struct stream *s, int from, int to);
+struct spools {
+	struct stream s[STREAMS];
+	struct order order;
+	bool together;  /* both go to one place: in their order */
+	uint64_t limit; /* to the bytes of both; 0: none */
+	bool over;      /* it was reached, and what came after is dropped */
+	int torn;       /* errno of the spool that took not all: what others would get is not the whole */
+	bool cut;       /* a pipe was closed before its end: likewise */
+};
 
-/* stream_file, stream_memory - what is complete already.  The file is closed by stream_close(). */
-void stream_file(struct stream *s, int file, uint64_t size, int to);
-void stream_memory(struct stream *s, const void *bytes, uint64_t size, int to);
+/* spools_open - make the files, and nothing else.  0, or -1 with errno. */
+int spools_open(struct spools *p, uint64_t limit);
 
-/* stream_fill - take what the nonblocking pipe has, at most limit bytes.  Gives how many, 0 when none were there. */
-size_t stream_fill(struct stream *s, size_t limit);
+/* spools_connect - these nonblocking pipes are what they are filled from. */
+void spools_connect(struct spools *p, int out, int err);
 
-/* stream_drain - take what the pipe has at this moment, then close it. */
-void stream_drain(struct stream *s);
+/* spools_of_files, spools_of_memory - what is complete already.  The files are closed by spools_close(). */
+void spools_of_files(struct spools *p, const int files[STREAMS], const uint64_t sizes[STREAMS]);
+void spools_of_memory(struct spools *p, const char *bytes, const uint64_t sizes[STREAMS]);
 
-/* stream_waiting - the descriptor to poll for POLLOUT, or -1 when all has been sent. */
-int stream_waiting(const struct stream *s);
+/* spools_fill - take what a pipe has, at most limit bytes.  Gives how many, 0 when none were there. */
+size_t spools_fill(struct spools *p, int stream, size_t limit);
 
-/* stream_send - send a piece.  patient: it may block on the reader. */
-void stream_send(struct stream *s, bool patient);
+/* spools_drain - take what the pipes have at this moment, then close them. */
+void spools_drain(struct spools *p);
 
-/* stream_read - copy out what the spool holds, whole.  false when it cannot be read. */
-bool stream_read(const struct stream *s, void *to);
+/* spools_cut - close a pipe whose bytes nobody wants: who writes is told as by any pipe. */
+void spools_cut(struct spools *p, int stream);
 
-/* streams_deliver - send both to their end, neither waiting for the other's reader. */
-void streams_deliver(struct stream s[2]);
+/* spools_ended - both pipes have. */
+bool spools_ended(const struct spools *p);
 
-void stream_close(struct stream *s);
+/* spools_waiting - the descriptor to poll for POLLOUT, or -1 when nothing of this stream is to be sent now. */
+int spools_waiting(struct spools *p, int stream);
+
+/* spools_send - send a piece.  patient: it may block on the reader. */
+void spools_send(struct spools *p, int stream, bool patient);
+
+/* spools_read - copy out what a spool holds, whole.  false when it cannot be read. */
+bool spools_read(const struct spools *p, int stream, void *to);
+
+/* spools_deliver - send both to their end, neither waiting for the other's reader unless it is the same. */
+void spools_deliver(struct spools *p);
+
+void spools_close(struct spools *p);
 
 #endif

@@ -106,9 +106,9 @@ static void take_signals(struct worker *w)
 	for (int i = 0; i < ENDING; i++)
 		if (sigaction(ending[i], NULL, &is) == 0 && is.sa_handler != SIG_IGN)
 			sigaddset(&set, ending[i]);
-	sigaction(SIGPIPE, &ignore, &w->command.child.sigpipe);
-	sigaction(SIGCHLD, &standard, NULL);
-	sigprocmask(SIG_BLOCK, &set, &w->command.child.mask);
+	sigaction(SIGPIPE, &ignore, &w->command.child.signals.pipe);
+	sigaction(SIGCHLD, &standard, &w->command.child.signals.child);
+	sigprocmask(SIG_BLOCK, &set, &w->command.child.signals.mask);
 	w->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 

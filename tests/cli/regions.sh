@@ -14,11 +14,14 @@ test_set_user_id() {
 
 test_strange_regions() {
 	echo 'no region at all' >"/dev/shm/$COVEY_REGION"
-	covey_run run k -- echo never
+	covey_run run -v k -- echo alone
 	rm -f "/dev/shm/$COVEY_REGION"
-	equal 'a foreign file' '125 ' "$status $out"
+	equal 'a foreign file' '0 alone' "$status $out"
 	contains 'a foreign file' "region \"$COVEY_REGION\"" "$err"
-	covey_run run -r a/b/c k -- echo never
+	covey_run run -v -r a/b/c k -- echo alone
+	equal 'no such directory' '0 alone' "$status $out"
+	contains 'no such directory' 'No such file or directory; running alone' "$err"
+	covey_run run -r "$(printf 'x%.0s' {1..300})" k -- echo never
 	equal 'a bad name' '125 ' "$status $out"
 	mkdir -m 700 own
 	covey_run run -r own/region k -- test -e own/region
@@ -26,8 +29,9 @@ test_strange_regions() {
 	covey_run ls -r "$PWD/own/region"
 	equal 'the same path' 0 "$status"
 	chmod 777 own
-	covey_run run -r own/region k -- echo never
-	equal 'a path where others may write' '125 ' "$status $out"
+	covey_run run -v -r own/region k -- echo alone
+	equal 'a path where others may write' '0 alone' "$status $out"
+	contains 'a path where others may write' 'running alone' "$err"
 	covey_run rm -r own/region
 	equal 'rm of a path' 0 "$status"
 	echo 'dear all' >own/letter
@@ -40,6 +44,8 @@ test_strange_regions() {
 	equal 'beside another version' '0 alone' "$status $out"
 	contains 'beside another version' 'of another version, in use; running alone' "$err"
 	equal 'beside another version, the last line' 'covey: alone' "$(tail -n 1 <<<"$err")"
+	covey_run run k -- echo alone
+	equal 'beside another version, without -v' '0 alone ' "$status $out $err"
 	touch go
 	finish a
 	covey_run run -v k -- echo again

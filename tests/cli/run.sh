@@ -231,24 +231,6 @@ test_killed_supervisor() {
 	all_gone pids || fail 'descendants are alive'
 }
 
-test_signals_are_passed_on() {
-	start a k -- bash -c 'sleep 1000 & trap "kill $!; echo got TERM; exit 9" TERM; touch ready; wait $!'
-	until_true 'the command' test -e ready
-	start b k -- false
-	until_true 'a waiter' have_waiters k 1
-	kill -TERM "$(leader k)"
-	finish a b
-	equal 'statuses' '9 9' "$(cat a.status b.status | paste -sd' ')"
-	equal 'outputs' 'got TERM' "$(sort -u a.out b.out)"
-}
-
-test_daemon_left_behind() {
-	covey_run run k -- bash -c 'sleep 100 & echo $! >pids; echo started'
-	equal 'output' started "$out"
-	gone "$(cat pids)" && fail 'the daemon was killed'
-	kill "$(cat pids)"
-}
-
 # -------------------------------------------------------------------------------------------------- the command
 
 test_command_not_found() {
