@@ -2,8 +2,10 @@
  * covey.c - the command: which subcommand is meant, and what all of them share
  *
  * The table below is the only list of subcommands: dispatch, help and the guess at a mistyped name all read it.
- * Standard descriptors that the caller closed are opened on /dev/null first, so that no pipe or segment of covey's
- * can land on 0, 1 or 2 and be taken for COMMAND's output.
+ * A standard descriptor that the caller closed gets a placeholder first, so that no pipe or segment of covey's can land
+ * on 0, 1 or 2 and be taken for COMMAND's output.  It behaves as a closed one does: reads and writes fail with EBADF, so
+ * that a command with nowhere to print says so.  Only what goes to standard error is dropped, for there is nobody to
+ * tell.  The placeholders are close-on-exec: COMMAND finds closed what it would find closed without covey.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -365,11 +367,20 @@ static int dispatch(int argc, char **argv)
 	return chosen ? chosen->main(2, (char *[]){argv[1], ask, NULL}) : unknown(argv[1]);
 }
 
+/* A path can be neither read nor written, and "/" is there also where /dev is not. */
+static int placeholder(int fd)
+{
+	int sink = fd == STDERR_FILENO ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
+
+	return sink >= 0 ? sink : open("/", O_PATH | O_CLOEXEC);
+}
+
 static void standard_descriptors(void)
 {
 	for (int fd = 0; fd <= 2; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
-			_exit(EXIT_COVEY);
+		if (fcntl(fd, F_GETFD) < 0 && placeholder(fd) != fd)
+			_exit(complain(EXIT_COVEY, "descriptor %d is closed, and nothing can stand in for it: %s", fd,
+			        strerror(errno)));
 }
 
 int main(int argc, char **argv)
