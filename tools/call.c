@@ -90,9 +90,7 @@ static int print_error(const struct call *call, const struct covey_result *resul
 	if (result->size == 0)
 		return complain(
 		        status, "\"%s\" answered with error %d, without a text", call->group, (int)result->code);
-	fwrite(text, 1, result->size, stderr);
-	if (!call->raw && text[result->size - 1] != '\n')
-		fputc('\n', stderr);
+	say_bytes(text, result->size, !call->raw && text[result->size - 1] != '\n');
 	return status;
 }
 

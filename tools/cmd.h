@@ -37,8 +37,15 @@ int cmd_verify(int argc, char **argv);
 int cmd_reap(int argc, char **argv);
 int cmd_rm(int argc, char **argv);
 
-/* complain - "covey: " and a line on standard error; gives status back, to be returned. */
+/* complain - "covey: " and a line on standard error, all that the arguments bring escaped; gives status back, to be
+ * returned. */
 __attribute__((format(printf, 2, 3))) int complain(int status, const char *format, ...);
+
+/* complain_exec - "covey: NAME: reason", between fork and exec: by system calls only. */
+void complain_exec(const char *name, int error);
+
+/* say_bytes - these bytes as they are on standard error, and a newline if wanted, in one write. */
+void say_bytes(const void *bytes, size_t size, bool newline);
 
 /* await_events - poll(2), but where that is refused (seccomp) covey says so and ends: to ask again would keep a processor
  * busy for ever, and not to ask would miss a signal or an end.  What it leads, and COMMAND, end as if it had been killed. */

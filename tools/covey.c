@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +19,6 @@
 
 #include "cmd.h"
 #include "options.h"
-#include "print.h"
 
 struct subcommand {
 	const char *name;
@@ -45,28 +43,6 @@ static const struct subcommand subcommands[] = {
 
 enum { SUBCOMMANDS = sizeof(subcommands) / sizeof(subcommands[0]), NAME_LIMIT = 32 };
 
-/* What is quoted may be of any bytes, and must not steer the terminal. */
-static void say(const char *format, va_list args)
-{
-	char text[COVEY_NAME_MAX + 512];
-
-	vsnprintf(text, sizeof(text), format, args);
-	fputs("covey: ", stderr);
-	complain_text(text);
-	fputc('\n', stderr);
-}
-
-int complain(int status, const char *format, ...)
-{
-	va_list args;
-
-	fflush(stdout);
-	va_start(args, format);
-	say(format, args);
-	va_end(args);
-	return status;
-}
-
 int await_events(struct pollfd *events, unsigned count, int ms)
 {
 	int n = poll(events, count, ms);
@@ -74,20 +50,6 @@ int await_events(struct pollfd *events, unsigned count, int ms)
 	if (n < 0 && errno != EINTR)
 		_exit(complain(EXIT_COVEY, "poll: %s", strerror(errno)));
 	return n;
-}
-
-/* The usage without what follows its first empty line: all of it would push the complaint out of sight. */
-int misuse(const char *usage, const char *format, ...)
-{
-	const char *name = usage + strlen("usage: covey "), *rest = strstr(usage, "\n\n");
-	va_list args;
-
-	va_start(args, format);
-	say(format, args);
-	va_end(args);
-	fprintf(stderr, "%.*s\n\"covey %.*s --help\" tells more.\n", (int)(rest ? rest - usage : (long)strlen(usage)),
-	        usage, (int)strcspn(name, " "), name);
-	return EXIT_COVEY;
 }
 
 int finish(int status)
@@ -387,7 +349,9 @@ int main(int argc, char **argv)
 {
 	standard_descriptors();
 	if (argc < 2) {
-		fputs("usage: covey COMMAND [OPTION...]; \"covey help\" lists the commands\n", stderr);
+		static const char brief[] = "usage: covey COMMAND [OPTION...]; \"covey help\" lists the commands";
+
+		say_bytes(brief, strlen(brief), true);
 		return EXIT_COVEY;
 	}
 	return dispatch(argc - 1, argv + 1);

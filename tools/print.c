@@ -58,23 +58,40 @@ static int width_of(uint32_t code)
 	return columns < 0 ? 1 : columns;
 }
 
-/* What a character, or a byte that is none, looks like. */
-static int escape(FILE *out, const unsigned char *s, size_t left, size_t *taken)
+enum { ESCAPED = 4 * 4 + 1 }; /* bytes that a character takes at most, and a NUL */
+
+/* What a character, or a byte that is none, looks like, a backslash as it is.  Gives its size. */
+static size_t escape_to(char out[ESCAPED], const unsigned char *s, size_t left, size_t *taken, uint32_t *code)
 {
-	uint32_t code;
-	size_t n = character(s, left, &code);
-	int columns = 0;
+	static const char digits[] = "0123456789abcdef";
+	size_t n = character(s, left, code);
+	char *at = out;
 
 	*taken = n ? n : 1;
-	if (n == 0 || !printable(code)) {
-		for (size_t i = 0; i < *taken; i++)
-			columns += fprintf(out, "\\x%02x", s[i]);
-		return columns;
+	if (n != 0 && printable(*code)) {
+		memcpy(out, s, n);
+		return n;
 	}
-	if (code == '\\')
-		return fprintf(out, "\\\\");
-	fwrite(s, 1, n, out);
-	return width_of(code);
+	for (size_t i = 0; i < *taken; i++) {
+		*at++ = '\\';
+		*at++ = 'x';
+		*at++ = digits[s[i] >> 4];
+		*at++ = digits[s[i] & 15];
+	}
+	return (size_t)(at - out);
+}
+
+/* On a stream a backslash is doubled.  Gives the columns it took. */
+static int escape(FILE *out, const unsigned char *s, size_t left, size_t *taken)
+{
+	char text[ESCAPED];
+	uint32_t code;
+	size_t n = escape_to(text, s, left, taken, &code);
+
+	fwrite(text, 1, n, out);
+	if (*s == '\\')
+		return 1 + (fputc('\\', out) != EOF);
+	return n == *taken ? width_of(code) : (int)n;
 }
 
 int print_name(const void *name, size_t size)
@@ -97,17 +114,26 @@ void print_command(const char *command, int width)
 	printf("%*s", columns < width ? width - columns : 0, "");
 }
 
-void complain_text(const char *text)
+size_t escape_text(char *out, size_t room, const char *text)
 {
 	const unsigned char *s = (const unsigned char *)text;
+	size_t size = 0;
 
 	for (size_t left = strlen(text), taken; left != 0; left -= taken, s += taken) {
-		taken = 1;
-		if (*s == '\\' || *s == '\n')
-			fputc(*s, stderr);
-		else
-			escape(stderr, s, left, &taken);
+		char one[ESCAPED];
+		uint32_t code;
+		size_t n = escape_to(one, s, left, &taken, &code);
+
+		if (size + n + sizeof("...") > room) {
+			memcpy(out + size, "...", 3);
+			size += 3;
+			break;
+		}
+		memcpy(out + size, one, n);
+		size += n;
 	}
+	out[size] = '\0';
+	return size;
 }
 
 void format_name(char *out, size_t room, const void *name, size_t size)

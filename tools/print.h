@@ -13,8 +13,9 @@ int print_name(const void *name, size_t size);
 /* print_command - the name of a process, which may be any bytes as well, in so many columns at least. */
 void print_command(const char *command, int width);
 
-/* complain_text - on standard error, where a message may quote any bytes: as print_name(), but newlines and backslashes stay. */
-void complain_text(const char *text);
+/* escape_text - a message's text, which may quote any bytes: as print_name(), but backslashes stay.  What has no room
+ * gives way to "...".  Gives its size without the NUL.  By no call of the C library that is unsafe after fork. */
+size_t escape_text(char *out, size_t room, const char *text);
 
 /* format_name - the same, cut after a whole character where room ends. */
 void format_name(char *out, size_t room, const void *name, size_t size);

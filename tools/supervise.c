@@ -39,7 +39,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -67,15 +66,10 @@ struct order {
 
 static int exec_failed(const char *name)
 {
-	int status = errno == ENOENT ? EXIT_MISSING : EXIT_CANNOT;
-	const char *parts[] = {"covey: ", name, ": ", strerrordesc_np(errno), "\n"};
-	struct iovec line[5];
+	int error = errno;
 
-	for (int i = 0; i < 5; i++)
-		line[i] = (struct iovec){.iov_base = (void *)(uintptr_t)parts[i], .iov_len = strlen(parts[i])};
-	if (writev(STDERR_FILENO, line, 5) < 0)
-		return status; /* nobody to tell; the status says it */
-	return status;
+	complain_exec(name, error);
+	return error == ENOENT ? EXIT_MISSING : EXIT_CANNOT;
 }
 
 enum pipe { OUT, ERR, STATUS, LIFE, IN, FAILED, PIPES };

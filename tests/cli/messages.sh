@@ -63,3 +63,77 @@ test_closed_input_of_run() {
 	equal 'cat <&-' "$(cat 2>&1 <&-; echo $?)" "$("$covey" run k -- cat 2>&1 <&-; echo $?)"
 	equal 'a descriptor that was open' "$(echo text | cat)" "$(echo text | "$covey" run k -- cat)"
 }
+
+# ------------------------------------------------------------------------------------------------ one line, one write
+
+# Each of them says one line, or with its usage several, and fails.
+complaining=('run k' 'run --no-such-option' 'run -t x k -- true' 'nonsense' 'show' 'ls one' 'worker' 'call' 'call nobody x'
+	'run k -- ./no-such-command')
+
+complain_in_every_way() {
+	local words
+	for words in "${complaining[@]}"; do
+		# shellcheck disable=SC2086 # a command and its operands
+		"$covey" $words </dev/null || true
+	done
+}
+
+test_lines_are_whole_in_a_shared_log() {
+	local i
+	"$covey" run k -- true # makes the region
+	complain_in_every_way >one 2>&1
+	equal 'lines of covey' "${#complaining[@]}" "$(grep -c '^covey: ' one)"
+	sort -u one >expected
+	for ((i = 0; i < 30; i++)); do
+		complain_in_every_way >>log 2>&1 &
+	done
+	wait
+	sort -u log | cmp - expected || fail 'lines were mixed'
+	equal 'lines' $((30 * $(wc -l <one))) "$(wc -l <log)"
+}
+
+# Of the processes in the trace, for COMMAND's own complaint is handed on by the leader.
+most_writes() { awk '/writev?\(2, / && ++n[$1] > most { most = n[$1] } END { print most + 0 }' trace; }
+
+test_a_complaint_is_one_write() {
+	local words
+	command -v strace >/dev/null && strace -o trace true 2>/dev/null || { echo '  (no strace: left out)'; return 0; }
+	"$covey" run k -- true
+	for words in "${complaining[@]}"; do
+		# shellcheck disable=SC2086
+		strace -f -e trace=write,writev -e signal=none -o trace "$covey" $words </dev/null 2>said || true
+		equal "writes of \"$words\"" 1 "$(most_writes)"
+		grep -q . said || fail "\"$words\" says nothing"
+	done
+	"$covey" worker w -- cat &
+	until_true 'a leader of w' eval '"$covey" show w >/dev/null 2>&1'
+	strace -f -e trace=write,writev -e signal=none -o trace "$covey" call w $'two\nlines' 2>said || true
+	equal 'writes of an answer that is an error' 1 "$(most_writes)"
+	contains 'the error' 'covey worker: the request holds a newline' "$(cat said)"
+	kill -TERM $!
+	wait $!
+}
+
+# ------------------------------------------------------------------------------------------- what messages quote
+
+test_quoted_bytes_do_not_steer() {
+	local evil=$'a\nb\e[31m\x7f' words
+	local -a each=("run|$evil|sh" "run|k|--|$evil" "run|-r|$evil/$evil|k|--|true" "run|-t|$evil|k|--|true" "run|--$evil"
+		"worker|w|--|$evil" "worker|w|--device|$evil" "worker|w|--device|$evil:x" "worker|w|--base|$evil|--device|$device:chain"
+		"worker|$evil|$evil" "call|$evil|x" "call|k|x|$evil" "show|$evil" "ls|$evil" "ls|-r|$evil" "rm|-r|$evil" "$evil")
+	"$covey" run k -- true
+	for words in "${each[@]}"; do
+		local -a one=()
+		while IFS= read -r -d '|' words_of; do one+=("$words_of"); done <<<"$words|"
+		covey_run "${one[@]}"
+		[[ $status != 0 ]] || fail "\"$words\" succeeds"
+		contains "${one[*]@Q}" 'a\x0ab\x1b[31m\x7f' "$err"
+		[[ ${err//$'\n'/} != *[[:cntrl:]]* ]] || fail "a control in the message of ${one[*]@Q}"
+		grep -vq '^covey: \|^usage: \|^ \|^"covey' now.err && fail "a line that is not covey's: $err"
+	done
+	covey_run run k -- "$(printf 'x%.0s' {1..3000})"$'\n'
+	equal 'a long COMMAND' '126 1' "$status $(wc -l <now.err)"
+	contains 'the reason' '...: File name too long' "$err"
+	covey_run run k -- "./käse"
+	contains 'what is printable' 'covey: ./käse: No such file' "$err"
+}
