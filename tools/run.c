@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "answer.h"
+#include "attach.h"
 #include "lead.h"
 #include "options.h"
 #include "signals.h"
@@ -180,7 +181,7 @@ static int take_part(struct run *run)
 /* The name of a region is the caller's to mend.  All else is no reason to fail: whoever waits for COMMAND, has it run. */
 static int run_command(struct run *run)
 {
-	int error = covey_open(&run->c, run->region, NULL), status;
+	int error = attach_as(&run->c, run->region, run->command[0]), status;
 
 	if (error == COVEY_EINVAL)
 		return complain(EXIT_COVEY, "region \"%s\": %s", run->region, covey_strerror(error));

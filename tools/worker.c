@@ -24,6 +24,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "attach.h"
 #include "coprocess.h"
 #include "input.h"
 #include "nest.h"
@@ -264,6 +265,12 @@ static int lead_with_device(struct worker *w)
 	return status;
 }
 
+/* The program, or the device's symbol: what the region's inspectors show. */
+static const char *shown_as(const struct worker *w)
+{
+	return w->device_of ? strrchr(w->device_of, ':') + 1 : w->command.command[0];
+}
+
 static int work(struct worker *w)
 {
 	int error, status;
@@ -272,7 +279,7 @@ static int work(struct worker *w)
 	w->over = w->signals < 0 ? -1 : eventfd(0, EFD_CLOEXEC);
 	if (w->over < 0)
 		return complain(EXIT_COVEY, "cannot be told of signals, or that it is over: %s", strerror(errno));
-	error = covey_open(&w->c, w->region, NULL);
+	error = attach_as(&w->c, w->region, shown_as(w));
 	if (error < 0)
 		return failed(w, error);
 	nest_digest(w->digest, w->region, w->group, w->group_size);

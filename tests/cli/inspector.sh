@@ -36,16 +36,50 @@ test_ls_show_rm() {
 	contains 'ls --json' '"waiters": 1}' "$out"
 	covey_run show "$odd"
 	contains 'show' "waiters     1" "$out"
-	contains 'show' " ${pid_of[b]}  covey" "$out"
+	contains 'show' " ${pid_of[b]}  false" "$out"
 	covey_run show --json "$odd"
 	contains 'show --json' "\"waiters\": [
-  {\"pid\": ${pid_of[b]}, \"thread\": ${pid_of[b]}, \"command\": \"covey\", \"waits\": " "$out"
+  {\"pid\": ${pid_of[b]}, \"thread\": ${pid_of[b]}, \"command\": \"false\", \"waits\": " "$out"
 	touch go
 	finish a b
 	covey_run rm
 	equal 'rm' '0 ' "$status $out$err"
 	covey_run rm
 	equal 'rm again' 1 "$status"
+}
+
+command_of() { "$covey" show -- "$1" | sed -n 's/^command  *//p'; }
+
+# What a group is led with is shown, in place of "covey"; for ps(1), covey stays covey.
+test_shown_command() {
+	start a key -- "$PWD/../$test_name/a name of many bytes" 2>/dev/null # not there: nothing of it is shown for long
+	finish a
+	ln -s "$(command -v bash)" 'a name of many bytes'
+	start b key -- "./a name of many bytes" -c 'touch ready; until_true go test -e go'
+	worker w served -- cat
+	worker d device --device "$device:count"
+	until_true 'the command' test -e ready
+	equal 'of a program' 'a name of many ' "$(command_of key)"
+	equal 'of a worker' cat "$(command_of served)"
+	equal 'of a device' count "$(command_of device)"
+	covey_run ls
+	contains 'ls' ' a name of many  ' "$out"
+	contains 'ls' ' cat  ' "$out"
+	covey_run ls --json
+	contains 'ls --json' '"command": "a name of many "' "$out"
+	covey_run events key
+	contains 'events of one who has left' " ${pid_of[a]}+ a name of many  " "$out"
+	equal 'for ps' 'covey covey' "$(cat "/proc/${pid_of[b]}/comm" "/proc/${pid_of[w]}/comm" | paste -sd' ')"
+	if command -v tmux >/dev/null; then
+		trap 'terminal_close; "$covey" rm 2>/dev/null || true' EXIT
+		terminal_open 80 24 "$covey top -n 0.1"
+		until_true 'top' shows ' a name of many '
+		until_true 'top' shows '  count '
+	fi
+	touch go
+	finish b
+	stop w
+	stop d
 }
 
 # The name is removed, by covey or by anybody: a leader and the inspector say so meanwhile, and who joined has the
@@ -106,7 +140,7 @@ test_stats() {
 	equal 'stats --json' 0 "$status"
 	contains 'stats --json' '"groups_led": 1, "groups_led_max": 16384' "$(tr '\n' ' ' <now.out | tr -s ' ')"
 	contains 'stats --json, the counters' '"counters": {"led": 2, "joined": 0' "$out"
-	contains 'stats --json, the processes' "{\"pid\": ${pid_of[a]}, \"alive\": true, \"command\": \"covey\"" "$out"
+	contains 'stats --json, the processes' "{\"pid\": ${pid_of[a]}, \"alive\": true, \"command\": \"bash\"" "$out"
 	covey_run stats --prometheus
 	equal 'stats --prometheus' 0 "$status"
 	contains 'stats --prometheus' "# TYPE covey_led_total counter
@@ -181,12 +215,12 @@ test_top() {
 		"bash -c '$covey top -n 0.1; echo \"top ended with \$?\"; read -r _; $covey top -n 0.1; echo \"the second ended with \$?\"; read -r _'"
 	until_true 'the groups' shows 'groups led 2 of'
 	until_true 'a waiter' shows 'waiters 1'
-	[[ $(screen | sed -n 8p) == "key1 "*" ${pid_of[a]} "*" covey "* ]] || fail "top, by waiters: $(screen)"
+	[[ $(screen | sed -n 8p) == "key1 "*" ${pid_of[a]} "*" bash "* ]] || fail "top, by waiters: $(screen)"
 	keys g
 	until_true 'the order' shows 'by GROUP'
 	keys Down Enter
 	until_true 'one group' shows 'group key2'
-	until_true 'its leader' shows "led by ${pid_of[b]} (covey"
+	until_true 'its leader' shows "led by ${pid_of[b]} (bash"
 	until_true 'its history' shows "registered"
 	keys Escape
 	until_true 'the list' shows 'by GROUP'
@@ -218,8 +252,8 @@ test_top() {
 # The inspector where its output is not taken, or is asked for in vain.
 test_inspector_odd_places() {
 	local command odd=$'ev\033il' reader watcher
-	cp "$covey" "$odd"
-	"./$odd" run key -- bash -c 'touch ready; until_true go test -e go' &
+	ln -s "$(command -v bash)" "$odd"
+	"$covey" run key -- "./$odd" -c 'touch ready; until_true go test -e go' &
 	until_true 'the command' test -e ready
 	for command in help 'ls --help' ls 'ls --json' 'show key' 'show --json key' events 'events --json' stats 'stats --json' \
 		'stats --prometheus' verify 'verify --json' reap; do
@@ -357,7 +391,7 @@ ${pid_of[b]}+ took-over 2 ${pid_of[a]}
 ${pid_of[b]}+ resolved 2 -" "$(awk 'NR > 1 { print $2, $4, $5, $6 }' <<<"$out")"
 	covey_run events
 	equal 'all events' 8 "$(wc -l <<<"$out")"
-	contains 'all events' " ${pid_of[c]}+ covey " "$out"
+	contains 'all events' " ${pid_of[c]}+ true " "$out"
 	covey_run events --json other
 	contains 'events --json' '"event": "registered", "generation": 1, "peer": 0, "hash": "' "$out"
 	contains 'events --json' '"group": "other", "name_hex": "6f74686572"}' "$out"
