@@ -32,7 +32,7 @@ static void print_row(const struct covey_event_view *v)
 	if (v->peer != 0)
 		snprintf(peer, sizeof(peer), "%d", (int)v->peer);
 	printf(" %7d%c ", (int)v->pid, v->alive ? ' ' : '+');
-	print_command(v->command, 15);
+	print_command(v->command);
 	printf(" %-14s %10" PRIu64 " %7s  ", covey_event_name(v->kind), v->generation, peer);
 	if (v->name)
 		print_name(v->name, v->size);

@@ -50,7 +50,7 @@ static void print_row(const struct covey_group_view *v)
 		printf("%7d  ", (int)v->info.pid);
 	else
 		printf("%7s+ ", "dead");
-	print_command(v->command, 15);
+	print_command(v->command);
 	printf(" %10" PRIu64 " ", v->info.generation);
 	print_age(v->info.since, 8);
 	printf(" %7" PRIu32 "\n", v->info.waiters);

@@ -43,19 +43,46 @@ static bool printable(uint32_t code)
 	       (code < 0xe0000 || code > 0xe007f);
 }
 
-/* Columns of a terminal.  Of the C library's locales only those of UTF-8 know; where there is none, each takes one. */
+/* A locale that knows how wide characters are: the caller's own if it is of UTF-8, else the C library's.  Never the
+ * program's global one, of which it depends what a terminal is sent. */
+static locale_t wide_locale(void)
+{
+	locale_t own = newlocale(LC_CTYPE_MASK, "", (locale_t)0);
+
+	if (own && strcmp(nl_langinfo_l(CODESET, own), "UTF-8") == 0)
+		return own;
+	if (own)
+		freelocale(own);
+	return newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+}
+
+/* Columns of a terminal, whatever locale the environment names.  Where the system has none that knows, each takes one. */
 static int width_of(uint32_t code)
 {
+	static locale_t wide;
 	static bool asked;
+	locale_t before;
 	int columns;
 
 	if (code < 0x80)
 		return 1;
-	if (!asked && setlocale(LC_CTYPE, "") != NULL && strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
-		setlocale(LC_CTYPE, "C.UTF-8");
+	if (!asked)
+		wide = wide_locale();
 	asked = true;
+	before = wide ? uselocale(wide) : (locale_t)0;
 	columns = wcwidth((wchar_t)code);
+	if (wide)
+		uselocale(before);
 	return columns < 0 ? 1 : columns;
+}
+
+size_t text_step(const char *text, int *columns)
+{
+	uint32_t code;
+	size_t n = character((const unsigned char *)text, strnlen(text, 4), &code);
+
+	*columns = n ? width_of(code) : 1;
+	return n ? n : 1;
 }
 
 enum { ESCAPED = 4 * 4 + 1 }; /* bytes that a character takes at most, and a NUL */
@@ -81,17 +108,35 @@ static size_t escape_to(char out[ESCAPED], const unsigned char *s, size_t left, 
 	return (size_t)(at - out);
 }
 
-/* On a stream a backslash is doubled.  Gives the columns it took. */
+/* The same for a terminal or a file: a backslash is doubled. */
+struct glyph {
+	char text[ESCAPED];
+	size_t size, taken;
+	int columns;
+};
+
+static struct glyph glyph_of(const unsigned char *s, size_t left)
+{
+	struct glyph g;
+	uint32_t code;
+
+	g.size = escape_to(g.text, s, left, &g.taken, &code);
+	g.columns = g.size == g.taken ? width_of(code) : (int)g.size;
+	if (*s == '\\') {
+		g.text[g.size++] = '\\';
+		g.columns++;
+	}
+	return g;
+}
+
+/* Gives the columns it took. */
 static int escape(FILE *out, const unsigned char *s, size_t left, size_t *taken)
 {
-	char text[ESCAPED];
-	uint32_t code;
-	size_t n = escape_to(text, s, left, taken, &code);
+	struct glyph g = glyph_of(s, left);
 
-	fwrite(text, 1, n, out);
-	if (*s == '\\')
-		return 1 + (fputc('\\', out) != EOF);
-	return n == *taken ? width_of(code) : (int)n;
+	fwrite(g.text, 1, g.size, out);
+	*taken = g.taken;
+	return g.columns;
 }
 
 int print_name(const void *name, size_t size)
@@ -104,14 +149,32 @@ int print_name(const void *name, size_t size)
 	return columns;
 }
 
-void print_command(const char *command, int width)
+void format_command(char out[COMMAND_ROOM], const char *command)
 {
 	const unsigned char *s = (const unsigned char *)command;
 	int columns = 0;
 
-	for (size_t left = strnlen(command, 16), taken; left != 0 && columns < width; left -= taken, s += taken)
-		columns += escape(stdout, s, left, &taken);
-	printf("%*s", columns < width ? width - columns : 0, "");
+	for (size_t left = strnlen(command, 16); left != 0;) {
+		struct glyph g = glyph_of(s, left);
+
+		if (columns + g.columns > COMMAND_COLUMNS)
+			break;
+		memcpy(out, g.text, g.size);
+		out += g.size;
+		columns += g.columns;
+		s += g.taken;
+		left -= g.taken;
+	}
+	memset(out, ' ', (size_t)(COMMAND_COLUMNS - columns));
+	out[COMMAND_COLUMNS - columns] = '\0';
+}
+
+void print_command(const char *command)
+{
+	char text[COMMAND_ROOM];
+
+	format_command(text, command);
+	fputs(text, stdout);
 }
 
 size_t escape_text(char *out, size_t room, const char *text)

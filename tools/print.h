@@ -10,8 +10,15 @@
 /* print_name - for people: UTF-8 as it is, all else as \xHH, a backslash doubled.  Gives the columns it took. */
 int print_name(const void *name, size_t size);
 
-/* print_command - the name of a process, which may be any bytes as well, in so many columns at least. */
-void print_command(const char *command, int width);
+/* print_command, format_command - the name of a process, which may be any bytes as well, in a column of this width: cut, or
+ * followed by blanks. */
+enum { COMMAND_COLUMNS = 15, COMMAND_ROOM = 48 };
+void print_command(const char *command);
+void format_command(char out[COMMAND_ROOM], const char *command);
+
+/* text_step - of text that is not at its end: bytes of its first character, and the columns it takes on a terminal.  A byte
+ * that is no UTF-8 is one of each. */
+size_t text_step(const char *text, int *columns);
 
 /* escape_text - a message's text, which may quote any bytes: as print_name(), but backslashes stay.  What has no room
  * gives way to "...".  Gives its size without the NUL.  By no call of the C library that is unsafe after fork. */

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <wchar.h>
 
 #include "print.h"
 
@@ -26,48 +25,33 @@ static bool draws_unicode(void)
 	return strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
 }
 
-/* Text in at most so many columns; gives how many it took. */
+/* Text in at most so many columns; gives how many it took.  Where the locale has no such characters, marks take their
+ * place. */
 static int put(int row, int column, int width, const char *text)
 {
-	mbstate_t state = {0};
-	int used = 0;
+	int used = 0, columns;
 
 	if (move(row, column) == ERR)
 		return 0;
-	while (*text) {
-		wchar_t wide;
-		size_t n = mbrtowc(&wide, text, MB_CUR_MAX, &state);
-		int columns = n == (size_t)-1 || n == (size_t)-2 || n == 0 ? -1 : wcwidth(wide);
-
-		if (columns < 0) { /* of another character set than the terminal's */
-			state = (mbstate_t){0};
-			n = 1;
-			columns = 1;
-		}
+	for (size_t n; *text; text += n) {
+		n = text_step(text, &columns);
 		if (used + columns > width)
 			break;
-		addnstr(n == 1 && (unsigned char)*text >= 0x80 ? "?" : text, n == 1 ? 1 : (int)n);
+		if ((unsigned char)*text < 0x80 || (n > 1 && draws_unicode()))
+			addnstr(text, (int)n);
+		else if (columns > 0)
+			addnstr("??", columns);
 		used += columns;
-		text += n;
 	}
 	return used;
 }
 
-/* Columns that all of a text takes, as put() counts them. */
+/* Columns that all of a text takes. */
 static int columns_of(const char *text)
 {
-	mbstate_t state = {0};
-	int used = 0;
+	int used = 0, columns;
 
-	while (*text) {
-		wchar_t wide;
-		size_t n = mbrtowc(&wide, text, MB_CUR_MAX, &state);
-		int columns = n == (size_t)-1 || n == (size_t)-2 || n == 0 ? -1 : wcwidth(wide);
-
-		if (columns < 0)
-			state = (mbstate_t){0};
-		used += columns < 0 ? 1 : columns;
-		text += columns < 0 ? 1 : n;
+	for (; *text; text += text_step(text, &columns), used += columns) {
 	}
 	return used;
 }
@@ -75,9 +59,10 @@ static int columns_of(const char *text)
 /* Where the last so many columns of a text begin. */
 static const char *end_of(const char *text, int width)
 {
+	int columns;
+
 	while (columns_of(text) > width)
-		for (text++; draws_unicode() && ((unsigned char)*text & 0xc0) == 0x80; text++) {
-		}
+		text += text_step(text, &columns);
 	return text;
 }
 
@@ -322,12 +307,6 @@ static void draw_columns(int row, const char *name, char text[COLUMNS][48])
 	}
 }
 
-/* The name of a process may be of any bytes. */
-static void format_command(const char command[16], char out[48])
-{
-	format_name(out, 48, command, strnlen(command, 16));
-}
-
 static void draw_row(int row, const struct look *l, size_t i, bool chosen)
 {
 	const struct covey_group_view *v = &l->groups.views[i];
@@ -339,7 +318,7 @@ static void draw_row(int row, const struct look *l, size_t i, bool chosen)
 	else
 		snprintf(text[PID], sizeof(text[PID]), "dead+");
 	snprintf(text[THREAD], sizeof(text[THREAD]), "%d", (int)v->thread);
-	format_command(v->command, text[COMMAND]);
+	format_command(text[COMMAND], v->command);
 	snprintf(text[GENERATION], sizeof(text[GENERATION]), "%" PRIu64, v->info.generation);
 	format_age(v->info.since, text[AGE], sizeof(text[AGE]));
 	snprintf(text[WAITERS], sizeof(text[WAITERS]), "%" PRIu32, v->info.waiters);
@@ -396,15 +375,15 @@ struct waiters {
 static int draw_waiter(void *context, const struct covey_waiter_view *v)
 {
 	struct waiters *w = context;
-	char age[24], command[48];
+	char age[24], command[COMMAND_ROOM];
 
 	if (w->row > w->last) {
 		w->hidden++;
 		return 0;
 	}
 	format_age(v->since, age, sizeof(age));
-	format_command(v->command, command);
-	line(w->row++, "%9s %7d  %7d %-15.15s %7zu bytes", age, (int)v->pid, (int)v->thread, command, v->request_size);
+	format_command(command, v->command);
+	line(w->row++, "%9s %7d  %7d %s %7zu bytes", age, (int)v->pid, (int)v->thread, command, v->request_size);
 	return 0;
 }
 
@@ -427,13 +406,13 @@ static void draw_waiters(covey *c, const char *name, size_t size, struct waiters
 
 static void draw_event(int row, const struct covey_event_view *v)
 {
-	char age[24], peer[16] = "-", command[48];
+	char age[24], peer[16] = "-", command[COMMAND_ROOM];
 
 	format_age(v->time, age, sizeof(age));
-	format_command(v->command, command);
+	format_command(command, v->command);
 	if (v->peer)
 		snprintf(peer, sizeof(peer), "%d", (int)v->peer);
-	line(row, "%9s %7d%c %-15.15s %-14s %10" PRIu64 " %7s", age, (int)v->pid, v->alive ? ' ' : '+', command,
+	line(row, "%9s %7d%c %s %-14s %10" PRIu64 " %7s", age, (int)v->pid, v->alive ? ' ' : '+', command,
 	        covey_event_name(v->kind), v->generation, peer);
 }
 
@@ -462,12 +441,12 @@ static void draw_leader(const char *name, size_t size, const struct look *l, int
 {
 	for (size_t i = 0; i < l->groups.size; i++) {
 		const struct covey_group_view *v = &l->groups.views[i];
-		char age[24], command[48];
+		char age[24], command[96];
 
 		if (v->size != size || memcmp(v->name, name, size) != 0)
 			continue;
 		format_age(v->info.since, age, sizeof(age));
-		format_command(v->command, command);
+		format_name(command, sizeof(command), v->command, strnlen(v->command, sizeof(v->command)));
 		if (v->leader_alive)
 			line(row, "led by %d (%s, thread %d) for %s, generation %" PRIu64 ", %" PRIu32 " waiting",
 			        (int)v->info.pid, command, (int)v->thread, age, v->info.generation, v->info.waiters);

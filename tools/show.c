@@ -34,7 +34,7 @@ static int print_waiter(void *context, const struct covey_waiter_view *v)
 	if (count->shown++ == 0)
 		printf("%7s %7s  %-15s %8s %7s\n", "WAITER", "THREAD", "COMMAND", "WAITS", "REQUEST");
 	printf("%7d %7d  ", (int)v->pid, (int)v->thread);
-	print_command(v->command, 15);
+	print_command(v->command);
 	printf(" ");
 	print_age(v->since, 8);
 	printf(" %7zu\n", v->request_size);

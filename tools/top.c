@@ -4,10 +4,10 @@
  * Between two looks it sleeps for the period, or until a key.  The region is mapped read-only and takes no slot; a look
  * reads it once from end to end.
  */
-#include <langinfo.h>
 #include <locale.h>
 #include <ncurses.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +16,8 @@
 #include "cmd.h"
 #include "print.h"
 #include "screen.h"
+
+#include <term.h> /* after all others: it defines words such as "columns" */
 
 static const char usage[] =
         "usage: covey top [-r REGION] [-n SECONDS]\n"
@@ -252,14 +254,32 @@ static void terminal_end(void)
 	endwin();
 }
 
-/* False: the terminal is of a kind that is not known. */
-static bool terminal_begin(void)
+/* A terminal of a kind that is known and whose cursor can be moved; asked before anything is sent to it. */
+static bool terminal_usable(void)
+{
+	int error;
+	char *move;
+
+	if (!getenv("TERM") || setupterm(NULL, STDOUT_FILENO, &error) == ERR)
+		return false;
+	move = tigetstr("cup");
+	if (!move || move == (char *)-1) {
+		del_curterm(cur_term);
+		return false;
+	}
+	return true;
+}
+
+/* True: the terminal can be drawn on. */
+static bool terminal_open(void)
 {
 	const struct sigaction end = {.sa_handler = on_end};
 
-	setlocale(LC_CTYPE, "");
+	/* One that is not installed here is most likely of UTF-8, as are the terminals of those who name it. */
+	if (!setlocale(LC_CTYPE, ""))
+		setlocale(LC_CTYPE, "C.UTF-8");
 	set_escdelay(50);
-	if (!getenv("TERM") || !newterm(NULL, stdout, stdin))
+	if (!terminal_usable() || !newterm(NULL, stdout, stdin))
 		return false;
 	cbreak();
 	noecho();
@@ -271,6 +291,30 @@ static bool terminal_begin(void)
 	sigaction(SIGHUP, &end, NULL);
 	inspect_restore = terminal_end;
 	return true;
+}
+
+static void *open_in_thread(void *opened)
+{
+	*(bool *)opened = terminal_open();
+	return NULL;
+}
+
+/* The terminal's description is read through some 100 KiB of stack, more than the caller may have given this thread. */
+static bool terminal_begin(void)
+{
+	pthread_attr_t roomy;
+	pthread_t thread;
+	bool opened, apart;
+
+	if (pthread_attr_init(&roomy) != 0)
+		return terminal_open();
+	apart = pthread_attr_setstacksize(&roomy, 1 << 20) == 0 &&
+	        pthread_create(&thread, &roomy, open_in_thread, &opened) == 0;
+	pthread_attr_destroy(&roomy);
+	if (!apart)
+		return terminal_open();
+	pthread_join(thread, NULL);
+	return opened;
 }
 
 int cmd_top(int argc, char **argv)
@@ -292,7 +336,9 @@ int cmd_top(int argc, char **argv)
 		t.screen.sparks[i] = -1;
 	if (!terminal_begin()) {
 		covey_close(in.c);
-		return complain(EXIT_COVEY, "top: terminals of the kind that $TERM names (\"%s\") are not known here",
+		return complain(EXIT_COVEY,
+		        "top: cannot draw on a terminal of the kind that $TERM names (\"%s\"); use covey ls or covey "
+		        "watch",
 		        getenv("TERM") ? getenv("TERM") : "");
 	}
 	run(&t);

@@ -249,13 +249,63 @@ test_top() {
 	touch go
 }
 
+# On the terminal a word ends so many characters from the left, in the row that begins so.
+word_ends() { # what the row begins with, word
+	local LC_ALL=C.UTF-8 row
+	row=$(screen | grep -- "^$1" | head -n 1)
+	row=${row%%" $2 "*}
+	echo "$((${#row} + 1 + ${#2}))"
+}
+
+# The pid of a group's row ends where its title does; so many characters more than columns.
+aligned() { # group, pid, difference
+	[[ $(word_ends "$1" "$2") == $(($(word_ends GROUP PID) + $3)) ]]
+}
+
+# Columns stand below each other whatever the characters of a name, in any locale, also one that is not there.
+test_columns() {
+	local locale wide=漢字/é/a combined=$'e\u0301\u0302x' wide_pid combined_pid
+	ln -s "$(command -v bash)" 漢字sh
+	start a "$wide" -- ./漢字sh -c 'touch ready1; until_true go test -e go'
+	start b "$combined" -- bash -c 'touch ready2; until_true go test -e go'
+	until_true 'the commands' test -e ready1 -a -e ready2
+	wide_pid=$(printf '%7d' "${pid_of[a]}") combined_pid=$(printf '%7d' "${pid_of[b]}")
+	for locale in nonsense en_XX.UTF-8 C.UTF-8 C POSIX ''; do
+		out=$(env LC_ALL="$locale" "$covey" ls)
+		contains "ls, LC_ALL=$locale: wide" "$wide$(printf '%41s' '')$wide_pid  漢字sh$(printf '%10s' '')" "$out"
+		contains "ls, LC_ALL=$locale: combining" "$combined$(printf '%47s' '')$combined_pid  bash$(printf '%12s' '')" "$out"
+		out=$(env LC_ALL="$locale" "$covey" show "$wide")
+		contains "show, LC_ALL=$locale" 漢字sh "$out"
+		out=$(env LC_ALL="$locale" "$covey" events "$wide")
+		contains "events, LC_ALL=$locale" "  漢字sh$(printf '%10s' '')registered" "$out"
+	done
+	if command -v tmux >/dev/null; then
+		trap 'terminal_close; "$covey" rm 2>/dev/null || true' EXIT
+		for locale in nonsense C.UTF-8 C; do
+			terminal_open 80 24 "LC_ALL=$locale $covey top -n 0.1"
+			if [[ $locale == C ]]; then
+				until_true 'top, LC_ALL=C: wide' aligned '????/?/a' "${pid_of[a]}" 0
+				until_true 'top, LC_ALL=C: combining' aligned ex "${pid_of[b]}" 0
+				until_true 'top, LC_ALL=C: a command' shows ' ????sh '
+			else
+				until_true "top, LC_ALL=$locale: wide" aligned "$wide" "${pid_of[a]}" -2
+				until_true "top, LC_ALL=$locale: combining" aligned "$combined" "${pid_of[b]}" 2
+				until_true "top, LC_ALL=$locale: a command" shows ' 漢字sh '
+			fi
+			terminal_close
+		done
+	fi
+	touch go
+	finish a b
+}
+
 # The inspector where its output is not taken, or is asked for in vain.
 test_inspector_odd_places() {
 	local command odd=$'ev\033il' reader watcher
 	ln -s "$(command -v bash)" "$odd"
 	"$covey" run key -- "./$odd" -c 'touch ready; until_true go test -e go' &
 	until_true 'the command' test -e ready
-	for command in help 'ls --help' ls 'ls --json' 'show key' 'show --json key' events 'events --json' stats 'stats --json' \
+	for command in help --help --version 'ls --help' 'top --help' 'help watch' ls 'ls --json' 'show key' 'show --json key' events 'events --json' stats 'stats --json' \
 		'stats --prometheus' verify 'verify --json' reap; do
 		status=0
 		# shellcheck disable=SC2086
@@ -270,6 +320,10 @@ test_inspector_odd_places() {
 		"$covey" $command >&"$pipe" 2>now.err || status=$?
 		exec {pipe}>&-
 		equal "$command without a reader" '141 ' "$status $(cat now.err)"
+		status=0
+		# shellcheck disable=SC2086
+		"$covey" $command >&- 2>now.err || status=$?
+		equal "$command without an output" '125 covey: standard output: Bad file descriptor' "$status $(cat now.err)"
 	done
 	for command in ls 'show key' events; do
 		covey_run $command
@@ -295,13 +349,55 @@ test_inspector_odd_places() {
 	if command -v tmux >/dev/null; then
 		trap 'terminal_close; "$covey" rm 2>/dev/null || true' EXIT
 		# ncurses does not free what it had begun for a terminal that it does not know
-		terminal_open 80 24 "bash -c 'export ASAN_OPTIONS=detect_leaks=0; TERM=none-such $covey top; echo \"ended with \$?\"; env -u TERM $covey top; echo \"then with \$?\"; read -r _'"
-		until_true 'both ends' shows 'then with 125'
-		shows 'ended with 125' || fail "an unknown terminal: $(screen)"
-		shows '("none-such") are not known' || fail "an unknown terminal: $(screen)"
+		terminal_open 120 24 "bash -c 'export ASAN_OPTIONS=detect_leaks=0; until_true go2 test -e go2; \
+			for TERM in none-such dumb hardcopy; do $covey top; echo \"\$TERM ended with \$?\"; done; \
+			env -u TERM $covey top; echo \"without with \$?\"; read -r _'"
+		tmux -L "$COVEY_REGION" pipe-pane -o "cat >'$PWD/sent'"
+		touch go2
+		until_true 'all ends' shows 'without with 125'
+		for command in none-such dumb hardcopy; do
+			shows "$command ended with 125" || fail "TERM=$command: $(screen)"
+			shows "names (\"$command\"); use covey ls or covey watch" || fail "TERM=$command: $(screen)"
+		done
+		until_true 'what was sent' grep -q 'without with' sent
+		equal 'escapes sent to terminals that cannot be drawn on' 0 "$(grep -c $'\033' sent || true)"
 	fi
 	touch go
 	wait
+}
+
+# Nothing that looks at a region needs a large stack.
+test_inspector_small_stack() {
+	local command small=64 watcher
+	grep -q __asan_init "$covey" && small=1024 # whose frames are larger
+	make_corpse
+	start a key -- bash -c 'touch led; until_true go test -e go'
+	until_true 'the command' test -e led
+	for command in help ls 'ls --json' 'show key' 'show --json key' events 'events --json' stats 'stats --json' \
+		'stats --prometheus' reap verify 'verify --json'; do
+		status=0
+		# shellcheck disable=SC2086
+		(ulimit -s $small && exec "$covey" $command) >now.out 2>now.err || status=$?
+		equal "$command" '0 ' "$status $(cat now.err)"
+	done
+	(ulimit -s $small && exec "$covey" watch -n 0) >watch.out &
+	watcher=$!
+	until_true 'a report' has_lines watch.out 2
+	start b key -- false
+	until_true 'another' has_lines watch.out 3
+	kill -TERM "$watcher"
+	wait "$watcher" || fail "watch ends with $?"
+	if command -v tmux >/dev/null; then
+		trap 'terminal_close; "$covey" rm 2>/dev/null || true' EXIT
+		terminal_open 80 24 "bash -c 'ulimit -s $small; $covey top -n 0.1; echo \"top ended with \$?\"; read -r _'"
+		until_true 'the group' shows 'key '
+		keys Enter
+		until_true 'one group' shows 'registered'
+		keys '?' x q
+		until_true 'its end' shows 'top ended with 0'
+	fi
+	touch go
+	finish a b
 }
 
 test_completion() {
