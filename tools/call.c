@@ -120,6 +120,12 @@ static int ask(const struct call *call)
 	struct covey_result result;
 	struct covey_lead leader;
 	char digest[DIGEST_SIZE];
+	struct nest nest = {.c = call->c,
+	        .region = call->region,
+	        .name = call->group,
+	        .size = call->group_size,
+	        .digest = digest,
+	        .leader = &leader};
 	int r = covey_join(call->c, call->group, call->group_size, &leader), status;
 
 	if (r == COVEY_ENOENT)
@@ -127,11 +133,11 @@ static int ask(const struct call *call)
 	if (r < 0)
 		return failed(call, r);
 	nest_digest(digest, call->region, call->group, call->group_size);
-	if (nest_inside(digest, &leader))
-		return complain(EXIT_COVEY, "\"%s\" is led by the very command that asks: it would wait for itself",
-		        call->group);
+	if (!nest_begin(&nest))
+		return EXIT_COVEY;
 	r = covey_await(call->c, &leader, call->request.data, call->request.size, deadline_in(call->patience),
 	        COVEY_NO_TAKEOVER, &result);
+	nest_end(&nest);
 	status = end_of_wait(call, r, &result);
 	covey_release(call->c, &result);
 	return status;

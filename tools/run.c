@@ -139,17 +139,23 @@ static int end_of_wait(struct run *run, int outcome, const struct covey_result *
 
 static int join(struct run *run, const struct covey_lead *leader)
 {
+	struct nest nest = {.c = run->c,
+	        .region = run->region,
+	        .name = run->key,
+	        .size = run->key_size,
+	        .digest = run->digest,
+	        .leader = leader};
 	struct covey_result result;
 	int outcome, status;
 
 	if (run->no_wait)
 		return timed_out(run, leader->pid);
-	if (nest_inside(run->digest, leader))
-		return complain(
-		        EXIT_COVEY, "\"%s\" is being run by this very command: it would wait for itself", run->key);
+	if (!nest_begin(&nest))
+		return EXIT_COVEY;
 	if (run->verbose)
 		complain(0, "waiting for %d", (int)leader->pid);
 	outcome = covey_await(run->c, leader, NULL, 0, run->deadline, 0, &result);
+	nest_end(&nest);
 	if (outcome == COVEY_TIMED_OUT)
 		result.pid = leader->pid;
 	status = end_of_wait(run, outcome, &result);
