@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 
-int attach_as(covey **out, const char *region, const char *program)
+int attach_as(covey **out, const char *region, const struct covey_options *terms, const char *program)
 {
 	const char *slash = strrchr(program, '/');
 	char own[16] = "";
@@ -21,7 +21,7 @@ int attach_as(covey **out, const char *region, const char *program)
 
 	prctl(PR_GET_NAME, own);
 	prctl(PR_SET_NAME, slash && slash[1] ? slash + 1 : program);
-	error = covey_open(out, region, NULL);
+	error = covey_open(out, region, terms);
 	prctl(PR_SET_NAME, own);
 	return error;
 }

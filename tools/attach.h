@@ -4,7 +4,7 @@
 
 #include "covey.h"
 
-/* attach_as - covey_open() with default options; in the region this process has the name of that program, a path or not. */
-int attach_as(covey **out, const char *region, const char *program);
+/* attach_as - covey_open() on these terms; in the region this process has the name of that program, a path or not. */
+int attach_as(covey **out, const char *region, const struct covey_options *terms, const char *program);
 
 #endif

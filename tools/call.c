@@ -27,6 +27,8 @@ static const char usage[] =
         "from standard input when left out: all of it, without the newline at its end.\n"
         "\n"
         "  -r, --region REGION             the region; else $COVEY_REGION, else one of your own\n"
+        "      --foreign                   use a region also if another user owns it\n"
+        "      --shared                    use a region also if others may write to it\n"
         "  -t, --timeout SECONDS           wait at most so long for the answer (fractions allowed)\n"
         "  -E, --conflict-exit-code CODE   exit with CODE (0 to 255) when -t ends the wait; default 124\n"
         "  -0, --raw                       the bytes as they are: add no newline, and take none off\n"
@@ -38,6 +40,7 @@ static const char usage[] =
 
 struct call {
 	const char *region, *group;
+	struct covey_options terms; /* on which the region is used */
 	size_t group_size;
 	const char *text; /* the REQUEST of the command line; NULL: standard input */
 	void *input;
@@ -52,8 +55,7 @@ static int failed(const struct call *call, int error)
 {
 	if (error == COVEY_ENOENT)
 		return complain(EXIT_ABSENT, "there is no region \"%s\"", call->region);
-	return complain(EXIT_COVEY, "region \"%s\": %s", call->region,
-	        error == COVEY_ESYSTEM ? strerror(errno) : covey_strerror(error));
+	return complain(EXIT_COVEY, "region \"%s\": %s", call->region, region_reason(error));
 }
 
 /* ------------------------------------------------------------------------------------------------------ the answer */
@@ -145,7 +147,7 @@ static int ask(const struct call *call)
 
 static int attach_and_ask(struct call *call)
 {
-	const struct covey_options options = {.flags = COVEY_ATTACH_ONLY};
+	const struct covey_options options = {.flags = COVEY_ATTACH_ONLY | call->terms.flags};
 	int error = covey_open(&call->c, call->region, &options), status;
 
 	if (error < 0)
@@ -179,6 +181,10 @@ static int read_request(struct call *call)
 
 static int parse_option(struct call *call, int o, char **argv)
 {
+	int term = region_term(usage, "call", o, &call->terms);
+
+	if (term != NO_TERM)
+		return term;
 	switch (o) {
 	case 'r':
 		call->region = optarg;
@@ -200,7 +206,7 @@ static int parse_option(struct call *call, int o, char **argv)
 /* Gives 0, or 1 with the exit status in *status. */
 static int parse(struct call *call, int argc, char **argv, int *status)
 {
-	static const struct option options[] = {{"region", required_argument, NULL, 'r'},
+	static const struct option options[] = {REGION_TERMS, {"region", required_argument, NULL, 'r'},
 	        {"timeout", required_argument, NULL, 't'}, {"conflict-exit-code", required_argument, NULL, 'E'},
 	        {"raw", no_argument, NULL, '0'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	int o;

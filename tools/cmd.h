@@ -63,11 +63,14 @@ int finish(int status);
 /* region_name - the region that -r gave (or NULL), else $COVEY_REGION, else this user's own. */
 const char *region_name(const char *given);
 
+/* region_reason - why covey_open() or another call on a region failed, and what to do.  errno is that of the call. */
+const char *region_reason(int error);
+
 /*
- * region_begin - parse the options of a command that takes none but -r REGION.
+ * region_begin - parse the options of a command that takes none but -r REGION, and if terms is not NULL those of its use.
  * gives 0, or 1 with the exit status in *status: help was asked for, or it was complained of what is wrong
  */
-int region_begin(const char **region, int argc, char **argv, const char *usage, int *status);
+int region_begin(const char **region, struct covey_options *terms, int argc, char **argv, const char *usage, int *status);
 
 /* region_failed - complain that covey_open() or another call on the region failed; gives the exit status.  errno is that
  * of the call. */
@@ -80,6 +83,7 @@ struct inspection {
 	int64_t period;    /* -n, in nanoseconds; 1 s unless given */
 	bool json;
 	bool prometheus;
+	struct covey_options terms; /* on which the region is used */
 	covey *c;
 };
 

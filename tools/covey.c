@@ -103,9 +103,11 @@ static void cut_short(int signal)
 	_exit(EXIT_DAMAGED);
 }
 
-/* What it lacks, where that is no single system call's to say: see covey_open(). */
-static const char *reason(int error)
+const char *region_reason(int error)
 {
+	if (error == COVEY_EPERM)
+		return "it or its directory is another user's (--foreign allows that), or others may write to it "
+		       "(--shared allows that): allow it, or use one of your own";
 	if (error != COVEY_ESYSTEM)
 		return covey_strerror(error);
 	return errno != EOPNOTSUPP
@@ -119,21 +121,25 @@ int region_failed(const char *region, int error)
 	if (error == COVEY_ENOENT)
 		return complain(EXIT_ABSENT, "there is no region \"%s\"", region);
 	return complain(error == COVEY_ECORRUPT || error == COVEY_EFOREIGN ? EXIT_DAMAGED : EXIT_ABSENT,
-	        "region \"%s\": %s", region, reason(error));
+	        "region \"%s\": %s", region, region_reason(error));
 }
 
-int region_begin(const char **region, int argc, char **argv, const char *usage, int *status)
+int region_begin(
+        const char **region, struct covey_options *terms, int argc, char **argv, const char *usage, int *status)
 {
-	static const struct option options[] = {
-	        {"region", required_argument, NULL, 'r'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+	static const struct option all[] = {REGION_TERMS, {"region", required_argument, NULL, 'r'},
+	        {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+	const struct option *own = all + 2; /* without the terms */
 	int o;
 
 	*region = NULL;
 	*status = 0;
 	opterr = 0;
-	while ((o = getopt_long(argc, argv, ":r:h", options, NULL)) != -1) {
+	while ((o = getopt_long(argc, argv, ":r:h", terms ? all : own, NULL)) != -1) {
 		if (o == 'r')
 			*region = optarg;
+		else if (terms && region_term(usage, argv[0], o, terms) == 0)
+			continue;
 		else if (o == 'h')
 			*status = help(usage);
 		else if (o == ':')
@@ -152,7 +158,7 @@ int region_begin(const char **region, int argc, char **argv, const char *usage, 
 
 static int inspect_open(struct inspection *in)
 {
-	const struct covey_options options = {.flags = COVEY_INSPECT | COVEY_ATTACH_ONLY};
+	const struct covey_options options = {.flags = COVEY_INSPECT | COVEY_ATTACH_ONLY | in->terms.flags};
 	int error = covey_open(&in->c, in->region, &options);
 
 	if (error == 0)
@@ -200,15 +206,17 @@ static bool inspect_option(struct inspection *in, int o, char **argv, const char
 		*status = misuse(usage, "%s: %s needs a value", argv[0], argv[optind - 1]);
 		return true;
 	default:
-		*status = misuse(usage, "%s: unknown option %s", argv[0], argv[optind - 1]);
-		return true;
+		*status = region_term(usage, argv[0], o, &in->terms);
+		if (*status == NO_TERM)
+			*status = misuse(usage, "%s: unknown option %s", argv[0], argv[optind - 1]);
+		return *status != 0;
 	}
 }
 
 /* Of one set of options each command takes some. */
 int inspect_begin(struct inspection *in, int argc, char **argv, const char *usage, unsigned takes, int *status)
 {
-	static const struct option options[] = {{"region", required_argument, NULL, 'r'},
+	static const struct option options[] = {REGION_TERMS, {"region", required_argument, NULL, 'r'},
 	        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'},
 	        {"prometheus", no_argument, NULL, 'p'}, {NULL, 0, NULL, 0}};
 	const char *letters = (takes & TAKES_PERIOD) != 0 ? ":r:n:h" : ":r:h";

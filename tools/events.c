@@ -7,6 +7,7 @@
 
 #include "cmd.h"
 #include "history.h"
+#include "options.h"
 #include "print.h"
 
 static const char usage[] =
@@ -17,9 +18,7 @@ static const char usage[] =
         "other process of the event, and the group.  A participant marked with a cross (+) has left or\n"
         "died.  Each has room for some 50 events.  A group that the region no longer knows is shown as\n"
         "the hash of its name, in brackets.\n"
-        "\n"
-        "  -r, --region REGION   the region; else $COVEY_REGION, else one of your own\n"
-        "      --json            as JSON, see docs/json.md; \"name_hex\" has the group's very bytes\n"
+        "\n" REGION_HELP "      --json            as JSON, see docs/json.md; \"name_hex\" has the group's very bytes\n"
         "  -h, --help            this text\n"
         "\n"
         "Exits 1 when there is no such region, 2 when it is damaged.\n";

@@ -9,6 +9,7 @@
 /* One call of "covey run". */
 struct run {
 	const char *region;
+	struct covey_options terms; /* on which the region is used, or made */
 	const char *key;
 	size_t key_size;
 	char digest[DIGEST_SIZE];

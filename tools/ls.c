@@ -12,6 +12,7 @@
 
 #include "cmd.h"
 #include "groups.h"
+#include "options.h"
 #include "print.h"
 
 static const char usage[] =
@@ -21,9 +22,7 @@ static const char usage[] =
         "generation of this execution, its age, and how many wait for it.  The command of a covey run or\n"
         "covey worker is the one that it was given.  A leader that is dead, and that nobody took over from\n"
         "yet, is marked with a cross (+).\n"
-        "\n"
-        "  -r, --region REGION   the region; else $COVEY_REGION, else one of your own\n"
-        "      --json            as JSON, see docs/json.md; \"name_hex\" has the group's very bytes\n"
+        "\n" REGION_HELP "      --json            as JSON, see docs/json.md; \"name_hex\" has the group's very bytes\n"
         "  -h, --help            this text\n"
         "\n"
         "Exits 1 when there is no such region, 2 when it is damaged.\n";

@@ -70,6 +70,54 @@ int option_size(const char *usage, const char *command, const char *name, const 
 	return 0;
 }
 
+/* What is set aside at once must not be more than the limit, and a region lacks the last 64 KiB of its 64 GiB. */
+static int term_heap(const char *usage, const char *command, struct covey_options *terms)
+{
+	const uint64_t most = UINT64_C(64) << 30, at_once = 8u << 20;
+	int status = option_size(usage, command, "--heap", optarg, &terms->heap_max);
+
+	if (status == 0 && terms->heap_max > most)
+		return misuse(usage, "%s: --heap takes 64G at most, not \"%s\"", command, optarg);
+	if (terms->heap_max == most)
+		terms->heap_max -= 1 << 16;
+	terms->heap = terms->heap_max < at_once ? terms->heap_max : 0;
+	return status;
+}
+
+/* Its owner must be able to use it; and who lets others write means to share it. */
+static int term_mode(const char *usage, const char *command, struct covey_options *terms)
+{
+	char *end;
+	unsigned long mode = strtoul(optarg, &end, 8);
+
+	if (*end || optarg[0] < '0' || optarg[0] > '7' || (mode & ~0666ul) != 0 || (mode & 0600) != 0600)
+		return misuse(usage,
+		        "%s: --mode takes octal permissions to read and write, such as 600 or 660, not \"%s\"", command,
+		        optarg);
+	terms->mode = (mode_t)mode;
+	if ((mode & 022) != 0)
+		terms->flags |= COVEY_ALLOW_SHARED;
+	return 0;
+}
+
+int region_term(const char *usage, const char *command, int o, struct covey_options *terms)
+{
+	switch (o) {
+	case TERM_FOREIGN:
+		terms->flags |= COVEY_ALLOW_FOREIGN;
+		return 0;
+	case TERM_SHARED:
+		terms->flags |= COVEY_ALLOW_SHARED;
+		return 0;
+	case TERM_HEAP:
+		return term_heap(usage, command, terms);
+	case TERM_MODE:
+		return term_mode(usage, command, terms);
+	default:
+		return NO_TERM;
+	}
+}
+
 int operand_name(const char *usage, const char *command, const char *what, const char *text, size_t *size)
 {
 	if (!text)

@@ -6,21 +6,19 @@
  */
 #include <stdio.h>
 
-#include "cmd.h"
+#include "options.h"
 
 static const char usage[] = "usage: covey reap [-r REGION]\n"
                             "\n"
                             "Free what dead participants still hold: groups, results, places.  While any process is\n"
                             "attached, this happens by itself soon after each death.\n"
-                            "\n"
-                            "  -r, --region REGION   the region; else $COVEY_REGION, else one of your own\n"
-                            "  -h, --help            this text\n"
+                            "\n" REGION_HELP "  -h, --help            this text\n"
                             "\n"
                             "Exits 1 when there is no such region, 2 when it is damaged.\n";
 
-static int dead_in(const char *region, uint32_t *dead)
+static int dead_in(const char *region, uint32_t flags, uint32_t *dead)
 {
-	const struct covey_options look = {.flags = COVEY_INSPECT | COVEY_ATTACH_ONLY};
+	const struct covey_options look = {.flags = COVEY_INSPECT | COVEY_ATTACH_ONLY | flags};
 	struct covey_usage held;
 	covey *c;
 	int error = covey_open(&c, region, &look);
@@ -33,11 +31,11 @@ static int dead_in(const char *region, uint32_t *dead)
 	return error;
 }
 
-static int reap(const char *region, uint32_t *before, uint32_t *after)
+static int reap(const char *region, uint32_t flags, uint32_t *before, uint32_t *after)
 {
-	const struct covey_options options = {.flags = COVEY_ATTACH_ONLY};
+	const struct covey_options options = {.flags = COVEY_ATTACH_ONLY | flags};
 	covey *c;
-	int error = dead_in(region, before);
+	int error = dead_in(region, flags, before);
 
 	if (error == 0)
 		error = covey_open(&c, region, &options); /* which may reap already, to find a place */
@@ -45,18 +43,19 @@ static int reap(const char *region, uint32_t *before, uint32_t *after)
 		return error;
 	error = covey_reap(c);
 	covey_close(c);
-	return error < 0 ? error : dead_in(region, after);
+	return error < 0 ? error : dead_in(region, flags, after);
 }
 
 int cmd_reap(int argc, char **argv)
 {
+	struct covey_options terms = {.flags = 0};
 	const char *region;
 	uint32_t before = 0, after = 0;
 	int status, error;
 
-	if (region_begin(&region, argc, argv, usage, &status))
+	if (region_begin(&region, &terms, argc, argv, usage, &status))
 		return status;
-	error = reap(region, &before, &after);
+	error = reap(region, terms.flags, &before, &after);
 	if (error < 0)
 		return region_failed(region, error);
 	printf("reaped %u of %u dead participants\n", before > after ? before - after : 0, before);

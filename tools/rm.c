@@ -21,7 +21,7 @@ int cmd_rm(int argc, char **argv)
 	const char *region;
 	int status, error;
 
-	if (region_begin(&region, argc, argv, usage, &status))
+	if (region_begin(&region, NULL, argc, argv, usage, &status))
 		return status;
 	error = covey_unlink(region);
 	return error == 0 ? 0 : region_failed(region, error);

@@ -30,6 +30,10 @@ static const char usage[] =
         "wait runs it anew.\n"
         "\n"
         "  -r, --region REGION             the region; else $COVEY_REGION, else one of your own\n"
+        "      --foreign                   use a region also if another user owns it\n"
+        "      --shared                    use a region also if others may write to it\n"
+        "      --mode OCTAL                permissions of a new region; default 600.  660 shares it, as --shared\n"
+        "      --heap SIZE                 memory to which a new region may grow; default 4G\n"
         "  -t, --timeout SECONDS           wait at most so long for another caller (fractions allowed)\n"
         "  -n, --no-wait                   do not wait for another caller\n"
         "  -E, --conflict-exit-code CODE   exit with CODE (0 to 255) when -t or -n ends the wait; default 124\n"
@@ -100,7 +104,7 @@ static int accept_result(struct run *run, const struct covey_result *result)
 
 static int alone(struct run *run, int error)
 {
-	const char *why = error == COVEY_ESYSTEM ? strerror(errno) : covey_strerror(error);
+	const char *why = region_reason(error);
 
 	covey_close(run->c);
 	run->c = NULL;
@@ -187,7 +191,7 @@ static int take_part(struct run *run)
 /* The name of a region is the caller's to mend.  All else is no reason to fail: whoever waits for COMMAND, has it run. */
 static int run_command(struct run *run)
 {
-	int error = attach_as(&run->c, run->region, run->command[0]), status;
+	int error = attach_as(&run->c, run->region, &run->terms, run->command[0]), status;
 
 	if (error == COVEY_EINVAL)
 		return complain(EXIT_COVEY, "region \"%s\": %s", run->region, covey_strerror(error));
@@ -223,14 +227,14 @@ enum { NO_INPUT = 256, DRAIN, SPOOL_LIMIT };
 /* Gives 0, or 1 with the exit status in *status. */
 static int parse(struct run *run, int argc, char **argv, int *status)
 {
-	static const struct option options[] = {{"region", required_argument, NULL, 'r'},
+	static const struct option options[] = {NEW_REGION_TERMS, {"region", required_argument, NULL, 'r'},
 	        {"timeout", required_argument, NULL, 't'}, {"no-wait", no_argument, NULL, 'n'},
 	        {"nonblock", no_argument, NULL, 'n'}, {"conflict-exit-code", required_argument, NULL, 'E'},
 	        {"no-input", no_argument, NULL, NO_INPUT}, {"drain", required_argument, NULL, DRAIN},
 	        {"spool-limit", required_argument, NULL, SPOOL_LIMIT}, {"verbose", no_argument, NULL, 'v'},
 	        {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	int64_t patience = COVEY_FOREVER;
-	int o;
+	int o, term;
 
 	*status = 0;
 	opterr = 0;
@@ -253,6 +257,8 @@ static int parse(struct run *run, int argc, char **argv, int *status)
 			*status = option_size(usage, "run", "--spool-limit", optarg, &run->spool_limit);
 		else if (o == 'h')
 			return *status = help(usage), 1;
+		else if ((term = region_term(usage, "run", o, &run->terms)) != NO_TERM)
+			*status = term;
 		else if (o == ':')
 			*status = misuse(usage, "run: %s needs a value", argv[optind - 1]);
 		else

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "options.h"
 #include "print.h"
 
 static const char usage[] =
@@ -16,9 +17,7 @@ static const char usage[] =
         "\n"
         "Show who leads GROUP since when, and who waits for it: since when, and with a request of how\n"
         "many bytes.\n"
-        "\n"
-        "  -r, --region REGION   the region; else $COVEY_REGION, else one of your own\n"
-        "      --json            as JSON, see docs/json.md; \"name_hex\" has the group's very bytes\n"
+        "\n" REGION_HELP "      --json            as JSON, see docs/json.md; \"name_hex\" has the group's very bytes\n"
         "  -h, --help            this text\n"
         "\n"
         "Exits 1 when nobody leads GROUP, or there is no such region, 2 when the region is damaged.\n";

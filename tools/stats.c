@@ -10,15 +10,14 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "options.h"
 #include "print.h"
 
 static const char usage[] =
         "usage: covey stats [-r REGION] [--json | --prometheus]\n"
         "\n"
         "Print what the region holds and has room for, and what was done in it since its creation.\n"
-        "\n"
-        "  -r, --region REGION   the region; else $COVEY_REGION, else one of your own\n"
-        "      --json            as JSON, with a list of the attached processes; see docs/json.md\n"
+        "\n" REGION_HELP "      --json            as JSON, with a list of the attached processes; see docs/json.md\n"
         "      --prometheus      in the text format that Prometheus reads\n"
         "  -h, --help            this text\n"
         "\n"

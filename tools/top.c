@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "options.h"
 #include "print.h"
 #include "screen.h"
 
@@ -24,9 +25,7 @@ static const char usage[] =
         "\n"
         "Show the region on the terminal: who leads what with how many waiting, how much is done a second,\n"
         "and how long waits take.  Press ? for its keys.\n"
-        "\n"
-        "  -r, --region REGION   the region; else $COVEY_REGION, else one of your own\n"
-        "  -n SECONDS            between two looks, 0.1 to 60; 1 unless given\n"
+        "\n" REGION_HELP "  -n SECONDS            between two looks, 0.1 to 60; 1 unless given\n"
         "  -h, --help            this text\n"
         "\n"
         "Exits 1 when there is no such region, 2 when it is damaged.\n";

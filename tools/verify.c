@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "cmd.h"
+#include "options.h"
 #include "print.h"
 
 static const char usage[] =
@@ -19,9 +20,7 @@ static const char usage[] =
         "\n"
         "Check every invariant of the region's segment, and name each that is broken.  Works on a live\n"
         "region, which it does not disturb, and on what is left of a dead one.\n"
-        "\n"
-        "  -r, --region REGION   the region; else $COVEY_REGION, else one of your own\n"
-        "      --json            as JSON, see docs/json.md\n"
+        "\n" REGION_HELP "      --json            as JSON, see docs/json.md\n"
         "  -h, --help            this text\n"
         "\n"
         "What the dead hold, and nobody has freed yet, is named too: covey reap frees it.\n"

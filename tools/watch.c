@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "options.h"
 #include "print.h"
 #include "removal.h"
 
@@ -23,8 +24,7 @@ static const char usage[] =
         "Print each change of GROUP, or of any group, as a line: the time, what happened, the leader's pid,\n"
         "the generation of its execution, how many wait, how many of their requests the leader was not\n"
         "given yet, and the group.  What is there comes first.  Sleeps until something changes.\n"
-        "\n"
-        "  -r, --region REGION   the region; else $COVEY_REGION, else one of your own\n"
+        "\n" REGION_HELP
         "  -n SECONDS            print at most every so often, 1 unless given, 0 for at once; what comes\n"
         "                        and goes between is not shown\n"
         "      --json            one JSON object a line, with what was and what is; see docs/json.md\n"

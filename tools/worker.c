@@ -39,6 +39,10 @@ static const char usage[] =
         "and writes one answer a line.  A request that holds a newline or a NUL byte is answered with an error.\n"
         "\n"
         "  -r, --region REGION       the region; else $COVEY_REGION, else one of your own\n"
+        "      --foreign             use a region also if another user owns it\n"
+        "      --shared              use a region also if others may write to it\n"
+        "      --mode OCTAL          permissions of a new region; default 600.  660 shares it, as --shared\n"
+        "      --heap SIZE           memory to which a new region may grow; default 4G\n"
         "      --timeout MS          end when nobody asked for so long; default 10000, 0 is never\n"
         "      --restart             start COMMAND again, for the next request, when it has ended\n"
         "      --answer-timeout MS   a COMMAND that gives no answer within that time is killed; default 0, never\n"
@@ -63,6 +67,7 @@ enum { ENDING = sizeof(ending) / sizeof(ending[0]) };
 
 struct worker {
 	const char *region, *group;
+	struct covey_options terms; /* on which the region is used, or made */
 	size_t group_size;
 	char digest[DIGEST_SIZE];
 	struct covey_worker_options options;
@@ -78,9 +83,7 @@ struct worker {
 
 static int failed(const struct worker *w, int error)
 {
-	const char *why = error == COVEY_ESYSTEM ? strerror(errno) : covey_strerror(error);
-
-	return complain(EXIT_COVEY, "region \"%s\": %s", w->region, why);
+	return complain(EXIT_COVEY, "region \"%s\": %s", w->region, region_reason(error));
 }
 
 /* Somebody who is alive: then it has been said. */
@@ -279,7 +282,7 @@ static int work(struct worker *w)
 	w->over = w->signals < 0 ? -1 : eventfd(0, EFD_CLOEXEC);
 	if (w->over < 0)
 		return complain(EXIT_COVEY, "cannot be told of signals, or that it is over: %s", strerror(errno));
-	error = attach_as(&w->c, w->region, shown_as(w));
+	error = attach_as(&w->c, w->region, &w->terms, shown_as(w));
 	if (error < 0)
 		return failed(w, error);
 	nest_digest(w->digest, w->region, w->group, w->group_size);
@@ -297,6 +300,10 @@ enum { TIMEOUT = 256, RESTART, ANSWER_TIMEOUT, DEVICE, BASE, STATIC, THROW };
 
 static int parse_option(struct worker *w, int o, char **argv)
 {
+	int term = region_term(usage, "worker", o, &w->terms);
+
+	if (term != NO_TERM)
+		return term;
 	switch (o) {
 	case 'r':
 		w->region = optarg;
@@ -330,7 +337,7 @@ static int parse_option(struct worker *w, int o, char **argv)
 /* The options up to the next operand.  Gives 0, or 1 with the exit status in *status. */
 static int parse_options(struct worker *w, int argc, char **argv, int *status)
 {
-	static const struct option options[] = {{"region", required_argument, NULL, 'r'},
+	static const struct option options[] = {NEW_REGION_TERMS, {"region", required_argument, NULL, 'r'},
 	        {"timeout", required_argument, NULL, TIMEOUT}, {"restart", no_argument, NULL, RESTART},
 	        {"answer-timeout", required_argument, NULL, ANSWER_TIMEOUT},
 	        {"device", required_argument, NULL, DEVICE}, {"base", required_argument, NULL, BASE},
