@@ -6,6 +6,10 @@
  * what a leader of a group does comes after all that its predecessors did, and its time is raised to that.
  *
  * A group that has left the region's table is known by its hash only, unless another event of it has the name.
+ *
+ * What an event ended is paired with its beginning.  An execution is one by its generation.  Of several threads of a process
+ * that wait for one group, a history does not tell which; the first to wait is taken to be the first that was answered,
+ * as workers answer in the order of asking.
  */
 #include "history.h"
 
@@ -39,7 +43,7 @@ static int keep(void *context, const struct covey_event_view *view)
 		return 1;
 	if (name)
 		memcpy(name, view->name, view->size);
-	h->entries[h->size] = (struct history_entry){*view, h->size};
+	h->entries[h->size] = (struct history_entry){*view, h->size, -1};
 	h->entries[h->size++].view.name = name;
 	return 0;
 }
@@ -67,6 +71,21 @@ static int by_time(const void *a, const void *b)
 	int r = compare((uint64_t)x->view.time, (uint64_t)y->view.time);
 
 	return r ? r : by_execution(a, b);
+}
+
+/* By who waited for what, in the order of time. */
+static int by_waiter(const void *a, const void *b)
+{
+	const struct history_entry *x = a, *y = b;
+	int r = compare(x->view.hash, y->view.hash);
+
+	if (r == 0)
+		r = compare((uint64_t)x->view.pid, (uint64_t)y->view.pid);
+	if (r == 0)
+		r = compare((uint64_t)x->view.since, (uint64_t)y->view.since);
+	if (r == 0)
+		r = compare((uint64_t)x->view.time, (uint64_t)y->view.time);
+	return r ? r : compare(x->order, y->order);
 }
 
 /* Waiters' events bear the generation that they began to wait for, and may come after the next. */
@@ -100,6 +119,58 @@ static void settle_group(struct history_entry *e, size_t n)
 	}
 }
 
+/* ------------------------------------------------------------------------------------------------ durations */
+
+static bool begins_execution(enum covey_event_kind kind)
+{
+	return kind == COVEY_EVENT_REGISTERED || kind == COVEY_EVENT_TOOK_OVER || kind == COVEY_EVENT_ACCEPTED;
+}
+
+static bool ends_execution(enum covey_event_kind kind)
+{
+	return kind == COVEY_EVENT_RESOLVED || kind == COVEY_EVENT_GAVE_UP || kind == COVEY_EVENT_FORWARDED;
+}
+
+bool history_ends_wait(enum covey_event_kind kind)
+{
+	return kind == COVEY_EVENT_ANSWERED || kind == COVEY_EVENT_UNANSWERED || kind == COVEY_EVENT_DIED;
+}
+
+/* The events of one group, by generation. */
+static void time_executions(struct history_entry *e, size_t n)
+{
+	const struct covey_event_view *began = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct covey_event_view *v = &e[i].view;
+
+		if (begins_execution(v->kind))
+			began = v;
+		else if (ends_execution(v->kind) && began && began->generation == v->generation)
+			e[i].took = v->time - began->time;
+	}
+}
+
+static bool same_waiter(const struct covey_event_view *a, const struct covey_event_view *b)
+{
+	return a->hash == b->hash && a->pid == b->pid && a->since == b->since;
+}
+
+/* By waiter and time.  waiting: the oldest wait of this waiter that has not been ended yet, or where to look for it. */
+static void time_waits(struct history_entry *e, size_t n)
+{
+	for (size_t i = 0, waiting = 0; i < n; i++) {
+		if (i != 0 && !same_waiter(&e[i].view, &e[i - 1].view))
+			waiting = i;
+		if (!history_ends_wait(e[i].view.kind))
+			continue;
+		while (waiting < i && e[waiting].view.kind != COVEY_EVENT_WAITING)
+			waiting++;
+		if (waiting < i)
+			e[i].took = e[i].view.time - e[waiting++].view.time;
+	}
+}
+
 /* What was visited becomes one story. */
 static void settle(struct history *h)
 {
@@ -110,7 +181,10 @@ static void settle(struct history *h)
 		for (end = i + 1; end < h->size && h->entries[end].view.hash == h->entries[i].view.hash; end++) {
 		}
 		settle_group(&h->entries[i], end - i);
+		time_executions(&h->entries[i], end - i);
 	}
+	qsort(h->entries, h->size, sizeof(*h->entries), by_waiter);
+	time_waits(h->entries, h->size);
 	qsort(h->entries, h->size, sizeof(*h->entries), by_time);
 }
 

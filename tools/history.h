@@ -11,6 +11,7 @@
 struct history_entry {
 	struct covey_event_view view; /* owns its name */
 	size_t order;                 /* in which it was visited: a participant's own */
+	int64_t took;                 /* of the execution or the wait that it ended, nanoseconds; negative: not known */
 };
 
 struct history {
@@ -22,6 +23,9 @@ struct history {
 /* history_take - all that the region remembers; 0 or an error.  To be ended with history_free() in either case. */
 int history_take(covey *c, struct history *out);
 void history_free(struct history *h);
+
+/* history_ends_wait - is it the end of a wait, however it ended? */
+bool history_ends_wait(enum covey_event_kind kind);
 
 /* history_is_of - did this happen to the group of that name? */
 bool history_is_of(const struct covey_event_view *v, const void *name, size_t size);

@@ -40,9 +40,6 @@ int region_term(const char *usage, const char *command, int o, struct covey_opti
 /* option_code - an exit status, 0 to 255. */
 int option_code(const char *usage, const char *command, const char *text, int *code);
 
-/* option_size - bytes, at least 1: 4096, 64K, 10M, 2G.  0, or the exit status of a misuse. */
-int option_size(const char *usage, const char *command, const char *name, const char *text, uint64_t *size);
-
 /* operand_name - a group's name of 1 to COVEY_NAME_MAX bytes; what is its word in the usage.  text NULL: it is missing. */
 int operand_name(const char *usage, const char *command, const char *what, const char *text, size_t *size);
 

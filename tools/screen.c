@@ -481,9 +481,11 @@ void screen_help(void)
 	        "/            show only groups whose name has what you type",
 	        "Esc          back; of a filter: show all", "+ -          look less often, more often",
 	        "space        pause, and go on", "q            quit", "",
-	        "RATE is executions a second.  A leader marked with a cross (+) is dead, and",
-	        "nobody took over yet.  The marks behind the waits that ended show the longest",
-	        "of each look, from 10 us to 10 s, by its logarithm.  A wider terminal shows", "more columns."};
+	        "RATE is executions a second, or answers where a worker leads (all that were",
+	        "given, shared out by those that the histories still have).  A leader marked",
+	        "with a cross (+) is dead, and nobody took over yet.  The marks behind the waits",
+	        "that ended show the longest of each look, from 10 us to 10 s, by its logarithm.",
+	        "A wider terminal shows more columns."};
 
 	erase();
 	bar(0, "covey top  keys", "");

@@ -299,6 +299,25 @@ test_columns() {
 	finish a b
 }
 
+# The RATE of a worker that is asked again and again; its generation stays.
+test_rate_of_worker() {
+	command -v tmux >/dev/null || return 0
+	trap 'terminal_close; "$covey" rm 2>/dev/null || true' EXIT
+	worker w busy -- cat
+	worker v idle -- cat
+	(until [[ -e go ]]; do "$covey" call busy request >>answers || exit; done) &
+	terminal_open 80 24 "$covey top -n 0.5"
+	until_true 'a rate of answers' rate_is busy '>= 1'
+	until_true 'none of the other' rate_is idle '== 0'
+	touch go
+	wait $!
+	until_true 'no rate any more' rate_is busy '== 0'
+	equal 'the generation' 1 "$("$covey" ls --json | sed -n 's/.*"group": "busy".*"generation": \([0-9]*\).*/\1/p')"
+	stop w
+	stop v
+}
+rate_is() { screen | awk -v group="$1" '$1 == group { found = 1; rate = $NF } END { exit !(found && rate != "-" && rate '"$2"') }'; }
+
 # The inspector where its output is not taken, or is asked for in vain.
 test_inspector_odd_places() {
 	local command odd=$'ev\033il' reader watcher
