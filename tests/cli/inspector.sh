@@ -115,7 +115,7 @@ test_name_removed() {
 		equal 'the outcome' 'done done' "$(cat a.out b.out | paste -sd' ')"
 		equal 'told once' '1 1' "$(lines_like removed a.err) $(lines_like removed watch.err)"
 		equal 'the last line' "covey: led" "$(tail -n 1 a.err)"
-		equal 'the waiter' "covey: joined ${pid_of[a]}" "$(cat b.err)"
+		equal 'the waiter' "covey: joined ${pid_of[a]}" "$(tail -n 1 b.err)"
 	done
 }
 

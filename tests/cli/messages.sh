@@ -118,7 +118,7 @@ test_a_complaint_is_one_write() {
 
 test_quoted_bytes_do_not_steer() {
 	local evil=$'a\nb\e[31m\x7f' words
-	local -a each=("run|$evil|sh" "run|k|--|$evil" "run|-r|$evil/$evil|k|--|true" "run|-t|$evil|k|--|true" "run|--$evil"
+	local -a each=("run|$evil|sh" "run|k|--|$evil" "run|-v|-r|$evil/$evil|k|--|false" "run|-t|$evil|k|--|true" "run|--$evil"
 		"worker|w|--|$evil" "worker|w|--device|$evil" "worker|w|--device|$evil:x" "worker|w|--base|$evil|--device|$device:chain"
 		"worker|$evil|$evil" "call|$evil|x" "call|k|x|$evil" "show|$evil" "ls|$evil" "ls|-r|$evil" "rm|-r|$evil" "$evil")
 	"$covey" run k -- true

@@ -204,7 +204,7 @@ test_worker_second() {
 	start r g -- bash -c 'touch started'
 	finish r
 	equal 'covey run' "125 covey: \"g\" is led by ${pid_of[w]}, and not for \"covey run\": see \"covey call\"" \
-		"$(cat r.status) $(cat r.err)"
+		"$(cat r.status) $(tail -n 1 r.err)"
 	stop w
 	start r g -- bash -c 'touch ready; until_true go test -e go'
 	until_true 'the command' test -e ready
