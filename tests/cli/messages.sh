@@ -137,3 +137,26 @@ test_quoted_bytes_do_not_steer() {
 	covey_run run k -- "./käse"
 	contains 'what is printable' 'covey: ./käse: No such file' "$err"
 }
+
+# --------------------------------------------------------------------------------------------------- little stacks
+
+# A stack of 64 KiB, as of some containers' threads; the arguments lie on it too.
+test_small_stack() {
+	local command
+	for command in help $("$covey" help | awk '/^  [a-z]/ { print $1 }'); do
+		(ulimit -s 64 && "$covey" "$command" --help >now.out 2>&1) || [[ $command == help ]] || fail "$command --help: $?"
+	done
+	(
+		ulimit -s 64
+		covey_run run -v k -- bash -c 'head -c 300000 /dev/zero; echo said >&2; exit 3'
+		equal 'run' '3 300000 said covey: led' "$status $(wc -c <now.out) $(paste -sd' ' now.err)"
+		covey_run run outer -- "$covey" run inner -- env -i "$covey" run -r "$COVEY_REGION" outer -- echo never
+		contains 'run, nested' 'would wait for itself' "$err"
+		"$covey" worker w -- cat &
+		until_true 'a leader of w' eval '"$covey" show w >/dev/null 2>&1'
+		covey_run call w "$(printf 'x%.0s' {1..3000})"
+		equal 'call' '0 3001' "$status $(wc -c <now.out)"
+		kill -TERM $!
+		wait $!
+	)
+}
