@@ -128,10 +128,13 @@ test_workers_wait_for_each_other() {
 # Many nest, and many wait, but in no circle: all are answered.
 test_no_circle() {
 	local name
+	is_led() { "$covey" show "$1" >/dev/null 2>&1; }
 	start d d -- bash -c 'hold d 3; echo d; hold a 2'
+	until_true 'a leader of d' is_led d
 	for name in a b c; do
 		start "$name" "$name" -- bash -c "echo $name; $covey run d -- false"
 	done
+	until_true 'a leader of a' is_led a
 	start a1 a -- false
 	start ba ba -- env -i "$covey" run -r "$COVEY_REGION" a -- false
 	finish a b c d a1 ba
