@@ -1,12 +1,13 @@
 /*
  * ancestry.c - which processes a process descends from
  *
- * A leader of covey's, and its supervisor, are subreapers: a descendant whose parent dies becomes their child.  So the chain
- * of parents from any descendant leads to them, whatever died in between, and whatever was done to the environment.
+ * A leader of covey's, and its supervisor, are subreapers: a descendant whose parent dies becomes their child.  So the
+ * chain of parents from any descendant leads to them, whatever died in between, and whatever was done to the
+ * environment.
  *
- * The chain is read from /proc, process by process.  It is a hint until it is proven: a /proc may be that of another pid
- * namespace, a pid that the region tells may be one of another, and a number may have been given anew while the chain was
- * read.  ancestry_local() and ancestry_holds() are for that.
+ * The chain is read from /proc, process by process.  It is a hint until it is proven: a /proc may be that of another
+ * pid namespace, a pid that the region tells may be one of another, and a number may have been given anew while the
+ * chain was read. ancestry_local() and ancestry_holds() are for that.
  */
 #include "ancestry.h"
 
@@ -18,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* "PID (COMMAND) STATE PARENT ...", and the command may hold anything.  0: there is no such process, or no parent here. */
+/* "PID (COMMAND) STATE PARENT ...", and the command may hold anything.  0: no such process, or no parent here. */
 static pid_t parent_of(pid_t pid, bool *supervisor)
 {
 	static const char guard[] = "(covey-guard)";

@@ -4,18 +4,19 @@
  *      covey run A -- ... covey run B          covey run B -- ... covey run A
  *      leads A        waits for B              leads B        waits for A
  *
- * Here the one who waits is another process than the one who leads, a descendant of its COMMAND, so the library cannot see
- * that the leader is held up by the wait.  A look goes backwards from the caller: the groups whose COMMANDs it descends from
- * cannot end before its wait does; nor can those, then, whose leaders have a descendant that waits for such a group; and
- * so on.  If whom the caller waits for is among them, that is a circle.  Each descendant counts as one that COMMAND waits
- * for: what COMMAND started in the background and does not wait for cannot be told apart.
+ * Here the one who waits is another process than the one who leads, a descendant of its COMMAND, so the library cannot
+ * see that the leader is held up by the wait.  A look goes backwards from the caller: the groups whose COMMANDs it
+ * descends from cannot end before its wait does; nor can those, then, whose leaders have a descendant that waits for
+ * such a group; and so on.  If whom the caller waits for is among them, that is a circle.  Each descendant counts as
+ * one that COMMAND waits for: what COMMAND started in the background and does not wait for cannot be told apart.
  *
- * Who waits looks after its wait can be seen by others, so of the waits that close a circle the last one sees the whole.
- * Two that look at the same time both see it: see nest.c for which of them ends.
+ * Who waits looks after its wait can be seen by others, so of the waits that close a circle the last one sees the
+ * whole.  Two that look at the same time both see it: see nest.c for which of them ends.
  *
- * A pid is no proof.  The region may be shared with other pid namespaces, which give the same numbers to others.  A number
- * of the region's is taken for a process of ours only if no second participant has it, the process is of our namespace and
- * no other, and has the region open.  What cannot be proven, such as a leader in another container, is not seen.
+ * A pid is no proof.  The region may be shared with other pid namespaces, which give the same numbers to others.  A
+ * number of the region's is taken for a process of ours only if no second participant has it, the process is of our
+ * namespace and no other, and has the region open.  What cannot be proven, such as a leader in another container, is
+ * not seen.
  */
 #include "circle.h"
 

@@ -1,15 +1,15 @@
 /*
  * complain.c - what covey says on standard error, a whole line at a time
  *
- * Many processes may share one log.  So a message is put together first, and is one write(2): in a file opened to append
- * no other writer's bytes come in between.  The line is built in one buffer, for which threads take turns.
+ * Many processes may share one log.  So a message is put together first, and is one write(2): in a file opened to
+ * append no other writer's bytes come in between.  The line is built in one buffer, for which threads take turns.
  *
  * A message quotes what others chose: keys, names of files, words of the command line.  They may be of any bytes, and
- * must neither steer the terminal nor look like a line of covey's own.  So all that is not printable is escaped, newlines
- * too; those that a message has of its own are put in behind that.
+ * must neither steer the terminal nor look like a line of covey's own.  So all that is not printable is escaped,
+ * newlines too; those that a message has of its own are put in behind that.
  *
- * Between fork and exec neither a lock nor the standard library will do: complain_exec() has a line of its own, and makes
- * system calls only.
+ * Between fork and exec neither a lock nor the standard library will do: complain_exec() has a line of its own, and
+ * makes system calls only.
  */
 #include <errno.h>
 #include <pthread.h>

@@ -1,33 +1,33 @@
 /*
  * nest.c - a command must not wait for itself
  *
- * "covey run K -- sh -c 'covey run K -- ...'" would wait for ever: the inner call waits for the outer's result, and
- * the outer for the inner to end.  The library tells a thread that waits for itself; here the one who waits is another
- * process, a descendant of COMMAND.  There are two ways to know whom one descends from, and each sees what the other does
- * not.
+ * "covey run K -- sh -c 'covey run K -- ...'" would wait for ever: the inner call waits for the outer's result, and the
+ * outer for the inner to end.  The library tells a thread that waits for itself; here the one who waits is another
+ * process, a descendant of COMMAND.  There are two ways to know whom one descends from, and each sees what the other
+ * does not.
  *
- * The environment.  COMMAND inherits, in $COVEY_LEADS, the executions that it works for, as "DIGEST.GENERATION" joined by
- * ':', outermost first.  It reaches into other pid namespaces, and needs no /proc; but COMMAND may drop it.
- * The generation makes this exact.  A daemon that COMMAND left behind inherits the list too, but the execution it names
- * is over, the group's generation has grown, and the daemon may ask for the group like anyone else.  The digest is the
+ * The environment.  COMMAND inherits, in $COVEY_LEADS, the executions that it works for, as "DIGEST.GENERATION" joined
+ * by ':', outermost first.  It reaches into other pid namespaces, and needs no /proc; but COMMAND may drop it.  The
+ * generation makes this exact.  A daemon that COMMAND left behind inherits the list too, but the execution it names is
+ * over, the group's generation has grown, and the daemon may ask for the group like anyone else.  The digest is the
  * library's own cryptographic one, cut to 128 bits; padding the region's name takes it past the length up to which the
  * library would use the bytes themselves.  An entry takes at most 50 bytes and the kernel allows a variable 128 KiB, so
  * some 2,600 levels fit; beyond, COMMAND cannot be executed ("Argument list too long"), which is an error, not a hang.
- * A worker's command is started before its group is led, so no generation is known yet.  Its entry has the worker's pid in
- * its place, marked by a 'p': as long as any process with that entry lives, so does the worker (supervise.c), and nobody
- * else has its pid.
+ * A worker's command is started before its group is led, so no generation is known yet.  Its entry has the worker's pid
+ * in its place, marked by a 'p': as long as any process with that entry lives, so does the worker (supervise.c), and
+ * nobody else has its pid.
  *
  * The ancestry.  The parents of a process lead to the leader that it works for (ancestry.c), if it is proven to be
  * the one (circle.c); whatever was done to the environment.
  *
- * Two commands may wait for each other, each through a child of its own; or three.  Who works for a leader looks for such a
- * circle (circle.c) before it waits, and once more from a second thread, the watcher, when its wait can be seen by
- * others.  If that finds one the process ends, as if by a signal: the library deals with a waiter that dies.  Of several
- * that see one circle at the same time the highest pid ends at once; the others look again after a while that grows
- * with their rank, and go on if it is gone.  Nobody else looks, and nobody looks a second time for nothing.
+ * Two commands may wait for each other, each through a child of its own; or three.  Who works for a leader looks for
+ * such a circle (circle.c) before it waits, and once more from a second thread, the watcher, when its wait can be seen
+ * by others.  If that finds one the process ends, as if by a signal: the library deals with a waiter that dies.  Of
+ * several that see one circle at the same time the highest pid ends at once; the others look again after a while that
+ * grows with their rank, and go on if it is gone.  Nobody else looks, and nobody looks a second time for nothing.
  *
- * Not seen, so that -t has to end such waits: a circle through several regions; one through leaders or waiters in another
- * pid namespace, or under another user; and without a usable /proc all but what the environment tells.
+ * Not seen, so that -t has to end such waits: a circle through several regions; one through leaders or waiters in
+ * another pid namespace, or under another user; and without a usable /proc all but what the environment tells.
  */
 #include "nest.h"
 

@@ -35,7 +35,7 @@ struct nest {
 /* nest_digest - what stands for (region, key) where names must be short. */
 void nest_digest(char digest[DIGEST_SIZE], const char *region, const char *key, size_t key_size);
 
-/* nest_begin - before the wait.  False: it would never end, which has been complained of; there is nothing to end then. */
+/* nest_begin - before the wait.  False: it would never end.  That has been said, and nest_end() is not to be called. */
 bool nest_begin(struct nest *n);
 
 /* nest_end - after the wait. */

@@ -6,8 +6,8 @@
 
 #include "cmd.h"
 
-/* The terms on which a command uses a region: the same options everywhere, for getopt_long().  A command that may make the
- * region takes those of NEW_REGION_TERMS, any other those of REGION_TERMS. */
+/* The terms on which a command uses a region: the same options everywhere, for getopt_long().  A command that may make
+ * the region takes those of NEW_REGION_TERMS, any other those of REGION_TERMS. */
 enum { TERM_FOREIGN = 512, TERM_SHARED, TERM_HEAP, TERM_MODE, NO_TERM = -1 };
 #define TERM(name, takes, value)                                                                                       \
 	{                                                                                                              \

@@ -67,8 +67,8 @@ test_closed_input_of_run() {
 # ------------------------------------------------------------------------------------------------ one line, one write
 
 # Each of them says one line, or with its usage several, and fails.
-complaining=('run k' 'run --no-such-option' 'run -t x k -- true' 'nonsense' 'show' 'ls one' 'worker' 'call' 'call nobody x'
-	'run k -- ./no-such-command')
+complaining=('run k' 'run --no-such-option' 'run -t x k -- true' 'nonsense' 'show' 'ls one' 'worker' 'call'
+	'call nobody x' 'run k -- ./no-such-command')
 
 complain_in_every_way() {
 	local words
@@ -118,8 +118,9 @@ test_a_complaint_is_one_write() {
 
 test_quoted_bytes_do_not_steer() {
 	local evil=$'a\nb\e[31m\x7f' words
-	local -a each=("run|$evil|sh" "run|k|--|$evil" "run|-v|-r|$evil/$evil|k|--|false" "run|-t|$evil|k|--|true" "run|--$evil"
-		"worker|w|--|$evil" "worker|w|--device|$evil" "worker|w|--device|$evil:x" "worker|w|--base|$evil|--device|$device:chain"
+	local -a each=("run|$evil|sh" "run|k|--|$evil" "run|-v|-r|$evil/$evil|k|--|false" "run|-t|$evil|k|--|true"
+		"run|--$evil" "worker|w|--|$evil" "worker|w|--device|$evil" "worker|w|--device|$evil:x"
+		"worker|w|--base|$evil|--device|$device:chain"
 		"worker|$evil|$evil" "call|$evil|x" "call|k|x|$evil" "show|$evil" "ls|$evil" "ls|-r|$evil" "rm|-r|$evil" "$evil")
 	"$covey" run k -- true
 	for words in "${each[@]}"; do

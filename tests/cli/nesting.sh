@@ -1,5 +1,5 @@
 # nesting.sh - commands that would wait for themselves, or for each other; read by ../cli.sh, whose words it uses
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2034,SC2154
 
 # Which of the commands of a circle is told is not said, but one of them is, and all of them end: "timeout" is there so
 # that a hang fails the test.
@@ -84,7 +84,8 @@ test_itself_without_the_environment() {
 	covey_run run k -- env -i setsid -w sh -c "timeout 60 $covey run -r $COVEY_REGION k -- echo never & wait \$!"
 	equal 'another session' '125 ' "$status $out"
 	contains 'another session' "$own_circle" "$err"
-	covey_run run k -- env -i "$covey" run -r "$COVEY_REGION" k2 -- env -i timeout 60 "$covey" run -r "$COVEY_REGION" k -- echo never
+	covey_run run k -- env -i "$covey" run -r "$COVEY_REGION" k2 -- \
+		env -i timeout 60 "$covey" run -r "$COVEY_REGION" k -- echo never
 	equal 'deeper' '125 ' "$status $out"
 	covey_run run k -- env -i timeout 60 "$covey" call -r "$COVEY_REGION" k x
 	equal 'call' '125 ' "$status $out"
@@ -95,7 +96,8 @@ test_itself_without_the_environment() {
 
 # A process whose parent has died is the supervisor's child.
 test_itself_as_an_orphan() {
-	covey_run run k -- bash -c "(env -i timeout 60 $covey run -r $COVEY_REGION k -- echo never >said 2>&1; echo \$? >inner) & disown
+	covey_run run k -- bash -c "
+		(env -i timeout 60 $covey run -r $COVEY_REGION k -- echo never >said 2>&1; echo \$? >inner) & disown
 		bash -c 'until_true \"an orphan to be told\" test -s inner'"
 	equal 'an orphan' 125 "$(cat inner)"
 	contains 'an orphan' "$own_circle" "$(cat said)"
@@ -121,7 +123,7 @@ test_workers_wait_for_each_other() {
 	wait $!
 	contains 'the answers' 'told 125' "$out $(cat b.out)"
 	[[ $(cat a.said b.said) == *"$circle"* ]] || fail "neither was told of the circle: $(cat a.said b.said)"
-	kill -TERM $(leader a) $(leader b)
+	kill -TERM "$(leader a)" "$(leader b)"
 	wait
 }
 
@@ -156,12 +158,13 @@ test_a_daemon_asks_later() {
 	equal 'the daemon' joined "$(cat daemon.out)"
 }
 
-# Numbers of other pid namespaces are others' numbers: a leader that is number 1 there, and a number 1 above the caller here.
+# Numbers of other pid namespaces are others' numbers: a leader is number 1 there, and number 1 here is above the caller.
 test_pid_namespaces() {
-	((EUID == 0)) && unshare --pid --fork --mount-proc true 2>/dev/null || { echo '  (no pid namespace to be had: left out)'; return 0; }
-	unshare --pid --fork --mount-proc "$covey" run k -- bash -c 'touch ready; until test -e go; do sleep 0.01; done; echo there' &
+	local apart='unshare --pid --fork --mount-proc'
+	((EUID == 0)) && $apart true 2>/dev/null || { echo '  (no pid namespace to be had: left out)'; return 0; }
+	$apart "$covey" run k -- bash -c 'touch ready; until_true go test -e go; echo there' >led.out &
 	until_true 'the command' test -e ready
-	unshare --pid --fork --mount-proc "$covey" run k2 -- env -i "$covey" run -r "$COVEY_REGION" k -- false >joined.out 2>joined.err &
+	$apart "$covey" run k2 -- env -i "$covey" run -r "$COVEY_REGION" k -- false >joined.out 2>joined.err &
 	local pid=$!
 	hold k 1
 	touch go

@@ -1,4 +1,4 @@
-# terms.sh - on which terms a region is used and made: --foreign, --shared, --mode, --heap; read by ../cli.sh, whose words it uses
+# terms.sh - on which terms a region is used and made; read by ../cli.sh, whose words it uses
 # shellcheck shell=bash disable=SC2154
 
 heap_max() { "$covey" stats --json | tr -d ' ,' | sed -n 's/.*"heap_bytes_max"://p'; }
