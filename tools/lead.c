@@ -161,14 +161,23 @@ static bool somebody_waits(const struct leading *l)
 	return covey_find(l->run->c, l->run->key, l->run->key_size, &info) == 0 && info.waiters != 0;
 }
 
-static void move_bytes(struct leading *l, int stream, bool readable, bool writable)
+/* Nobody reads it any more, and nobody else wants it. */
+static void cut_unwanted(struct leading *l)
+{
+	for (int i = 0; i < STREAMS; i++)
+		if (l->spools.s[i].to < 0 && l->spools.s[i].from >= 0 && !somebody_waits(l))
+			spools_cut(&l->spools, i);
+}
+
+static void move_bytes(struct leading *l, bool readable, bool out_writable, bool err_writable)
 {
 	if (readable)
-		spools_fill(&l->spools, stream, SIZE_MAX);
-	if (writable)
-		spools_send(&l->spools, stream, false);
-	if (l->spools.s[stream].to < 0 && l->spools.s[stream].from >= 0 && !somebody_waits(l))
-		spools_cut(&l->spools, stream);
+		spools_take(&l->spools);
+	if (out_writable)
+		spools_send(&l->spools, OUT, false);
+	if (err_writable)
+		spools_send(&l->spools, ERR, false);
+	cut_unwanted(l);
 	if (l->spools.over && !l->killed) {
 		l->killed = true;
 		child_kill(&l->child);
@@ -225,8 +234,7 @@ static void pump(struct leading *l)
 		tell_removal(l, p[6].revents);
 		if (p[0].revents)
 			relay(l);
-		for (int i = 0; i < STREAMS; i++)
-			move_bytes(l, i, p[2 + i].revents != 0, p[4 + i].revents != 0);
+		move_bytes(l, p[2].revents != 0 || p[3].revents != 0, p[4].revents != 0, p[5].revents != 0);
 		if (p[1].revents)
 			hear(l);
 	}

@@ -7,9 +7,9 @@
  * both to one place wants them as they were written.  So it is noted which pipe gave how many bytes when; bytes of one
  * stream that follow each other are one run.
  *
- * How exact that is: a pipe does not tell when its bytes were written.  What was written to one while covey had read all of
- * the other keeps its place; of what was written to both between two reads (covey reads as soon as there is something, within
- * some tens of microseconds unless the machine is busy) standard output comes first.
+ * How exact that is: each write is told of (arrival.c), so what was written to both between two reads of covey is put in order
+ * by whole writes, as far as those can be told apart: exactly, if each is one line, or if a stream was not written to again
+ * before that read; else lines are shared out among the writes.  Where the kernel does not tell, standard output comes first.
  *
  * The list is bounded.  Past that the order is "lost": what follows is sent as it comes.
  */

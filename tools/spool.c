@@ -32,8 +32,10 @@
 
 #include "cmd.h"
 
+enum { READS = 8 }; /* of a pipe that is written to all the time */
+
 /* On the way in, and on the way out; there is one of each at a time.  Not on the stack, which may be small. */
-static char incoming[65536], piece[65536];
+static char incoming[STREAMS][65536], piece[65536];
 
 /* ------------------------------------------------------------------------------------------------------ making */
 
@@ -70,7 +72,7 @@ static void begin(struct spools *p)
 {
 	static const int outputs[STREAMS] = {STDOUT_FILENO, STDERR_FILENO};
 
-	*p = (struct spools){.together = same_file(STDOUT_FILENO, STDERR_FILENO)};
+	*p = (struct spools){.arrivals = {.told = -1}, .together = same_file(STDOUT_FILENO, STDERR_FILENO)};
 	for (int i = 0; i < STREAMS; i++)
 		p->s[i] = (struct stream){.from = -1, .to = outputs[i], .file = -1, .regular = is_regular(outputs[i])};
 }
@@ -91,8 +93,11 @@ int spools_open(struct spools *p, uint64_t limit)
 
 void spools_connect(struct spools *p, int out, int err)
 {
+	const int pipes[STREAMS] = {out, err};
+
 	p->s[OUT].from = out;
 	p->s[ERR].from = err;
+	arrivals_begin(&p->arrivals, pipes);
 }
 
 void spools_of_files(struct spools *p, const int files[STREAMS], const uint64_t sizes[STREAMS])
@@ -261,23 +266,127 @@ static void store(struct spools *p, int stream, const char *bytes, size_t size)
 		done += write_some(&p->s[stream], bytes + done, size - done);
 }
 
-size_t spools_fill(struct spools *p, int stream, size_t limit)
+/* ------------------------------------------------------------------------------------------- in their order */
+
+/* What was read from a pipe and is not stored yet. */
+struct held {
+	size_t from, size, lines; /* the last of them may lack its end */
+};
+
+/* How many lines there are, up to so many.  *size gets the bytes that they are. */
+static size_t lines_in(const char *bytes, size_t all, size_t most, size_t *size)
+{
+	const char *at = bytes, *end = bytes + all;
+	size_t lines = 0;
+
+	while (lines < most && at < end) {
+		const char *next = memchr(at, '\n', (size_t)(end - at));
+
+		at = next ? next + 1 : end;
+		lines++;
+	}
+	*size = (size_t)(at - bytes);
+	return lines;
+}
+
+/* true: nothing is left in the pipe. */
+static bool read_pipe(struct spools *p, int stream, struct held *held)
 {
 	struct stream *s = &p->s[stream];
+	int left = 0;
 	ssize_t n;
 
-	if (s->from < 0)
-		return 0;
-	n = read(s->from, incoming, limit < sizeof(incoming) ? limit : sizeof(incoming));
+	if (s->from < 0 || held->size == sizeof(incoming[stream]))
+		return true;
+	n = read(s->from, incoming[stream] + held->size, sizeof(incoming[stream]) - held->size);
 	if (n > 0) {
-		store(p, stream, incoming, within_limit(p, (size_t)n));
-		return (size_t)n;
-	}
-	if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+		held->size += (size_t)n;
+	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
 		close(s->from);
 		s->from = -1;
+		return true;
 	}
-	return 0;
+	return ioctl(s->from, FIONREAD, &left) < 0 || left == 0;
+}
+
+/* Nothing left behind what was told of: so for each write that was told the bytes are here, and no others. */
+static void read_both(struct spools *p, struct held held[STREAMS])
+{
+	for (int i = 0; i < READS; i++) {
+		bool out = read_pipe(p, OUT, &held[OUT]), err = read_pipe(p, ERR, &held[ERR]);
+
+		arrivals_take(&p->arrivals);
+		if (out && err)
+			return;
+	}
+}
+
+static void store_held(struct spools *p, int stream, struct held *held, size_t size)
+{
+	if (size == 0)
+		return;
+	store(p, stream, incoming[stream] + held->from, within_limit(p, size));
+	held->from += size;
+	held->size -= size;
+}
+
+/*
+ * The oldest writes are `run` to this stream, and `later` ones follow after some to the other.  A pipe does not tell its
+ * writes apart, but most programs write lines.  If there are enough, each write has one at least, and what is more belongs to
+ * this run; else lines were written in pieces, and it has its share of them.
+ */
+static void store_run(struct spools *p, int stream, struct held *held, size_t run, size_t later)
+{
+	size_t lines = held->lines, size = held->size;
+
+	if (later != 0) {
+		lines = lines >= run + later ? lines - later : run * lines / (run + later);
+		lines_in(incoming[stream] + held->from, held->size, lines ? lines : 1, &size);
+	}
+	held->lines -= lines;
+	store_held(p, stream, held, size);
+}
+
+static void store_by_turns(struct spools *p, struct held held[STREAMS])
+{
+	size_t run;
+	int stream;
+
+	for (int i = 0; i < STREAMS; i++) {
+		size_t all;
+
+		held[i].lines = lines_in(incoming[i], held[i].size, SIZE_MAX, &all);
+	}
+	while ((stream = arrivals_next(&p->arrivals, &run)) >= 0) {
+		store_run(p, stream, &held[stream], run, p->arrivals.of[stream] - run);
+		arrivals_drop(&p->arrivals, run);
+	}
+}
+
+/* What nothing told of, or what there is when only one was written to. */
+static void store_rest(struct spools *p, int stream, struct held *held)
+{
+	size_t all, told = p->arrivals.of[stream];
+	bool early = told == 0 && held->size != 0 && p->arrivals.told >= 0;
+
+	arrivals_early(
+	        &p->arrivals, stream, early ? lines_in(incoming[stream] + held->from, held->size, SIZE_MAX, &all) : 0);
+	store_held(p, stream, held, held->size);
+}
+
+size_t spools_take(struct spools *p)
+{
+	struct held held[STREAMS] = {{0, 0, 0}, {0, 0, 0}};
+	size_t taken;
+
+	read_both(p, held);
+	taken = held[OUT].size + held[ERR].size;
+	if (held[OUT].size != 0 && held[ERR].size != 0)
+		store_by_turns(p, held);
+	for (int i = 0; i < STREAMS; i++)
+		store_rest(p, i, &held[i]);
+	arrivals_drop(&p->arrivals, SIZE_MAX);
+	return taken;
 }
 
 void spools_cut(struct spools *p, int stream)
@@ -296,19 +405,27 @@ bool spools_ended(const struct spools *p)
 
 void spools_drain(struct spools *p)
 {
-	for (int i = 0; i < STREAMS; i++) {
-		struct stream *s = &p->s[i];
-		int there = 0;
-		size_t n = 1;
+	int there = 0;
 
-		if (s->from >= 0 && ioctl(s->from, FIONREAD, &there) < 0)
-			there = 0;
-		for (; there > 0 && n != 0; there -= (int)n)
-			n = spools_fill(p, i, (size_t)there);
-		if (s->from >= 0)
-			close(s->from);
-		s->from = -1;
+	for (int i = 0; i < STREAMS; i++) {
+		int n = 0;
+
+		if (p->s[i].from >= 0 && ioctl(p->s[i].from, FIONREAD, &n) == 0)
+			there += n;
 	}
+	while (there > 0) {
+		size_t n = spools_take(p);
+
+		if (n == 0)
+			break;
+		there -= n < (size_t)there ? (int)n : there;
+	}
+	for (int i = 0; i < STREAMS; i++) {
+		if (p->s[i].from >= 0)
+			close(p->s[i].from);
+		p->s[i].from = -1;
+	}
+	arrivals_end(&p->arrivals);
 }
 
 /* ---------------------------------------------------------------------------------------------------- reading */
@@ -339,5 +456,6 @@ void spools_close(struct spools *p)
 			close(p->s[i].file);
 		p->s[i].from = p->s[i].file = -1;
 	}
+	arrivals_end(&p->arrivals);
 	order_free(&p->order);
 }

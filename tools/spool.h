@@ -2,6 +2,7 @@
 #ifndef COVEY_SPOOL_H
 #define COVEY_SPOOL_H
 
+#include "arrival.h"
 #include "order.h"
 
 enum { OUT, ERR, STREAMS };
@@ -20,6 +21,7 @@ struct stream {
 
 struct spools {
 	struct stream s[STREAMS];
+	struct arrivals arrivals;
 	struct order order;
 	bool together;  /* both go to one place: in their order */
 	uint64_t limit; /* to the bytes of both; 0: none */
@@ -38,8 +40,8 @@ void spools_connect(struct spools *p, int out, int err);
 void spools_of_files(struct spools *p, const int files[STREAMS], const uint64_t sizes[STREAMS]);
 void spools_of_memory(struct spools *p, const char *bytes, const uint64_t sizes[STREAMS]);
 
-/* spools_fill - take what a pipe has, at most limit bytes.  Gives how many, 0 when none were there. */
-size_t spools_fill(struct spools *p, int stream, size_t limit);
+/* spools_take - take what the pipes have; gives how many bytes that were. */
+size_t spools_take(struct spools *p);
 
 /* spools_drain - take what the pipes have at this moment, then close them. */
 void spools_drain(struct spools *p);

@@ -124,6 +124,23 @@ taking_turns() { # FILE of standard output, FILE of standard error
 	done
 }
 
+# As fast as COMMAND can: each write is told of, so lines are put in order by themselves.
+test_order_of_fast_lines() {
+	local i
+	# shellcheck disable=SC2016
+	local lines='$| = 1; select STDERR; $| = 1; for (1..500) { print STDOUT "out $_\n"; print STDERR "err $_\n"; }'
+	for i in {1..500}; do printf 'out %d\nerr %d\n' "$i" "$i"; done >expected
+	"$covey" run k -- bash -c 'hold k 1; exec "$@"' bash perl -e "$lines" >a.both 2>&1 &
+	until_true 'a leader' eval '"$covey" show k >/dev/null 2>&1'
+	"$covey" run k -- false >b.both 2>&1
+	wait
+	cmp expected a.both || fail 'a leader with both in one'
+	cmp expected b.both || fail 'a waiter with both in one'
+	for i in {1..20}; do printf '%d\nerr %d\nin pieces\n' "$i" "$i"; done >expected
+	"$covey" run k -- bash -c 'for i in {1..20}; do echo $i; echo "err $i" >&2; printf "in "; echo pieces; done' >pieces 2>&1
+	cmp expected pieces || fail 'lines in pieces'
+}
+
 # The same where the region cannot carry it, and the files change hands.
 test_order_apart() {
 	((EUID == 0)) && unshare --mount true 2>/dev/null || { echo "  (no mount namespace to be had: left out)"; return 0; }

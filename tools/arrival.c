@@ -1,0 +1,126 @@
+/*
+ * arrival.c - which of two pipes was written to next
+ *
+ * A pipe does not tell when its bytes were written, so two of them do not tell in which order.  But the kernel can be asked
+ * to send a signal for each write to a pipe (O_ASYNC), and a real-time signal (F_SETSIG): such signals are queued, one for
+ * each write, in the order of the writes, and name the descriptor.  They are blocked and read from a descriptor.
+ *
+ *      writes     out "a\n"   err "b\n"   out "c\n"          signals   out err out
+ *      pipes      out "a\nc\n"   err "b\n"
+ *
+ * A write's bytes are there before its signal.  So who reads both pipes, takes the signals, and finds both pipes empty after
+ * that, has the bytes of all these writes.  If the writer is between the two just then, there are bytes that nothing told
+ * of: they are the last, and what tells of them later is not counted.
+ *
+ * The queue of the kernel has a limit (RLIMIT_SIGPENDING), past which it sends a plain SIGIO: what was told so far is
+ * forgotten then, as it is when there are more writes than we keep.  Signals that were sent before the pipes were closed
+ * and not read yet are taken out at the end, for they would end a process that does not block them.
+ */
+#include "arrival.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+static void told_by(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGRTMAX);
+	sigaddset(set, SIGIO);
+}
+
+static bool ask(int pipe)
+{
+	int flags = fcntl(pipe, F_GETFL);
+
+	return flags >= 0 && fcntl(pipe, F_SETOWN, getpid()) == 0 && fcntl(pipe, F_SETSIG, SIGRTMAX) == 0 &&
+	       fcntl(pipe, F_SETFL, flags | O_ASYNC) == 0;
+}
+
+void arrivals_begin(struct arrivals *a, const int pipes[2])
+{
+	sigset_t set;
+
+	a->pipes[0] = pipes[0];
+	a->pipes[1] = pipes[1];
+	a->head = a->count = a->of[0] = a->of[1] = a->early[0] = a->early[1] = 0;
+	told_by(&set);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	a->told = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (a->told >= 0 && ask(pipes[0]) && ask(pipes[1]))
+		return;
+	if (a->told >= 0)
+		close(a->told);
+	a->told = -1;
+}
+
+static void forget(struct arrivals *a)
+{
+	a->count = a->of[0] = a->of[1] = 0;
+}
+
+static void add(struct arrivals *a, const struct signalfd_siginfo *got)
+{
+	int which = got->ssi_fd == a->pipes[1];
+
+	if (a->early[which] != 0 && got->ssi_signo != SIGIO) {
+		a->early[which]--;
+		return;
+	}
+	if (got->ssi_signo == SIGIO || a->count == ARRIVALS) {
+		forget(a);
+		return;
+	}
+	a->queue[(a->head + a->count++) % ARRIVALS] = (unsigned char)which;
+	a->of[which]++;
+}
+
+void arrivals_early(struct arrivals *a, int pipe, size_t writes)
+{
+	a->early[pipe] = writes;
+}
+
+void arrivals_take(struct arrivals *a)
+{
+	static struct signalfd_siginfo got[32];
+	ssize_t n;
+
+	while (a->told >= 0 && (n = read(a->told, got, sizeof(got))) > 0)
+		for (ssize_t i = 0; i < n / (ssize_t)sizeof(got[0]); i++)
+			add(a, &got[i]);
+}
+
+int arrivals_next(const struct arrivals *a, size_t *run)
+{
+	int which = a->count != 0 ? a->queue[a->head] : -1;
+
+	for (*run = 0; *run < a->count && a->queue[(a->head + *run) % ARRIVALS] == which;)
+		++*run;
+	return which;
+}
+
+void arrivals_drop(struct arrivals *a, size_t count)
+{
+	for (; count != 0 && a->count != 0; count--) {
+		a->of[a->queue[a->head]]--;
+		a->head = (a->head + 1) % ARRIVALS;
+		a->count--;
+	}
+}
+
+void arrivals_end(struct arrivals *a)
+{
+	const struct timespec at_once = {.tv_sec = 0};
+	sigset_t set;
+
+	if (a->told < 0)
+		return;
+	close(a->told);
+	a->told = -1;
+	forget(a);
+	told_by(&set);
+	while (sigtimedwait(&set, NULL, &at_once) > 0) {
+	}
+}

@@ -1,0 +1,34 @@
+/* arrival.h - which of two pipes was written to next: see arrival.c */
+#ifndef COVEY_ARRIVAL_H
+#define COVEY_ARRIVAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { ARRIVALS = 4096 };
+
+struct arrivals {
+	int pipes[2];
+	int told; /* the descriptor that writes are told by; -1: they are not */
+	unsigned char queue[ARRIVALS];
+	size_t head, count, of[2]; /* how many in all, and of each pipe */
+	size_t early[2];           /* writes of which the bytes were there before they were told of */
+};
+
+/* arrivals_begin - from now on each write to one of these pipes is told.  Where that cannot be had, none is. */
+void arrivals_begin(struct arrivals *a, const int pipes[2]);
+
+/* arrivals_early - bytes of a pipe were there that nothing told of: so many writes, which will be told of yet. */
+void arrivals_early(struct arrivals *a, int pipe, size_t writes);
+
+/* arrivals_take - queue what was told since, but for those that were early. */
+void arrivals_take(struct arrivals *a);
+
+/* arrivals_next - the pipe of the oldest write, 0 or 1, and how many in a row there are of it; -1 when there is none. */
+int arrivals_next(const struct arrivals *a, size_t *run);
+void arrivals_drop(struct arrivals *a, size_t count);
+
+/* arrivals_end - after the pipes were closed. */
+void arrivals_end(struct arrivals *a);
+
+#endif
