@@ -12,6 +12,9 @@
  * that, has the bytes of all these writes.  If the writer is between the two just then, there are bytes that nothing told
  * of: they are the last, and what tells of them later is not counted.
  *
+ * Whoever polls such a pipe is woken by the bytes, before the signal is sent, and may even run at once in the writer's place.
+ * So it is the signals that are polled for.
+ *
  * The queue of the kernel has a limit (RLIMIT_SIGPENDING), past which it sends a plain SIGIO: what was told so far is
  * forgotten then, as it is when there are more writes than we keep.  Signals that were sent before the pipes were closed
  * and not read yet are taken out at the end, for they would end a process that does not block them.
@@ -45,7 +48,8 @@ void arrivals_begin(struct arrivals *a, const int pipes[2])
 
 	a->pipes[0] = pipes[0];
 	a->pipes[1] = pipes[1];
-	a->head = a->count = a->of[0] = a->of[1] = a->early[0] = a->early[1] = 0;
+	a->head = a->count = a->of[0] = a->of[1] = 0;
+	a->early[0] = a->early[1] = false;
 	told_by(&set);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	a->told = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -59,14 +63,15 @@ void arrivals_begin(struct arrivals *a, const int pipes[2])
 static void forget(struct arrivals *a)
 {
 	a->count = a->of[0] = a->of[1] = 0;
+	a->early[0] = a->early[1] = false;
 }
 
 static void add(struct arrivals *a, const struct signalfd_siginfo *got)
 {
 	int which = got->ssi_fd == a->pipes[1];
 
-	if (a->early[which] != 0 && got->ssi_signo != SIGIO) {
-		a->early[which]--;
+	if (a->early[which] && got->ssi_signo != SIGIO) {
+		a->early[which] = false;
 		return;
 	}
 	if (got->ssi_signo == SIGIO || a->count == ARRIVALS) {
@@ -77,9 +82,9 @@ static void add(struct arrivals *a, const struct signalfd_siginfo *got)
 	a->of[which]++;
 }
 
-void arrivals_early(struct arrivals *a, int pipe, size_t writes)
+void arrivals_early(struct arrivals *a, int pipe)
 {
-	a->early[pipe] = writes;
+	a->early[pipe] = true;
 }
 
 void arrivals_take(struct arrivals *a)

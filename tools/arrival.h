@@ -12,16 +12,16 @@ struct arrivals {
 	int told; /* the descriptor that writes are told by; -1: they are not */
 	unsigned char queue[ARRIVALS];
 	size_t head, count, of[2]; /* how many in all, and of each pipe */
-	size_t early[2];           /* writes of which the bytes were there before they were told of */
+	bool early[2];             /* bytes were there, and their write is not told of yet */
 };
 
 /* arrivals_begin - from now on each write to one of these pipes is told.  Where that cannot be had, none is. */
 void arrivals_begin(struct arrivals *a, const int pipes[2]);
 
-/* arrivals_early - bytes of a pipe were there that nothing told of: so many writes, which will be told of yet. */
-void arrivals_early(struct arrivals *a, int pipe, size_t writes);
+/* arrivals_early - bytes of a pipe were there that nothing told of: the next that does is not counted. */
+void arrivals_early(struct arrivals *a, int pipe);
 
-/* arrivals_take - queue what was told since, but for those that were early. */
+/* arrivals_take - queue what was told since. */
 void arrivals_take(struct arrivals *a);
 
 /* arrivals_next - the pipe of the oldest write, 0 or 1, and how many in a row there are of it; -1 when there is none. */

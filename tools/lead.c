@@ -204,6 +204,8 @@ static int patience(const struct leading *l)
 {
 	int looks = removal_patience(&l->removal), drain = l->child.ended ? ms_until(l->drain_end) : -1;
 
+	if (l->spools.more)
+		return 0;
 	return looks < 0 || (drain >= 0 && drain < looks) ? drain : looks;
 }
 
@@ -220,21 +222,24 @@ static bool is_over(const struct leading *l)
 
 static void pump(struct leading *l)
 {
-	while (!is_over(l)) {
-		const struct spools *s = &l->spools;
-		struct pollfd p[7] = {{.fd = l->child.signals.got, .events = POLLIN},
-		        {.fd = l->child.ended ? -1 : l->child.status, .events = POLLIN},
-		        {.fd = s->s[OUT].from, .events = POLLIN}, {.fd = s->s[ERR].from, .events = POLLIN},
-		        {.fd = spools_waiting(&l->spools, OUT), .events = POLLOUT},
-		        {.fd = spools_waiting(&l->spools, ERR), .events = POLLOUT},
-		        {.fd = l->removal.events, .events = POLLIN}};
+	struct spools *s = &l->spools;
 
-		if (await_events(p, 7, patience(l)) < 0)
+	spools_take(s); /* what came before writes were told of */
+	while (!is_over(l)) {
+		struct pollfd p[8] = {{.fd = l->child.signals.got, .events = POLLIN},
+		        {.fd = l->child.ended ? -1 : l->child.status, .events = POLLIN},
+		        {.fd = s->s[OUT].from, .events = spools_polled(s)},
+		        {.fd = s->s[ERR].from, .events = spools_polled(s)}, {.fd = s->arrivals.told, .events = POLLIN},
+		        {.fd = spools_waiting(s, OUT), .events = POLLOUT},
+		        {.fd = spools_waiting(s, ERR), .events = POLLOUT}, {.fd = l->removal.events, .events = POLLIN}};
+
+		if (await_events(p, 8, patience(l)) < 0)
 			continue;
-		tell_removal(l, p[6].revents);
+		tell_removal(l, p[7].revents);
 		if (p[0].revents)
 			relay(l);
-		move_bytes(l, p[2].revents != 0 || p[3].revents != 0, p[4].revents != 0, p[5].revents != 0);
+		move_bytes(l, p[2].revents != 0 || p[3].revents != 0 || p[4].revents != 0 || s->more, p[5].revents != 0,
+		        p[6].revents != 0);
 		if (p[1].revents)
 			hear(l);
 	}

@@ -268,11 +268,6 @@ static void store(struct spools *p, int stream, const char *bytes, size_t size)
 
 /* ------------------------------------------------------------------------------------------- in their order */
 
-/* What was read from a pipe and is not stored yet. */
-struct held {
-	size_t from, size, lines; /* the last of them may lack its end */
-};
-
 /* How many lines there are, up to so many.  *size gets the bytes that they are. */
 static size_t lines_in(const char *bytes, size_t all, size_t most, size_t *size)
 {
@@ -289,45 +284,55 @@ static size_t lines_in(const char *bytes, size_t all, size_t most, size_t *size)
 	return lines;
 }
 
-/* true: nothing is left in the pipe. */
-static bool read_pipe(struct spools *p, int stream, struct held *held)
+static const char *held(const struct spools *p, int stream)
+{
+	return incoming[stream] + p->held[stream].from;
+}
+
+static void read_pipe(struct spools *p, int stream)
 {
 	struct stream *s = &p->s[stream];
-	int left = 0;
-	ssize_t n;
+	size_t size = p->held[stream].size, room = sizeof(incoming[stream]) - size;
+	ssize_t n = s->from < 0 || room == 0 ? -2 : read(s->from, incoming[stream] + size, room);
 
-	if (s->from < 0 || held->size == sizeof(incoming[stream]))
-		return true;
-	n = read(s->from, incoming[stream] + held->size, sizeof(incoming[stream]) - held->size);
 	if (n > 0) {
-		held->size += (size_t)n;
-	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+		p->held[stream].size += (size_t)n;
+	} else if (n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR)) {
 		close(s->from);
 		s->from = -1;
-		return true;
 	}
-	return ioctl(s->from, FIONREAD, &left) < 0 || left == 0;
 }
 
-/* Nothing left behind what was told of: so for each write that was told the bytes are here, and no others. */
-static void read_both(struct spools *p, struct held held[STREAMS])
+static bool is_empty(const struct spools *p, int stream)
 {
-	for (int i = 0; i < READS; i++) {
-		bool out = read_pipe(p, OUT, &held[OUT]), err = read_pipe(p, ERR, &held[ERR]);
+	int left = 0;
 
+	return p->s[stream].from < 0 || ioctl(p->s[stream].from, FIONREAD, &left) < 0 || left == 0;
+}
+
+/* Until nothing is left behind what was told of: then for each write that was told the bytes are here, and no others. */
+static void read_both(struct spools *p)
+{
+	for (int i = 0; i < STREAMS; i++) {
+		memmove(incoming[i], held(p, i), p->held[i].size);
+		p->held[i].from = 0;
+	}
+	p->more = true;
+	for (int i = 0; p->more && i < READS; i++) {
+		read_pipe(p, OUT);
+		read_pipe(p, ERR);
 		arrivals_take(&p->arrivals);
-		if (out && err)
-			return;
+		p->more = !is_empty(p, OUT) || !is_empty(p, ERR);
 	}
 }
 
-static void store_held(struct spools *p, int stream, struct held *held, size_t size)
+static void store_held(struct spools *p, int stream, size_t size)
 {
 	if (size == 0)
 		return;
-	store(p, stream, incoming[stream] + held->from, within_limit(p, size));
-	held->from += size;
-	held->size -= size;
+	store(p, stream, held(p, stream), within_limit(p, size));
+	p->held[stream].from += size;
+	p->held[stream].size -= size;
 }
 
 /*
@@ -335,19 +340,32 @@ static void store_held(struct spools *p, int stream, struct held *held, size_t s
  * writes apart, but most programs write lines.  If there are enough, each write has one at least, and what is more belongs to
  * this run; else lines were written in pieces, and it has its share of them.
  */
-static void store_run(struct spools *p, int stream, struct held *held, size_t run, size_t later)
+static void store_run(struct spools *p, int stream, size_t run, size_t later)
 {
-	size_t lines = held->lines, size = held->size;
+	size_t lines = p->held[stream].lines, size = p->held[stream].size;
 
 	if (later != 0) {
-		lines = lines >= run + later ? lines - later : run * lines / (run + later);
-		lines_in(incoming[stream] + held->from, held->size, lines ? lines : 1, &size);
+		lines = lines >= run + later ? lines - later : (2 * run * lines + run + later) / (2 * (run + later));
+		lines_in(held(p, stream), size, lines ? lines : 1, &size);
 	}
-	held->lines -= lines;
-	store_held(p, stream, held, size);
+	p->held[stream].lines -= lines;
+	store_held(p, stream, size);
+	arrivals_drop(&p->arrivals, run);
 }
 
-static void store_by_turns(struct spools *p, struct held held[STREAMS])
+/* The same while there is more in the pipes: a line each, as far as there are lines.  false: there are not enough. */
+static bool store_run_so_far(struct spools *p, int stream, size_t run)
+{
+	size_t size, lines = lines_in(held(p, stream), p->held[stream].size, run, &size);
+
+	p->held[stream].lines -= lines;
+	store_held(p, stream, size);
+	arrivals_drop(&p->arrivals, lines);
+	return lines == run;
+}
+
+/* false: of the oldest write the bytes are still in the pipe. */
+static bool store_by_turns(struct spools *p, bool whole)
 {
 	size_t run;
 	int stream;
@@ -355,36 +373,44 @@ static void store_by_turns(struct spools *p, struct held held[STREAMS])
 	for (int i = 0; i < STREAMS; i++) {
 		size_t all;
 
-		held[i].lines = lines_in(incoming[i], held[i].size, SIZE_MAX, &all);
+		p->held[i].lines = lines_in(held(p, i), p->held[i].size, SIZE_MAX, &all);
 	}
 	while ((stream = arrivals_next(&p->arrivals, &run)) >= 0) {
-		store_run(p, stream, &held[stream], run, p->arrivals.of[stream] - run);
-		arrivals_drop(&p->arrivals, run);
+		if (whole)
+			store_run(p, stream, run, p->arrivals.of[stream] - run);
+		else if (!store_run_so_far(p, stream, run))
+			return false;
 	}
+	return true;
 }
 
 /* What nothing told of, or what there is when only one was written to. */
-static void store_rest(struct spools *p, int stream, struct held *held)
+static void store_rest(struct spools *p, int stream)
 {
-	size_t all, told = p->arrivals.of[stream];
-	bool early = told == 0 && held->size != 0 && p->arrivals.told >= 0;
+	if (p->held[stream].size != 0 && p->arrivals.of[stream] == 0)
+		arrivals_early(&p->arrivals, stream);
+	store_held(p, stream, p->held[stream].size);
+}
 
-	arrivals_early(
-	        &p->arrivals, stream, early ? lines_in(incoming[stream] + held->from, held->size, SIZE_MAX, &all) : 0);
-	store_held(p, stream, held, held->size);
+/* Their end always wakes who polls.  Bytes would do so before they are told of, and who wakes at once would be too early. */
+short spools_polled(const struct spools *p)
+{
+	return p->arrivals.told < 0 ? POLLIN : 0;
 }
 
 size_t spools_take(struct spools *p)
 {
-	struct held held[STREAMS] = {{0, 0, 0}, {0, 0, 0}};
+	const size_t before = p->held[OUT].size + p->held[ERR].size;
 	size_t taken;
+	bool whole;
 
-	read_both(p, held);
-	taken = held[OUT].size + held[ERR].size;
-	if (held[OUT].size != 0 && held[ERR].size != 0)
-		store_by_turns(p, held);
-	for (int i = 0; i < STREAMS; i++)
-		store_rest(p, i, &held[i]);
+	read_both(p);
+	taken = p->held[OUT].size + p->held[ERR].size - before;
+	whole = !p->more || p->held[OUT].size == sizeof(incoming[OUT]) || p->held[ERR].size == sizeof(incoming[ERR]);
+	if (p->held[OUT].size != 0 && p->held[ERR].size != 0 && !store_by_turns(p, whole))
+		return taken;
+	store_rest(p, OUT);
+	store_rest(p, ERR);
 	arrivals_drop(&p->arrivals, SIZE_MAX);
 	return taken;
 }
@@ -400,31 +426,28 @@ void spools_cut(struct spools *p, int stream)
 
 bool spools_ended(const struct spools *p)
 {
-	return p->s[OUT].from < 0 && p->s[ERR].from < 0;
+	return p->s[OUT].from < 0 && p->s[ERR].from < 0; /* of what is held, spools_drain() takes care */
 }
 
 void spools_drain(struct spools *p)
 {
-	int there = 0;
+	uint64_t there = 0;
+	size_t n = 1;
 
 	for (int i = 0; i < STREAMS; i++) {
-		int n = 0;
+		int left = 0;
 
-		if (p->s[i].from >= 0 && ioctl(p->s[i].from, FIONREAD, &n) == 0)
-			there += n;
+		if (p->s[i].from >= 0 && ioctl(p->s[i].from, FIONREAD, &left) == 0)
+			there += (uint64_t)left;
 	}
-	while (there > 0) {
-		size_t n = spools_take(p);
-
-		if (n == 0)
-			break;
-		there -= n < (size_t)there ? (int)n : there;
-	}
+	for (; there != 0 && n != 0; there -= n < there ? n : there)
+		n = spools_take(p);
 	for (int i = 0; i < STREAMS; i++) {
 		if (p->s[i].from >= 0)
 			close(p->s[i].from);
 		p->s[i].from = -1;
 	}
+	spools_take(p); /* what it holds */
 	arrivals_end(&p->arrivals);
 }
 

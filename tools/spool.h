@@ -22,6 +22,10 @@ struct stream {
 struct spools {
 	struct stream s[STREAMS];
 	struct arrivals arrivals;
+	struct {
+		size_t from, size, lines; /* of what was read and is not stored yet; the last line may lack its end */
+	} held[STREAMS];
+	bool more; /* the pipes held more than was taken at once */
 	struct order order;
 	bool together;  /* both go to one place: in their order */
 	uint64_t limit; /* to the bytes of both; 0: none */
@@ -39,6 +43,9 @@ void spools_connect(struct spools *p, int out, int err);
 /* spools_of_files, spools_of_memory - what is complete already.  The files are closed by spools_close(). */
 void spools_of_files(struct spools *p, const int files[STREAMS], const uint64_t sizes[STREAMS]);
 void spools_of_memory(struct spools *p, const char *bytes, const uint64_t sizes[STREAMS]);
+
+/* spools_polled - what to poll a pipe for.  Where writes are told of, that is p->arrivals.told, which is polled as well. */
+short spools_polled(const struct spools *p);
 
 /* spools_take - take what the pipes have; gives how many bytes that were. */
 size_t spools_take(struct spools *p);
