@@ -5,12 +5,14 @@
  *      count    answers how often it was asked, and keeps its group; its object is made by begin, and what it has at the
  *               end goes to the file that its base names, if it names one
  *      chain    the state is text, the answer is state + request, and each state has a group of its own: "chain:STATE"
+ *      stuck    makes a file "stuck", and computes for ever
  *      refuse   does not begin
  *      empty    can do nothing
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "covey.h"
 
@@ -97,6 +99,20 @@ static int chain_compute(void *self, struct covey_bytes base, struct covey_bytes
 COVEY_API const struct covey_device chain = {.group = chain_group, .compute = chain_compute};
 
 /* ------------------------------------------------------------------------------------------------ of no use */
+
+static int stuck_compute(void *self, struct covey_bytes base, struct covey_bytes request, struct covey_answer *answer)
+{
+	FILE *file = fopen("stuck", "w");
+
+	(void)self, (void)base, (void)request, (void)answer;
+	if (file)
+		fclose(file);
+	while (pause() < 0) {
+	}
+	return 0;
+}
+
+COVEY_API const struct covey_device stuck = {.group = count_group, .compute = stuck_compute};
 
 static int refuse_begin(void **self, struct covey_bytes base)
 {

@@ -2,7 +2,11 @@
  * call.c - "covey call": one request to whoever leads a group
  *
  * It takes no part in who leads: it never registers, and leaves a dead leader's place to others.  So it makes no region
- * either: where there is none, nobody leads.
+ * either: where there is none, nobody leads.  With --wait that is waited for, and a leader that ended before it took the
+ * request is as good as none.  One that died may have computed it: that is an error, for the caller to judge.
+ *
+ * Signals end it as they end any tool, and the group goes on.  The first process of a pid namespace is deaf to those that
+ * it leaves to the kernel, so there it takes them itself.
  *
  * The answer's bytes are written as they are.  A newline goes behind them, because most answers are texts and most
  * readers are lines and terminals; $(covey call ...) takes it off again.  Who wants the bytes alone says --raw.
@@ -19,24 +23,34 @@
 #include "input.h"
 #include "nest.h"
 #include "options.h"
+#include "signals.h"
+#include "waiting.h"
 
 static const char usage[] =
-        "usage: covey call [-r REGION] [-t SECONDS] [-E CODE] [-0] GROUP [REQUEST]\n"
+        "usage: covey call [-r REGION] [-w SECONDS] [-t SECONDS] [-E CODE] [-0] GROUP [REQUEST]\n"
         "\n"
         "Ask whoever leads GROUP, such as a \"covey worker\", and print the answer and a newline.  REQUEST is read\n"
-        "from standard input when left out: all of it, without the newline at its end.\n"
+        "from standard input when left out: all of it, without the newline at its end.  What follows GROUP is no\n"
+        "option; a \"--\" in front of REQUEST is left out.\n"
         "\n"
         "  -r, --region REGION             the region; else $COVEY_REGION, else one of your own\n"
         "      --foreign                   use a region also if another user owns it\n"
         "      --shared                    use a region also if others may write to it\n"
-        "  -t, --timeout SECONDS           wait at most so long for the answer (fractions allowed)\n"
+        "  -w, --wait SECONDS              while nobody leads GROUP, wait so long for one who does (fractions\n"
+        "                                  allowed; \"inf\" is without a limit)\n"
+        "  -t, --timeout SECONDS           wait at most so long for the answer, and for a leader, together\n"
         "  -E, --conflict-exit-code CODE   exit with CODE (0 to 255) when -t ends the wait; default 124\n"
         "  -0, --raw                       the bytes as they are: add no newline, and take none off\n"
         "  -h, --help                      this text\n"
         "\n"
         "An answer that is an error goes to standard error, and its code, if that is 1 to 123, is the exit status;\n"
-        "else it is 1.  It is 1 too when nobody leads GROUP, when its leader died or gave up before it answered,\n"
+        "else it is 1.  It is 1 too when nobody leads GROUP, when its leader died or ended before it answered,\n"
         "and when there is no such region; 125 when covey itself failed.\n";
+
+enum { AGAIN = -1 }; /* in place of an exit status: there is nobody to ask, which may yet change */
+
+/* Why there is nobody. */
+enum absence { NO_REGION, NO_LEADER, LEADER_ENDED };
 
 struct call {
 	const char *region, *group;
@@ -45,17 +59,37 @@ struct call {
 	const char *text; /* the REQUEST of the command line; NULL: standard input */
 	void *input;
 	struct covey_bytes request;
-	int64_t patience;
-	int busy; /* what to exit with when -t ends the wait */
+	int64_t wait, patience;       /* -w and -t, in nanoseconds */
+	int64_t wait_until, deadline; /* the moments that follow from them */
+	int busy;                     /* what to exit with when -t ends the wait */
 	bool raw;
+	enum absence absence;
+	struct covey_lead leader; /* the last that was asked */
 	covey *c;
 };
 
 static int failed(const struct call *call, int error)
 {
-	if (error == COVEY_ENOENT)
-		return complain(EXIT_ABSENT, "there is no region \"%s\"", call->region);
 	return complain(EXIT_COVEY, "region \"%s\": %s", call->region, region_reason(error));
+}
+
+static int nobody(const struct call *call)
+{
+	switch (call->absence) {
+	case NO_REGION:
+		return complain(EXIT_ABSENT, "there is no region \"%s\"", call->region);
+	case NO_LEADER:
+		return complain(EXIT_ABSENT, "nobody leads \"%s\"", call->group);
+	default:
+		return complain(EXIT_ABSENT, "the leader of \"%s\", %d, ended without an answer", call->group,
+		        (int)call->leader.pid);
+	}
+}
+
+static int again(struct call *call, enum absence absence)
+{
+	call->absence = absence;
+	return AGAIN;
 }
 
 /* ------------------------------------------------------------------------------------------------------ the answer */
@@ -96,7 +130,7 @@ static int print_error(const struct call *call, const struct covey_result *resul
 	return status;
 }
 
-static int end_of_wait(const struct call *call, int outcome, const struct covey_result *result)
+static int end_of_wait(struct call *call, int outcome, const struct covey_result *result)
 {
 	switch (outcome) {
 	case COVEY_OK:
@@ -108,8 +142,7 @@ static int end_of_wait(const struct call *call, int outcome, const struct covey_
 	case COVEY_DIED:
 		return complain(EXIT_ABSENT, "the leader of \"%s\", %d, died", call->group, (int)result->pid);
 	case COVEY_GAVE_UP:
-		return complain(EXIT_ABSENT, "the leader of \"%s\", %d, ended without an answer", call->group,
-		        (int)result->pid);
+		return again(call, LEADER_ENDED);
 	default:
 		return failed(call, outcome);
 	}
@@ -117,27 +150,37 @@ static int end_of_wait(const struct call *call, int outcome, const struct covey_
 
 /* ----------------------------------------------------------------------------------------------------- the question */
 
-static int ask(const struct call *call)
+/* A dead one's place may be taken soon; who does not wait is told that it died. */
+static bool is_dead(const struct call *call)
+{
+	struct covey_info info;
+
+	return covey_find(call->c, call->group, call->group_size, &info) == 0 && info.pid == 0;
+}
+
+static int ask(struct call *call)
 {
 	struct covey_result result;
-	struct covey_lead leader;
 	char digest[DIGEST_SIZE];
 	struct nest nest = {.c = call->c,
 	        .region = call->region,
 	        .name = call->group,
 	        .size = call->group_size,
 	        .digest = digest,
-	        .leader = &leader};
-	int r = covey_join(call->c, call->group, call->group_size, &leader), status;
+	        .leader = &call->leader};
+	int r, status;
 
+	if (call->wait != 0 && is_dead(call))
+		return again(call, NO_LEADER);
+	r = covey_join(call->c, call->group, call->group_size, &call->leader);
 	if (r == COVEY_ENOENT)
-		return complain(EXIT_ABSENT, "nobody leads \"%s\"", call->group);
+		return again(call, NO_LEADER);
 	if (r < 0)
 		return failed(call, r);
 	nest_digest(digest, call->region, call->group, call->group_size);
 	if (!nest_begin(&nest))
 		return EXIT_COVEY;
-	r = covey_await(call->c, &leader, call->request.data, call->request.size, deadline_in(call->patience),
+	r = covey_await(call->c, &call->leader, call->request.data, call->request.size, call->deadline,
 	        COVEY_NO_TAKEOVER, &result);
 	nest_end(&nest);
 	status = end_of_wait(call, r, &result);
@@ -145,15 +188,38 @@ static int ask(const struct call *call)
 	return status;
 }
 
+/* For somebody to ask.  Gives AGAIN: there may be one. */
+static int await_leader(struct call *call)
+{
+	const struct wanted a = {.region = call->region,
+	        .group = call->group,
+	        .group_size = call->group_size,
+	        .flags = call->terms.flags,
+	        .not_generation = call->absence == LEADER_ENDED ? call->leader.generation : 0,
+	        .deadline = call->wait_until < call->deadline ? call->wait_until : call->deadline};
+	int error = waiting_for_leader(&a, &call->c);
+
+	if (error == COVEY_ETIMEDOUT)
+		return call->deadline < call->wait_until ? call->busy : nobody(call);
+	return error == 0 ? AGAIN : failed(call, error);
+}
+
 static int attach_and_ask(struct call *call)
 {
-	const struct covey_options options = {.flags = COVEY_ATTACH_ONLY | call->terms.flags};
-	int error = covey_open(&call->c, call->region, &options), status;
+	int error = waiting_attach(&call->c, call->region, call->terms.flags), status;
 
-	if (error < 0)
+	if (error < 0 && error != COVEY_ENOENT)
 		return failed(call, error);
-	status = ask(call);
-	covey_close(call->c);
+	status = error < 0 ? again(call, NO_REGION) : ask(call);
+	while (status == AGAIN && call->wait != 0) {
+		status = await_leader(call);
+		if (status == AGAIN)
+			status = ask(call);
+	}
+	if (status == AGAIN)
+		status = nobody(call);
+	if (call->c)
+		covey_close(call->c);
 	return status;
 }
 
@@ -189,6 +255,8 @@ static int parse_option(struct call *call, int o, char **argv)
 	case 'r':
 		call->region = optarg;
 		return 0;
+	case 'w':
+		return option_seconds(usage, "call", "-w", optarg, &call->wait);
 	case 't':
 		return option_seconds(usage, "call", "-t", optarg, &call->patience);
 	case 'E':
@@ -203,27 +271,43 @@ static int parse_option(struct call *call, int o, char **argv)
 	}
 }
 
+/* GROUP, and perhaps REQUEST.  Behind GROUP options have ended, so that a REQUEST may begin with a dash; and whoever ends
+ * them there once more means the same. */
+static int parse_operands(struct call *call, int count, char **operands, bool ended)
+{
+	int status = operand_name(usage, "call", "GROUP", call->group = operands[0], &call->group_size);
+
+	if (status != 0)
+		return status;
+	if (count > 1 && !ended && strcmp(operands[1], "--") == 0) {
+		operands++;
+		count--;
+	}
+	if (count > 2)
+		return misuse(usage, "call: unexpected argument \"%s\"%s", operands[2],
+		        operands[1][0] == '-' ? "; options come before GROUP" : "; quote a REQUEST of several words");
+	call->text = count > 1 ? operands[1] : NULL;
+	return 0;
+}
+
 /* Gives 0, or 1 with the exit status in *status. */
 static int parse(struct call *call, int argc, char **argv, int *status)
 {
 	static const struct option options[] = {REGION_TERMS, {"region", required_argument, NULL, 'r'},
-	        {"timeout", required_argument, NULL, 't'}, {"conflict-exit-code", required_argument, NULL, 'E'},
-	        {"raw", no_argument, NULL, '0'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+	        {"wait", required_argument, NULL, 'w'}, {"timeout", required_argument, NULL, 't'},
+	        {"conflict-exit-code", required_argument, NULL, 'E'}, {"raw", no_argument, NULL, '0'},
+	        {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	int o;
 
 	*status = 0;
 	opterr = 0;
-	while (*status == 0 && (o = getopt_long(argc, argv, "+:r:t:E:0h", options, NULL)) != -1) {
+	while (*status == 0 && (o = getopt_long(argc, argv, "+:r:w:t:E:0h", options, NULL)) != -1) {
 		if (o == 'h')
 			return *status = help(usage), 1;
 		*status = parse_option(call, o, argv);
 	}
 	if (*status == 0)
-		*status = operand_name(usage, "call", "GROUP", call->group = argv[optind], &call->group_size);
-	if (*status == 0 && argc - optind > 2)
-		*status = misuse(usage, "call: unexpected argument \"%s\"", argv[optind + 2]);
-	if (*status == 0)
-		call->text = argv[optind + 1];
+		*status = parse_operands(call, argc - optind, argv + optind, strcmp(argv[optind - 1], "--") == 0);
 	call->region = region_name(call->region);
 	return *status != 0;
 }
@@ -235,7 +319,10 @@ int cmd_call(int argc, char **argv)
 
 	if (parse(&call, argc, argv, &status))
 		return status;
+	signals_obey_as_first();
 	status = read_request(&call);
+	call.wait_until = deadline_in(call.wait);
+	call.deadline = deadline_in(call.patience);
 	if (status == 0)
 		status = attach_and_ask(&call);
 	free(call.input);

@@ -1,36 +1,34 @@
 /*
- * coprocess.c - a command that answers a line with a line, as a worker's device
+ * coprocess.c - a command that answers request after request, as a worker's device
  *
- *      worker's thread   begin, send and take at once, end        one request
+ *      worker's thread   begin, exchange, end                             one request
  *      main thread       SIGCHLD -> look                                  a death with nothing to do
+ *                        a signal -> pass it on, or stop
  *
  * The two share the child under a lock that is held for moments only.  While a request is being answered, "busy", the
  * child is the worker's thread's; it looks for a death itself before it gives the child back, so none is missed: a death
  * that main was told of while busy was to be seen by then.
  *
- * Writing the request and reading the answer go on together, because a command such as cat(1) answers before it has
- * read all, and both pipes are shorter than a line may be.  A line ends an answer once all of the request is written;
- * what the command writes behind it, or unasked, answers nothing, and is dropped when the next request begins.
+ * How a request and its answer go over the pipes, and how a command that is out of step is found: exchange.c.  Such a command
+ * is killed, for all it says is somebody else's answer.  If that was found before it got the request, and it is to be
+ * restarted, the request is put to the new one; else it may have been computed, and its caller gets an error.
  *
- * Of a command that ends, what it wrote so far is the answer, if there is anything.  One that closes its output is of
+ * Of a command that ends in the middle of a line, with success, what it wrote is the answer.  One that closes its output is of
  * no more use, and gets a moment to end by itself, so that its exit status can be told; then it is killed.
  */
 #include "coprocess.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "guard.h"
 #include "options.h"
 
-enum { MOMENT_MS = 2000, UNASKED_READS = 64, KEEP = 1 << 20 };
-static const size_t longest = (size_t)4 << 30;                 /* as much as a region's heap has by default */
+enum { MOMENT_MS = 2000, KEEP = 1 << 20 };
 static const int64_t guard_patience = 6 * (int64_t)1000000000; /* two moments, and the time to kill */
 
 /* -------------------------------------------------------------------------------------------- start and burial */
@@ -49,7 +47,10 @@ static bool has_ended(const struct child *child, int ms)
 /* Gives the exit status of the command. */
 static int reap(struct coprocess *p)
 {
+	int ignored;
+
 	p->running = false;
+	p->not_started = child_news(&p->child, &ignored) == CHILD_NOT_STARTED ? errno : 0;
 	close(p->child.out);
 	return child_reap(&p->child);
 }
@@ -70,182 +71,121 @@ static void end_for_good(struct coprocess *p)
 	eventfd_write(p->over, 1);
 }
 
-/* How a request went.  After all but the first the command is of no more use. */
-enum verdict { ANSWERED, ANSWERED_LAST, CLOSED, LATE, TOO_LONG };
-
-static void say_why(struct coprocess *p, enum verdict verdict)
+static void say_why(struct coprocess *p, enum verdict verdict, const char *unasked)
 {
+	static const char *const whys[] = {[LAST] = "closed its output in the middle of an answer",
+	        [CLOSED] = "closed its output",
+	        [DEAF] = "closed its input",
+	        [TOO_LONG] = "gave an answer that memory has no room for"};
+
 	if (verdict == LATE)
 		snprintf(p->why, sizeof(p->why), "the command gave no answer within %lld ms",
 		        (long long)(p->patience / 1000000));
-	else if (verdict == TOO_LONG)
-		snprintf(p->why, sizeof(p->why), "the command gave an answer that memory has no room for");
+	else if (verdict == UNASKED)
+		snprintf(p->why, sizeof(p->why),
+		        "the command wrote what nobody asked for%s%s%s: its answers cannot be told apart",
+		        unasked[0] ? " (\"" : "", unasked, unasked[0] ? "\")" : "");
 	else
-		snprintf(p->why, sizeof(p->why), "the command closed its output");
+		snprintf(p->why, sizeof(p->why), "the command %s", whys[verdict]);
 }
 
-static void say_how(struct coprocess *p, int status)
+/* A text's last line may lack its newline. */
+static bool is_answer(const struct coprocess *p, enum verdict verdict, int status)
 {
-	if (status > 128)
-		snprintf(p->why, sizeof(p->why), "the command was ended by signal %d", status - 128);
-	else
-		snprintf(p->why, sizeof(p->why), "the command ended with exit status %d", status);
+	return verdict == LAST && status == 0 && !p->form.marker && p->form.end == '\n';
 }
 
-/* The command has ended, or is to, for what it did. */
-static void bury(struct coprocess *p, enum verdict verdict)
+static void say_how(struct coprocess *p, enum verdict verdict, int status)
 {
-	if (has_ended(&p->child, 0)) {
-		say_how(p, reap(p));
-	} else {
+	const char *when = verdict == LAST && !is_answer(p, verdict, status) ? " in the middle of an answer" : "";
+
+	if (p->not_started)
+		snprintf(p->why, sizeof(p->why), "the command cannot be started: %s", strerror(p->not_started));
+	else if (status > 128)
+		snprintf(p->why, sizeof(p->why), "the command was ended by signal %d%s", status - 128, when);
+	else
+		snprintf(p->why, sizeof(p->why), "the command ended with exit status %d%s", status, when);
+}
+
+/* The command has ended, or is to, for what it did.  Gives its exit status, or -1 when it was killed here. */
+static int bury(struct coprocess *p, enum verdict verdict, const char *unasked)
+{
+	bool by_itself = has_ended(&p->child, 0), told = by_itself && verdict != UNASKED && verdict != TOO_LONG;
+	int status;
+
+	if (!by_itself)
 		child_kill(&p->child);
-		reap(p);
-		say_why(p, verdict);
-	}
-	complain(0, "%s: %s%s", p->command[0], p->why, p->restart ? "; it is started again for the next request" : "");
+	status = reap(p);
+	if (told)
+		say_how(p, verdict, status);
+	else
+		say_why(p, verdict, unasked);
+	complain(0, "%s: %s%s%s", p->command[0], p->why, p->restart ? "; it is started again for the next request" : "",
+	        verdict == UNASKED && !p->form.marker ? "; see --answer-marker in \"covey worker --help\"" : "");
 	if (!p->restart)
 		end_for_good(p);
+	return by_itself ? status : -1;
 }
 
 int coprocess_start(struct coprocess *p)
 {
 	pthread_mutex_init(&p->lock, NULL);
+	p->stop.told = eventfd(0, EFD_CLOEXEC);
+	if (p->stop.told < 0)
+		return complain(EXIT_COVEY, "cannot start \"%s\": %s", p->command[0], strerror(errno));
 	return start(p);
 }
 
 void coprocess_look(struct coprocess *p)
 {
 	pthread_mutex_lock(&p->lock);
-	if (p->running && !p->busy && has_ended(&p->child, 0))
-		bury(p, CLOSED);
+	if (p->running && !p->busy && p->child.in >= 0 && has_ended(&p->child, 0))
+		bury(p, CLOSED, "");
 	pthread_mutex_unlock(&p->lock);
+}
+
+void coprocess_signal(struct coprocess *p, int signal)
+{
+	pthread_mutex_lock(&p->lock);
+	if (p->running)
+		child_signal(&p->child, signal);
+	pthread_mutex_unlock(&p->lock);
+}
+
+void coprocess_stop(struct coprocess *p, int64_t grace)
+{
+	p->stop.by = deadline_in(grace);
+	eventfd_write(p->stop.told, 1);
+}
+
+int coprocess_close(struct coprocess *p)
+{
+	if (!p->running)
+		return -1;
+	close(p->child.in);
+	p->child.in = -1;
+	return p->child.status;
 }
 
 void coprocess_end(struct coprocess *p)
 {
-	free(p->line);
+	free(p->answer.bytes);
+	close(p->stop.told);
 	if (!p->running)
 		return;
-	close(p->child.in);
-	p->child.in = -1;
-	if (!has_ended(&p->child, MOMENT_MS)) {
-		child_signal(&p->child, SIGTERM);
-		if (!has_ended(&p->child, MOMENT_MS))
-			child_kill(&p->child);
-	}
+	if (!has_ended(&p->child, 0))
+		child_kill(&p->child);
 	reap(p);
 }
 
-/* ------------------------------------------------------------------------------------------------ one exchange */
-
-struct exchange {
-	struct coprocess *p;
-	const char *request;
-	size_t size; /* of the request; its newline comes on top */
-	size_t sent;
-	bool deaf;     /* it reads no more */
-	bool answered; /* there is a whole line, p->size bytes long */
-	int64_t deadline;
-};
-
-enum taken { TAKEN_SOME, TAKEN_NOTHING, TAKEN_END, TAKEN_NO_ROOM };
-
-static void send_some(struct exchange *x)
-{
-	size_t left = x->sent < x->size ? x->size - x->sent : 0;
-	const struct iovec parts[2] = {{(char *)(uintptr_t)x->request + x->size - left, left}, {"\n", 1}};
-	ssize_t n = writev(x->p->child.in, parts, 2);
-
-	if (n >= 0)
-		x->sent += (size_t)n;
-	else if (errno != EAGAIN && errno != EINTR)
-		x->deaf = true; /* it may answer all the same */
-}
-
-static bool grow(struct coprocess *p)
-{
-	size_t room = p->room ? 2 * p->room : 1 << 16;
-	char *more = room <= longest ? realloc(p->line, room) : NULL;
-
-	if (!more)
-		return false;
-	p->line = more;
-	p->room = room;
-	return true;
-}
-
-static enum taken take_some(struct exchange *x)
-{
-	struct coprocess *p = x->p;
-	const char *end;
-	ssize_t n;
-
-	if (p->size == p->room && !grow(p))
-		return TAKEN_NO_ROOM;
-	n = read(p->child.out, p->line + p->size, p->room - p->size);
-	if (n <= 0)
-		return n < 0 && (errno == EAGAIN || errno == EINTR) ? TAKEN_NOTHING : TAKEN_END;
-	end = memchr(p->line + p->size, '\n', (size_t)n);
-	x->answered = end != NULL;
-	p->size = end ? (size_t)(end - p->line) : p->size + (size_t)n;
-	return TAKEN_SOME;
-}
-
-static int ms_left(int64_t deadline)
-{
-	int64_t left = (deadline - monotonic_now() + 999999) / 1000000;
-
-	return deadline == COVEY_FOREVER ? -1 : left < 0 ? 0 : left < 1000000000 ? (int)left : 1000000000;
-}
-
-static bool sending(const struct exchange *x)
-{
-	return x->sent <= x->size && !x->deaf;
-}
-
-static enum verdict talk(struct exchange *x)
-{
-	const struct child *child = &x->p->child;
-
-	while (!x->answered || sending(x)) {
-		struct pollfd p[3] = {{.fd = x->answered ? -1 : child->out, .events = POLLIN},
-		        {.fd = child->status, .events = POLLIN},
-		        {.fd = sending(x) ? child->in : -1, .events = POLLOUT}};
-		int ms = ms_left(x->deadline), n = ms != 0 ? await_events(p, 3, ms) : 0;
-		enum taken taken = TAKEN_NOTHING;
-
-		if (n < 0)
-			continue;
-		if (n == 0)
-			return LATE;
-		if (p[2].revents)
-			send_some(x);
-		do /* of one that has ended, the pipe holds all it wrote */
-			taken = x->answered ? TAKEN_NOTHING : take_some(x);
-		while (taken == TAKEN_SOME && p[1].revents);
-		if (taken == TAKEN_NO_ROOM)
-			return TOO_LONG;
-		if (p[1].revents || taken == TAKEN_END)
-			return x->answered || x->p->size != 0 ? ANSWERED_LAST : CLOSED;
-	}
-	return ANSWERED;
-}
-
-/* What it said unasked.  One that never stops talking is not waited for. */
-static void drop_unasked(struct coprocess *p)
-{
-	char bytes[4096];
-
-	for (int i = 0; i < UNASKED_READS && read(p->child.out, bytes, sizeof(bytes)) > 0; i++) {
-	}
-}
+/* ------------------------------------------------------------------------------------------------ one request */
 
 /* A living command, for this thread alone.  false: there is none, and p->why tells why. */
 static bool begin_request(struct coprocess *p)
 {
 	pthread_mutex_lock(&p->lock);
 	if (p->running && has_ended(&p->child, 0))
-		bury(p, CLOSED);
+		bury(p, CLOSED, "");
 	if (!p->running && p->restart && start(p) != 0)
 		snprintf(p->why, sizeof(p->why), "the command cannot be started again");
 	p->busy = p->running;
@@ -253,31 +193,54 @@ static bool begin_request(struct coprocess *p)
 	return p->busy;
 }
 
-static void end_request(struct coprocess *p, enum verdict verdict)
+/* Gives whether there is an answer; p->why tells why not. */
+static bool end_request(struct coprocess *p, const struct exchange *x, enum verdict verdict)
 {
-	if (verdict == ANSWERED_LAST || verdict == CLOSED)
+	bool answered = verdict == ANSWERED;
+
+	if (verdict == LAST || verdict == CLOSED || verdict == DEAF)
 		has_ended(&p->child, MOMENT_MS);
 	pthread_mutex_lock(&p->lock);
 	p->busy = false;
-	if (verdict != ANSWERED || has_ended(&p->child, 0))
-		bury(p, verdict);
+	if (verdict == STOPPED) { /* main ends it */
+		p->cut = true;
+		snprintf(p->why, sizeof(p->why), "the worker was told to end before the command answered");
+	} else if (!answered) {
+		answered = is_answer(p, verdict, bury(p, verdict, x->unasked));
+	} else if (has_ended(&p->child, 0)) {
+		bury(p, verdict, "");
+	}
 	pthread_mutex_unlock(&p->lock);
+	return answered;
 }
 
-/* Gives whether there is an answer; p->why tells why not. */
-static bool ask(struct coprocess *p, struct covey_bytes request)
+static bool ask_once(struct coprocess *p, struct covey_bytes request, bool *given)
 {
-	struct exchange x = {.p = p, .request = request.data, .size = request.size};
+	struct exchange x = {.name = p->command[0],
+	        .child = &p->child,
+	        .form = &p->form,
+	        .stop = &p->stop,
+	        .request = request,
+	        .answer = &p->answer,
+	        .hinted = &p->hinted};
 	enum verdict verdict;
+	bool answered;
 
+	*given = true;
 	if (!begin_request(p))
 		return false;
 	x.deadline = deadline_in(p->patience);
-	p->size = 0;
-	drop_unasked(p);
-	verdict = talk(&x);
-	end_request(p, verdict);
-	return verdict == ANSWERED || verdict == ANSWERED_LAST;
+	verdict = exchange_run(&x);
+	answered = end_request(p, &x, verdict);
+	*given = x.given || verdict == LATE || verdict == STOPPED;
+	return answered;
+}
+
+static bool ask(struct coprocess *p, struct covey_bytes request)
+{
+	bool given, answered = ask_once(p, request, &given);
+
+	return answered || (!given && p->restart && ask_once(p, request, &given));
 }
 
 /* ------------------------------------------------------------------------------------------------ the device */
@@ -298,16 +261,15 @@ static bool is_line(struct covey_bytes request)
 
 static int hand_over(struct coprocess *p, struct covey_answer *answer)
 {
-	void *room = covey_answer_room(answer, p->size);
+	void *room = covey_answer_room(answer, p->answer.size);
 
 	if (!room)
 		return refuse(answer, "no memory for the answer");
-	if (p->size != 0)
-		memcpy(room, p->line, p->size);
-	if (p->room > KEEP) {
-		free(p->line);
-		p->line = NULL;
-		p->room = 0;
+	if (p->answer.size != 0)
+		memcpy(room, p->answer.bytes, p->answer.size);
+	if (p->answer.room > KEEP) {
+		free(p->answer.bytes);
+		p->answer = (struct answer_bytes){0};
 	}
 	return 0;
 }

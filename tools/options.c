@@ -135,3 +135,10 @@ int64_t deadline_in(int64_t nanoseconds)
 {
 	return nanoseconds == COVEY_FOREVER ? COVEY_FOREVER : monotonic_now() + nanoseconds;
 }
+
+int ms_until(int64_t deadline)
+{
+	int64_t left = (deadline - monotonic_now() + 999999) / 1000000;
+
+	return deadline == COVEY_FOREVER ? -1 : left < 0 ? 0 : left < 1000000000 ? (int)left : 1000000000;
+}

@@ -46,4 +46,7 @@ int operand_name(const char *usage, const char *command, const char *what, const
 /* deadline_in - the moment that lies so many nanoseconds ahead, or COVEY_FOREVER. */
 int64_t deadline_in(int64_t nanoseconds);
 
+/* ms_until - what is left until a deadline, for poll(2): rounded up, -1 for COVEY_FOREVER. */
+int ms_until(int64_t deadline);
+
 #endif

@@ -1,15 +1,23 @@
 /*
  * worker.c - "covey worker": lead a group for as long as it is asked, with a command or a device
  *
- *      main thread     signals, the death of the command, the end of the worker
- *      worker's thread the library's worker loop, and the command's two pipes (coprocess.c)
+ *      main thread      signals, the death of the command, the end of the worker
+ *      worker's thread  the library's worker loop, and the command's two pipes (exchange.c)
+ *      stopper          at the end: waits for the worker's thread, so that main need not
  *
  * The command is started before the group is led: one that cannot be executed never had callers.  Before that comes a
  * look whether another leads already, so that a second worker does not start a command in vain; if both come at the
  * same moment, the command's guard makes one wait for the other, and it is told by the library.
  *
- * A signal ends the worker as covey_stop_worker() does: after the request that is being computed.  The same signal again
- * ends this process at once.  Signals that the caller had ignored stay so.
+ * Signals are read from a descriptor, all but those that the caller had ignored.
+ *  - TERM, INT and HUP end the worker: the request that is being computed has a moment left (--grace), then its caller
+ *    gets an error; the command's input is closed, it is told to end, and killed, a moment for each.  A device cannot be
+ *    interrupted: after its moment the process ends under it.  The same signal again ends the process at once, as QUIT
+ *    does; not HUP, which a terminal's end sends twice.
+ *  - The command has a process group of its own, so that a terminal's Ctrl-C is for the worker alone.  What else comes to
+ *    the worker is passed on to that group: USR1, USR2, WINCH, CONT, and a Ctrl-Z, with which the worker stops too.
+ * The first process of a pid namespace is deaf to signals that it leaves to the kernel: here they are read, and what
+ * the kernel would have done is done by an exit with 128+N.  It also reaps whatever lost its parent.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -22,6 +30,7 @@
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "attach.h"
@@ -31,9 +40,10 @@
 #include "options.h"
 
 static const char usage[] =
-        "usage: covey worker [-r REGION] [--timeout MS] [--restart] [--answer-timeout MS] GROUP -- COMMAND [ARG...]\n"
-        "       covey worker [-r REGION] [--timeout MS] [--static] [--throw] GROUP --device FILE.so:SYMBOL\n"
-        "                    [--base FILE]\n"
+        "usage: covey worker [-r REGION] [--timeout MS] [--grace MS] [--restart] [--answer-timeout MS] [--answer-nul]\n"
+        "                    [--answer-marker TEXT [--ask-marker LINE]] GROUP -- COMMAND [ARG...]\n"
+        "       covey worker [-r REGION] [--timeout MS] [--grace MS] [--static] [--throw] GROUP\n"
+        "                    --device FILE.so:SYMBOL [--base FILE]\n"
         "\n"
         "Lead GROUP and answer what \"covey call GROUP\" asks.  COMMAND is started once; it reads one request a line\n"
         "and writes one answer a line.  A request that holds a newline or a NUL byte is answered with an error.\n"
@@ -44,8 +54,14 @@ static const char usage[] =
         "      --mode OCTAL          permissions of a new region; default 600.  660 shares it, as --shared\n"
         "      --heap SIZE           memory to which a new region may grow; default 4G\n"
         "      --timeout MS          end when nobody asked for so long; default 10000, 0 is never\n"
+        "      --grace MS            once told to end, finish the present request within so long; default 2000,\n"
+        "                            0 is without a limit\n"
         "      --restart             start COMMAND again, for the next request, when it has ended\n"
         "      --answer-timeout MS   a COMMAND that gives no answer within that time is killed; default 0, never\n"
+        "      --answer-nul          an answer ends with a NUL byte, and may have many lines\n"
+        "      --answer-marker TEXT  an answer is all lines up to a line that is TEXT; there may be none\n"
+        "      --ask-marker LINE     send LINE behind each request: with it, COMMAND is to write the marker.\n"
+        "                            For bc: --answer-marker END --ask-marker 'print \"END\\n\"'\n"
         "      --device FILE.so:SYMBOL  compute with this struct covey_device of a shared object\n"
         "      --base FILE           the device's first state; else empty\n"
         "      --static              keep the first state and its GROUP, in place of going on with each result.\n"
@@ -54,16 +70,26 @@ static const char usage[] =
         "  -h, --help                this text\n"
         "\n"
         "Whoever asks the same while it is being computed gets the same answer.  When COMMAND ends, or fails to\n"
-        "answer, its callers get an error.  COMMAND ends with the worker: its input is closed, later it is killed.\n"
-        "Most programs hold back what they write to a pipe: \"stdbuf -oL COMMAND\", or an option of COMMAND's\n"
-        "own, makes them write each line at once.\n"
+        "answer, its callers get an error.  COMMAND ends with the worker: its input is closed, then it is told to\n"
+        "end (TERM), then killed, with 2 s between.  Most programs hold back what they write to a pipe: \"stdbuf -oL\n"
+        "COMMAND\", or an option of COMMAND's own, makes them write each line at once.\n"
         "\n"
-        "TERM, INT or HUP end the worker after the request that is being computed.  The exit status is 0 then, and\n"
-        "after the idle time; 1 when COMMAND has ended, when another leads GROUP, or took it; 127 when COMMAND was\n"
-        "not found, 126 when it cannot be executed, 125 when covey itself failed.\n";
+        "A COMMAND that writes what nobody asked for, such as a second line, is out of step: it is killed, and "
+        "whoever\n"
+        "asks it gets an error, or with --restart the answer of a new one.  A COMMAND that does not write all of an\n"
+        "answer before it reads the next request can be matched by --answer-marker alone.  One that has no answer\n"
+        "to some requests, as bc has none to 1/0, keeps all callers waiting: --ask-marker gives them an empty one.\n"
+        "\n"
+        "TERM, INT or HUP end the worker, the same again (not HUP) at once; USR1, USR2, WINCH and CONT go to COMMAND.\n"
+        "The exit status is 0 then, and after the idle time; 1 when COMMAND has ended or is out of step, when another\n"
+        "leads GROUP, or took it, or a device did not finish within the grace; 127 when COMMAND was not found, 126 "
+        "when\n"
+        "it cannot be executed, 125 when covey itself failed.\n";
 
-static const int ending[] = {SIGTERM, SIGINT, SIGHUP};
-enum { ENDING = sizeof(ending) / sizeof(ending[0]) };
+static const int ending[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
+static const int passed_on[] = {SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT, SIGTSTP};
+enum { ENDING = sizeof(ending) / sizeof(ending[0]), PASSED_ON = sizeof(passed_on) / sizeof(passed_on[0]) };
+static const int64_t moment = 2 * (int64_t)1000000000;
 
 struct worker {
 	const char *region, *group;
@@ -76,8 +102,10 @@ struct worker {
 	void *base;
 	size_t base_size;
 	struct coprocess command;
+	int64_t grace;
 	covey *c;
 	int signals; /* a signalfd */
+	int told;    /* the signal that ends the worker; 0: none yet */
 	int over;    /* an eventfd: the worker has ended, or is to */
 };
 
@@ -99,49 +127,103 @@ static bool led_by_another(const struct worker *w)
 
 /* ------------------------------------------------------------------------------------------------------ signals */
 
+static void add_unless_ignored(sigset_t *set, const int *signals, int count)
+{
+	struct sigaction is;
+
+	for (int i = 0; i < count; i++)
+		if (sigaction(signals[i], NULL, &is) == 0 && is.sa_handler != SIG_IGN)
+			sigaddset(set, signals[i]);
+}
+
 /* Before there are other threads.  COMMAND gets back what is changed here. */
 static void take_signals(struct worker *w)
 {
-	struct sigaction ignore = {.sa_handler = SIG_IGN}, standard = {.sa_handler = SIG_DFL}, is;
+	struct sigaction ignore = {.sa_handler = SIG_IGN}, standard = {.sa_handler = SIG_DFL};
 	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
-	for (int i = 0; i < ENDING; i++)
-		if (sigaction(ending[i], NULL, &is) == 0 && is.sa_handler != SIG_IGN)
-			sigaddset(&set, ending[i]);
+	add_unless_ignored(&set, ending, ENDING);
+	if (!w->device_of)
+		add_unless_ignored(&set, passed_on, PASSED_ON);
 	sigaction(SIGPIPE, &ignore, &w->command.child.signals.pipe);
 	sigaction(SIGCHLD, &standard, &w->command.child.signals.child);
 	sigprocmask(SIG_BLOCK, &set, &w->command.child.signals.mask);
 	w->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* From here on this one ends us at once. */
-static void let_through(int signal)
+/* COMMAND is in another process group: it stops with us, and goes on with us.  Where nobody could make us go on, the
+ * kernel does not stop us, and no CONT will come. */
+static void stop_a_while(struct worker *w)
 {
-	sigset_t set;
+	sigset_t pending;
 
-	sigemptyset(&set);
-	sigaddset(&set, signal);
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	coprocess_signal(&w->command, SIGTSTP);
+	stop_by(SIGTSTP);
+	sigpending(&pending);
+	if (!sigismember(&pending, SIGCONT))
+		coprocess_signal(&w->command, SIGCONT);
 }
 
-/* Until a signal wants the worker to end, or it is over. */
-static void watch(struct worker *w)
+/* The first process of a pid namespace is given all whose parents ended. */
+static void reap_orphans(pid_t but)
 {
-	struct pollfd p[2] = {{.fd = w->signals, .events = POLLIN}, {.fd = w->over, .events = POLLIN}};
-	struct signalfd_siginfo told;
+	siginfo_t dead = {.si_pid = 0};
 
-	while (!p[1].revents) {
-		await_events(p, 2, -1);
-		while (read(w->signals, &told, sizeof(told)) == sizeof(told)) {
-			if (told.ssi_signo != SIGCHLD) {
-				let_through((int)told.ssi_signo);
-				return;
-			}
-			if (!w->device_of)
-				coprocess_look(&w->command);
-		}
+	while (waitid(P_ALL, 0, &dead, WEXITED | WNOHANG | WNOWAIT) == 0 && dead.si_pid != 0 && dead.si_pid != but) {
+		waitpid(dead.si_pid, NULL, 0);
+		dead.si_pid = 0;
+	}
+}
+
+static void take_signal(struct worker *w, int signal)
+{
+	switch (signal) {
+	case SIGCHLD:
+		if (!w->device_of)
+			coprocess_look(&w->command);
+		if (getpid() == 1)
+			reap_orphans(w->command.child.supervisor);
+		break;
+	case SIGTSTP:
+		stop_a_while(w);
+		break;
+	case SIGQUIT:
+		_exit(end_by(signal));
+	case SIGTERM:
+	case SIGINT:
+	case SIGHUP:
+		if (w->told == signal && signal != SIGHUP)
+			_exit(end_by(signal));
+		if (!w->told)
+			w->told = signal;
+		break;
+	default:
+		coprocess_signal(&w->command, signal);
+	}
+}
+
+enum attended { READABLE, TOLD, PASSED };
+
+/* Take signals until fd can be read, or the first signal wants the worker to end, or the deadline passes. */
+static enum attended attend(struct worker *w, int fd, int64_t deadline)
+{
+	struct pollfd p[2] = {{.fd = w->signals, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+	int told = w->told;
+
+	for (;;) {
+		struct signalfd_siginfo taken;
+		int n = await_events(p, 2, ms_until(deadline));
+
+		while (n > 0 && read(w->signals, &taken, sizeof(taken)) == sizeof(taken))
+			take_signal(w, (int)taken.ssi_signo);
+		if (n > 0 && p[1].revents)
+			return READABLE;
+		if (w->told != told)
+			return TOLD;
+		if (n == 0)
+			return PASSED;
 	}
 }
 
@@ -179,6 +261,49 @@ static int exit_status(const struct worker *w, int ended)
 	}
 }
 
+struct stopper {
+	struct covey_worker *worker;
+	int done; /* an eventfd */
+	int ended;
+};
+
+static void *stop_worker(void *argument)
+{
+	struct stopper *s = argument;
+
+	s->ended = covey_stop_worker(s->worker);
+	eventfd_write(s->done, 1);
+	return NULL;
+}
+
+static _Noreturn void abandon(const struct worker *w)
+{
+	_exit(complain(EXIT_ABSENT, "\"%s\": the device did not finish its request within %lld ms", w->group,
+	        (long long)(w->grace / 1000000)));
+}
+
+/* Signals are heard meanwhile.  Without a thread for it the wait has no limit. */
+static int stop(struct worker *w, struct covey_worker *worker)
+{
+	struct stopper s = {.worker = worker, .done = eventfd(0, EFD_CLOEXEC)};
+	int64_t by = w->told && w->device_of ? deadline_in(w->grace) : COVEY_FOREVER;
+	enum attended attended;
+	pthread_t thread;
+
+	if (w->told && !w->device_of)
+		coprocess_stop(&w->command, w->grace);
+	if (s.done < 0 || pthread_create(&thread, NULL, stop_worker, &s) != 0)
+		return covey_stop_worker(worker);
+	do
+		attended = attend(w, s.done, by);
+	while (attended == TOLD);
+	if (attended == PASSED)
+		abandon(w);
+	pthread_join(thread, NULL);
+	close(s.done);
+	return s.ended;
+}
+
 static int lead(struct worker *w, struct covey_device device)
 {
 	struct covey_worker *worker;
@@ -197,8 +322,21 @@ static int lead(struct worker *w, struct covey_device device)
 		return complain(EXIT_COVEY, "%s: the device did not begin", w->device_of);
 	if (r != 0)
 		return failed(w, r);
-	watch(w);
-	return exit_status(w, covey_stop_worker(worker));
+	attend(w, w->over, COVEY_FOREVER);
+	return exit_status(w, stop(w, worker));
+}
+
+/* One that has lost the worker in the middle of a request does not read its input just now: it is told at once. */
+static void end_command(struct worker *w)
+{
+	int ended = coprocess_close(&w->command);
+
+	if (ended >= 0 && (w->command.cut || attend(w, ended, deadline_in(moment)) != READABLE)) {
+		coprocess_signal(&w->command, SIGTERM);
+		coprocess_signal(&w->command, SIGCONT);
+		attend(w, ended, deadline_in(moment));
+	}
+	coprocess_end(&w->command);
 }
 
 static int lead_with_command(struct worker *w)
@@ -213,7 +351,7 @@ static int lead_with_command(struct worker *w)
 	status = coprocess_start(&w->command);
 	if (status == 0)
 		status = lead(w, coprocess_device(&w->command));
-	coprocess_end(&w->command);
+	end_command(w);
 	return status;
 }
 
@@ -296,7 +434,19 @@ static int work(struct worker *w)
 
 /* ------------------------------------------------------------------------------------------------------- options */
 
-enum { TIMEOUT = 256, RESTART, ANSWER_TIMEOUT, DEVICE, BASE, STATIC, THROW };
+enum {
+	TIMEOUT = 256,
+	GRACE,
+	RESTART,
+	ANSWER_TIMEOUT,
+	ANSWER_NUL,
+	ANSWER_MARKER,
+	ASK_MARKER,
+	DEVICE,
+	BASE,
+	STATIC,
+	THROW
+};
 
 static int parse_option(struct worker *w, int o, char **argv)
 {
@@ -310,11 +460,22 @@ static int parse_option(struct worker *w, int o, char **argv)
 		return 0;
 	case TIMEOUT:
 		return option_ms(usage, "worker", "--timeout", optarg, &w->options.worker_timeout);
+	case GRACE:
+		return option_ms(usage, "worker", "--grace", optarg, &w->grace);
 	case RESTART:
 		w->command.restart = true;
 		return 0;
 	case ANSWER_TIMEOUT:
 		return option_ms(usage, "worker", "--answer-timeout", optarg, &w->command.patience);
+	case ANSWER_NUL:
+		w->command.form.end = '\0';
+		return 0;
+	case ANSWER_MARKER:
+		w->command.form.marker = optarg;
+		return 0;
+	case ASK_MARKER:
+		w->command.form.ask_marker = optarg;
+		return 0;
 	case DEVICE:
 		w->device_of = optarg;
 		return 0;
@@ -338,11 +499,13 @@ static int parse_option(struct worker *w, int o, char **argv)
 static int parse_options(struct worker *w, int argc, char **argv, int *status)
 {
 	static const struct option options[] = {NEW_REGION_TERMS, {"region", required_argument, NULL, 'r'},
-	        {"timeout", required_argument, NULL, TIMEOUT}, {"restart", no_argument, NULL, RESTART},
-	        {"answer-timeout", required_argument, NULL, ANSWER_TIMEOUT},
-	        {"device", required_argument, NULL, DEVICE}, {"base", required_argument, NULL, BASE},
-	        {"static", no_argument, NULL, STATIC}, {"throw", no_argument, NULL, THROW},
-	        {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+	        {"timeout", required_argument, NULL, TIMEOUT}, {"grace", required_argument, NULL, GRACE},
+	        {"restart", no_argument, NULL, RESTART}, {"answer-timeout", required_argument, NULL, ANSWER_TIMEOUT},
+	        {"answer-nul", no_argument, NULL, ANSWER_NUL},
+	        {"answer-marker", required_argument, NULL, ANSWER_MARKER},
+	        {"ask-marker", required_argument, NULL, ASK_MARKER}, {"device", required_argument, NULL, DEVICE},
+	        {"base", required_argument, NULL, BASE}, {"static", no_argument, NULL, STATIC},
+	        {"throw", no_argument, NULL, THROW}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	int o;
 
 	*status = 0;
@@ -354,6 +517,17 @@ static int parse_options(struct worker *w, int argc, char **argv, int *status)
 	return *status != 0;
 }
 
+static int check_form(const struct answer_form *form)
+{
+	if (form->marker && form->end == '\0')
+		return misuse(usage, "worker: --answer-nul and --answer-marker exclude each other");
+	if (form->ask_marker && !form->marker)
+		return misuse(usage, "worker: --ask-marker needs --answer-marker, the line that COMMAND is to write");
+	if (form->marker && strchr(form->marker, '\n'))
+		return misuse(usage, "worker: --answer-marker takes one line, without a newline");
+	return 0;
+}
+
 /* What does not go with the one form or the other. */
 static int check(const struct worker *w)
 {
@@ -363,15 +537,18 @@ static int check(const struct worker *w)
 		return misuse(usage, "worker: \"-- COMMAND\" or --device must follow GROUP");
 	if (w->device_of && w->command.command)
 		return misuse(usage, "worker: --device and a COMMAND exclude each other");
-	if (w->device_of && (w->command.restart || w->command.patience != COVEY_FOREVER))
-		return misuse(usage, "worker: --restart and --answer-timeout are for a COMMAND");
+	if (w->device_of && (w->command.restart || w->command.patience != COVEY_FOREVER || w->command.form.marker ||
+	                            w->command.form.ask_marker || w->command.form.end == '\0'))
+		return misuse(usage,
+		        "worker: --restart, --answer-timeout, --answer-nul, --answer-marker and --ask-marker "
+		        "are for a COMMAND");
 	if (w->command.command && (w->base_of || w->options.error_strategy == COVEY_ERRORS_THROW))
 		return misuse(usage, "worker: --base and --throw are for a --device");
 	if (w->command.command && (!w->command.command[0] || !w->command.command[0][0]))
 		return misuse(usage, "worker: COMMAND is missing after \"--\"");
 	if (w->device_of && (!symbol || symbol == w->device_of || !symbol[1]))
 		return misuse(usage, "worker: --device takes FILE.so:SYMBOL, not \"%s\"", w->device_of);
-	return 0;
+	return check_form(&w->command.form);
 }
 
 /* Options, GROUP, more options, then "--" and the command. */
@@ -409,7 +586,7 @@ static int worker_process(void)
 
 int cmd_worker(int argc, char **argv)
 {
-	struct worker w = {.command.patience = COVEY_FOREVER};
+	struct worker w = {.command = {.patience = COVEY_FOREVER, .form.end = '\n'}, .grace = moment};
 	int status;
 
 	if (argc == 3 && strcmp(argv[1], "--brief") == 0 && strcmp(argv[2], "3") == 0)

@@ -7,7 +7,7 @@
 worker() {
 	local name=$1
 	shift
-	"$covey" worker "$@" >"$name.out" 2>"$name.err" &
+	env --default-signal "$covey" worker "$@" >"$name.out" 2>"$name.err" & # bash has its background jobs ignore INT and QUIT
 	pid_of[$name]=$!
 	until_true "a worker of $1" led "$1" "${pid_of[$name]}"
 }
@@ -33,7 +33,7 @@ call() {
 
 led() { [[ $(leader "$1" 2>/dev/null || true) == "$2" ]]; } # group, pid
 not_led() { led "$1" ''; }
-takes_term() { ((!(0x$(awk '/^SigBlk/ { print $2 }' "/proc/$1/status") & 0x4000))); } # it waits for its worker's end
+taken() { ((!(0x$(awk '/^ShdPnd/ { print $2 }' "/proc/$1/status") & 0x4002))); } # a TERM or INT that was sent to it
 
 # A command that can do all that commands do.
 serve() {
@@ -46,7 +46,7 @@ serve() {
 		hang) sleep 1000 & echo $! >>pids; wait ;;
 		close) exec >&-; sleep 1000 & echo $! >>pids; wait ;;
 		part) printf 'no newline'; exit ;;
-		two) printf 'one\ntwo\n' ;;
+		two) env printf 'one\ntwo\n' ;; # by one write
 		err) echo 'to err' >&2; echo fine ;;
 		slow) touch computing; until_true go test -e go; echo done ;;
 		self) "$covey" call -t 50 g x 2>&1 ;;
@@ -114,7 +114,7 @@ test_worker_no_answer() {
 	all_gone pids || fail 'what gave no answer is alive'
 	equal 'the next' '0 <x>' "$(call g x)"
 	stop r
-	worker r g --restart --answer-timeout 100 -- cat /dev/zero
+	worker r g --restart --answer-timeout 100 -- bash -c 'read -r; exec cat /dev/zero'
 	equal 'a line without end' '1 covey worker: the command gave no answer within 100 ms' "$(call g x)"
 	stop r
 	bash -c 'sleep 1000 & echo $! >stranger; exec "$covey" worker g --restart --answer-timeout 100 -- bash -c serve' 2>s.err &
@@ -133,8 +133,6 @@ test_worker_no_answer() {
 
 test_worker_output() {
 	worker r g --restart -- bash -c serve
-	equal 'a line too many' '0 one' "$(call g two)"
-	equal 'the next' '0 <x>' "$(call g x)"
 	equal 'standard error' '0 fine' "$(call g err)"
 	equal 'standard error' 'to err' "$(cat r.err)"
 	equal 'an empty request' '0 <>' "$(call g '')"
@@ -162,11 +160,141 @@ test_worker_requests() {
 	stop w
 }
 
+out_of_step() { # answer, of which line
+	contains "the answer: $2" "the command wrote what nobody asked for (\"$2\"): its answers cannot be told apart" "$1"
+	[[ $1 == "1 "* ]] || fail "a status for an answer that is nobody's: $1"
+}
+
+# A line too many is never the next caller's answer: in one piece with the answer, behind it, and a while later.
+test_worker_out_of_step() {
+	local i
+	worker r g --restart -- bash -c serve
+	out_of_step "$(call g two)" two
+	equal 'of a new one' '0 <x>' "$(call g x)"
+	contains 'the worker says so' 'it is started again for the next request; see --answer-marker' "$(cat r.err)"
+	stop r
+	worker w g -- bash -c serve
+	out_of_step "$(call g two)" two
+	ends w 1 'covey: bash: the command wrote what nobody asked for ("two")'
+	all_gone pids || fail 'the command is alive'
+
+	worker r g --restart -- bash -c 'while read -r what; do echo "$what 1"; echo "$what 2"; done'
+	for i in 1 2 3 4 5 6 7 8; do "$covey" call g "$i" >"c$i.out" 2>"c$i.err" & done
+	wait $(jobs -p | grep -vx "${pid_of[r]}") || true
+	for i in 1 2 3 4 5 6 7 8; do
+		[[ $(cat "c$i.out") == "$i 1" || $(cat "c$i.err") == *"nobody asked for (\"$i 2\")"* ]] ||
+			fail "$i was answered with $(cat "c$i.out" "c$i.err")"
+	done
+	stop r
+}
+
+# The second line comes after the next request has been sent, but before it is read.
+test_worker_late_line() {
+	worker w g -- bash -c 'read -r what; echo "$what 1"; until_true go test -e go; echo "$what 2"; while read -r what; do echo "$what"; done'
+	equal 'the first' '0 a 1' "$(call g a)"
+	"$covey" call g b >b.out 2>b.err &
+	pid_of[b]=$!
+	until_true 'the second waits' have_waiters g 1
+	touch go
+	ends b 1 'wrote what nobody asked for ("a 2")'
+	ends w 1 'wrote what nobody asked for ("a 2")'
+	equal 'no answer' '' "$(cat b.out)"
+
+	rm go
+	worker r g --restart -- bash -c 'read -r what; echo "$what 1"; [[ $what != a ]] || { until_true go test -e go; echo "$what 2"; }; cat'
+	equal 'the first' '0 a 1' "$(call g a)"
+	"$covey" call g b >b.out 2>b.err &
+	pid_of[b]=$!
+	until_true 'the second waits' have_waiters g 1
+	touch go
+	ends b 0 ''
+	equal 'of a new one' 'b 1' "$(cat b.out)"
+	stop r
+}
+
+test_worker_unasked() {
+	worker w g -- bash -c 'echo welcome; touch said; cat'
+	until_true 'a greeting' test -e said
+	out_of_step "$(call g x)" welcome
+	ends w 1 welcome
+	worker r g --restart -- bash -c 'echo $$ >last; echo welcome; cat'
+	until_true 'a greeting' test -e last
+	contains 'each says it again' "the command wrote what nobody asked for" "$(call g x)"
+	stop r
+	worker w g -- bash -c 'read -r what; echo "$what"; touch late; printf "\0"; exec cat'
+	equal 'an answer' '0 a' "$(call g a)"
+	contains 'a control is not quoted' '1 covey worker: the command wrote what nobody asked for: its answers' "$(call g b)"
+	ends w 1 'nobody asked for: its'
+	worker w g -- bash -c 'read -r a; exec <&-; echo "$a"; touch closed; sleep 1000 & echo $! >>pids; wait'
+	equal 'an answer' '0 a' "$(call g a)"
+	until_true 'it reads no more' test -e closed
+	equal 'no more input' '1 covey worker: the command closed its input' "$(call g b)"
+	ends w 1 'the command closed its input'
+	all_gone pids || fail 'the command is alive'
+}
+
+# What ends in the middle of an answer has not answered.
+test_worker_torn_answer() {
+	worker r g --restart -- bash -c 'read -r how; printf "half of it"; eval "$how"'
+	equal 'an exit status' '1 covey worker: the command ended with exit status 3 in the middle of an answer' "$(call g 'exit 3')"
+	equal 'a signal' '1 covey worker: the command was ended by signal 9 in the middle of an answer' "$(call g 'kill -KILL $$')"
+	equal 'a closed output' '1 covey worker: the command closed its output in the middle of an answer' \
+		"$(call g 'exec >&-; read -r')"
+	equal 'success' '0 half of it' "$(call g 'exit 0')"
+	stop r
+	worker r g --restart --answer-marker END -- bash -c 'read -r; echo "half of it"'
+	contains 'without its marker' 'exit status 0 in the middle of an answer' "$(call g x)"
+	stop r
+}
+
+test_worker_marker() {
+	worker w g --answer-marker == -- bash -c 'while read -r a; do [[ $a == none ]] || a+="\n"; env printf "${a#none}==\n"; done'
+	equal 'lines' $'0 a\n b' "$(call g 'a\n b')"
+	equal 'no line' '0 ' "$(call g none)"
+	equal 'a line of its own' '0 a ==' "$(call g 'a ==')"
+	equal 'an empty line at the end' '610a0a' "$("$covey" call g 'a\n' | od -An -tx1 | tr -d ' ')"
+	contains 'a marker in the answer' 'nobody asked for ("b")' "$(call g 'a\n==\nb')"
+	ends w 1 'nobody asked for ("b")'
+	[[ $(cat w.err) != *--answer-marker* ]] || fail 'it is told what it does'
+
+	worker w g --answer-nul -- bash -c 'while read -r a; do printf "%b\0" "$a"; done'
+	equal 'lines' $'0 a\nb' "$(call g 'a\nb')"
+	"$covey" call -0 g 'a\n' | cmp - <(printf 'a\n') || fail 'the bytes'
+	out_of_step "$(call g 'a\0b')" b
+	ends w 1 ''
+	head -c 300000 /dev/urandom | base64 >lines
+	worker w g --answer-marker END --ask-marker 'echo END' -- bash
+	"$covey" call g 'cat lines' | cmp - lines || fail 'a large answer'
+	stop w
+}
+
+# A request that has no answer does not keep those who come after it waiting.
+test_worker_ask_marker() {
+	worker w sums --answer-marker END --ask-marker 'print "END\n"' -- bc -lq
+	equal 'an answer' '0 42' "$(call sums 'x = 42; x')"
+	equal 'no answer' '0 ' "$(call sums 1/0)"
+	equal 'the reason' 1 "$(grep -ci 'divi' w.err)"
+	equal 'a statement' '0 ' "$(call sums 'y = 1')"
+	equal 'two answers' $'0 1\n2' "$(call sums '1; 2')"
+	equal 'the state' '0 42' "$(call sums x)"
+	stop w
+}
+
+# Who waits for an answer that never comes is not told; the worker's own user is.
+test_worker_hint() {
+	worker w sums -- bc -lq
+	"$covey" call -t 50 sums 1/0 2>c.err &
+	pid_of[c]=$!
+	until_true 'a hint' grep -q 'bc: no answer to a request for 3 s; .*--answer-timeout.*--answer-marker' w.err
+	stop w
+	ends c 1 'covey worker: the worker was told to end before the command answered'
+}
+
 # Longer than the pipes, both ways: of a command that answers while it reads, and of one that reads all first.
 test_worker_large() {
-	head -c 3000000 /dev/urandom | base64 -w0 >line
-	worker w g -- cat
-	worker s h -- sed -u 's/^/x/'
+	head -c 500000 /dev/urandom | base64 -w0 >line
+	worker w g --timeout 50000 -- cat
+	worker s h --timeout 50000 -- sed -u 's/^/x/' # a byte at a time
 	"$covey" call -0 g <line | cmp - line || fail 'cat'
 	"$covey" call -0 h <line | cmp - <(printf x; cat line) || fail 'sed'
 	"$covey" call g small | cmp - <(echo small) || fail 'a small one behind it'
@@ -219,7 +347,7 @@ test_worker_second() {
 }
 
 test_worker_ends_gracefully() {
-	worker w g -- bash -c serve
+	worker w g --grace 50000 -- bash -c serve
 	"$covey" call g slow >c.out 2>c.err &
 	pid_of[c]=$!
 	until_true 'the request' test -e computing
@@ -227,7 +355,7 @@ test_worker_ends_gracefully() {
 	pid_of[d]=$!
 	until_true 'another caller' have_waiters g 2
 	kill -TERM "${pid_of[w]}"
-	until_true 'the signal is taken' takes_term "${pid_of[w]}"
+	until_true 'the signal is taken' taken "${pid_of[w]}"
 	touch go
 	ends w 0 ''
 	ends c 0 ''
@@ -244,12 +372,12 @@ test_worker_ends_gracefully() {
 }
 
 test_worker_ends_at_once() {
-	worker w g -- bash -c serve
+	worker w g --grace 0 -- bash -c serve
 	"$covey" call g hang >c.out 2>c.err &
 	pid_of[c]=$!
 	until_true 'the request' eval '[[ $(wc -l <pids) == 2 ]]'
 	kill -TERM "${pid_of[w]}"
-	until_true 'the signal is taken' takes_term "${pid_of[w]}"
+	until_true 'the signal is taken' taken "${pid_of[w]}"
 	kill -TERM "${pid_of[w]}"
 	ends w 143 ''
 	ends c 1 'died'
@@ -261,6 +389,147 @@ test_worker_ends_at_once() {
 	kill -HUP "${pid_of[w]}"
 	equal 'after a signal that was ignored' '0 <x>' "$(call g x)"
 	stop w
+}
+
+# COMMAND does not answer, nor end: one TERM is enough, for it and all it started.
+test_worker_ends_in_time() {
+	local signal
+	worker w g --grace 10 -- bash -c 'trap "" TERM; echo $$ >>pids; read -r; setsid sleep 1000 & echo $! >>pids; touch computing; sleep 1000'
+	"$covey" call g x >c.out 2>c.err &
+	pid_of[c]=$!
+	until_true 'a request' test -e computing
+	stop w
+	ends c 1 'covey worker: the worker was told to end before the command answered'
+	all_gone pids || fail 'a process is left'
+	for signal in TERM INT HUP; do
+		rm -f computing heard
+		worker w g --grace 10 -- bash -c 'trap "echo TERM >>heard; exit" TERM; read -r; touch computing; while :; do sleep 0.1; done'
+		"$covey" call g x >c.out 2>c.err &
+		pid_of[c]=$!
+		until_true 'a request' test -e computing
+		kill -"$signal" "${pid_of[w]}"
+		ends w 0 ''
+		ends c 1 'told to end'
+		equal 'it was told, once' TERM "$(cat heard)"
+	done
+}
+
+test_worker_device_ends_in_time() {
+	worker w g --grace 10 --device "$device:stuck"
+	"$covey" call g x >c.out 2>c.err &
+	pid_of[c]=$!
+	until_true 'a request' have_waiters g 1
+	until_true 'it computes' test -e stuck
+	kill -TERM "${pid_of[w]}"
+	ends w 1 'covey: "g": the device did not finish its request within 10 ms'
+	ends c 1 'died'
+}
+
+# What signals do to COMMAND (in a process group of its own) and its descendants: they come to the worker alone.
+test_worker_signals() {
+	local signal name
+	worker w g -- bash -c 'for s in USR1 USR2 WINCH CONT; do trap "echo $s >>heard" $s; done
+		(for s in USR1 USR2 WINCH CONT; do trap "echo $s >>heard.below" $s; done; touch ready; while :; do sleep 0.02; done) &
+		while :; do read -r -t 0.02 a; (($? > 128)) || { [[ $a ]] || exit 0; echo "$a"; }; done'
+	until_true 'the command' test -e ready
+	for signal in USR1 USR2 WINCH CONT; do
+		kill -"$signal" "${pid_of[w]}"
+		for name in heard heard.below; do until_true "$signal in $name" grep -qx "$signal" "$name"; done
+	done
+	equal 'each once' 'USR1 USR2 WINCH CONT' "$(xargs <heard)"
+	equal 'each once, below' 'USR1 USR2 WINCH CONT' "$(xargs <heard.below)"
+	equal 'it works on' '0 x' "$(call g x)"
+	stop w
+	worker w g -- bash -c serve
+	kill -USR1 "${pid_of[w]}"
+	ends w 1 'the command was ended by signal 10'
+	all_gone pids || fail 'the command is alive'
+	worker w g -- bash -c serve
+	kill -QUIT "${pid_of[w]}"
+	ends w 131 ''
+	until_true 'the end of the command' all_gone pids
+}
+
+state() { awk '/^State/ { print $2 }' "/proc/$1/status" 2>/dev/null; }
+in_state() { [[ $(state "$1") == "$2" ]]; }
+not_in_state() { ! in_state "$1" "$2"; }
+
+# At a terminal: Ctrl-Z stops all, and fg makes all go on; Ctrl-C is for the worker, and its caller has its answer.
+test_worker_terminal() {
+	local pid command
+	command -v tmux >/dev/null || fail 'tmux is not installed'
+	trap 'terminal_close; "$covey" rm 2>/dev/null || true' EXIT
+	export -f serve
+	terminal_open 100 20 'PS1="$ " bash --norc'
+	until_true 'a shell' shows '$'
+	keys '"$covey" worker g --timeout 0 --grace 50000 -- bash -c serve' Enter
+	until_true 'a worker' eval '[[ $(leader g 2>/dev/null) ]]'
+	pid=$(leader g) command=$(cat pids)
+	keys C-z
+	until_true 'the worker stops' in_state "$pid" T
+	until_true 'the command stops' in_state "$command" T
+	keys fg Enter
+	until_true 'the worker goes on' not_in_state "$pid" T
+	until_true 'the command goes on' not_in_state "$command" T
+	equal 'an answer' '0 <x>' "$(call g x)"
+	"$covey" call g slow >c.out 2>c.err &
+	pid_of[c]=$!
+	until_true 'a request' test -e computing
+	keys C-c
+	until_true 'the signal' shows '^C'
+	until_true 'the signal is taken' taken "$pid"
+	touch go
+	ends c 0 ''
+	equal 'the answer' 'done' "$(cat c.out)"
+	keys 'echo "ended with $?"' Enter
+	until_true 'the end' shows 'ended with 0'
+	all_gone pids || fail 'the command is alive'
+}
+
+# A group in which nobody could make it go on is not stopped, and its command neither.
+test_worker_orphaned() {
+	setsid "$covey" worker g -- bash -c serve 2>w.err &
+	until_true 'a worker' eval '[[ $(leader g 2>/dev/null) ]]'
+	pid_of[w]=$(leader g)
+	kill -TSTP "${pid_of[w]}"
+	equal 'an answer' '0 <x>' "$(call -t 50 g x)"
+	kill -TERM "${pid_of[w]}"
+	until_true 'the end' all_gone pids
+}
+
+# The first process of a container is told nothing by signals that it leaves to the kernel.
+as_first() { # NAME ARGUMENT...: covey with pid 1; NAME.first is its pid outside
+	local name=$1
+	shift
+	env --default-signal unshare -pf --kill-child --mount-proc "$covey" "$@" >"$name.out" 2>"$name.err" &
+	pid_of[$name]=$!
+	until_true "$name" eval "awk '{ print \$1 }' /proc/$!/task/$!/children >$name.first; [[ -s $name.first ]]"
+}
+can_unshare() { unshare -pf --mount-proc true 2>/dev/null; }
+
+test_worker_first_process() {
+	local signal
+	can_unshare || return 0
+	for signal in TERM INT HUP QUIT; do
+		as_first w worker g -- bash -c serve
+		until_true 'a worker' eval '[[ $(leader g 2>/dev/null) ]]'
+		equal 'an answer' '0 <x>' "$(call g x)"
+		(sleep 0.01 & exec nsenter -t "$(cat w.first)" -p -m bash -c 'sleep 0 & disown') # an orphan
+		kill -"$signal" "$(cat w.first)"
+		[[ $signal == QUIT ]] || ends w 0 ''
+		[[ $signal != QUIT ]] || ends w 131 ''
+		equal 'nobody leads' '1 covey: nobody leads "g"' "$(call g x | sed 's/the leader.*/nobody leads "g"/')"
+	done
+	as_first w worker g --grace 0 -- bash -c serve
+	until_true 'a worker' eval '[[ $(leader g 2>/dev/null) ]]'
+	"$covey" call g hang >c.out 2>c.err &
+	pid_of[c]=$!
+	until_true 'a request' eval '[[ $(tail -n 1 pids) -gt 2 ]]'
+	kill -TERM "$(cat w.first)"
+	until_true 'the signal is taken' taken "$(cat w.first)"
+	kill -TERM "$(cat w.first)"
+	ends w 143 ''
+	ends c 1 'died'
 }
 
 test_worker_cannot_start() {
@@ -342,6 +611,7 @@ test_worker_usage() {
 	local arguments
 	for arguments in '' 'g' 'g --' 'g cat' "g --device" 'g --device x' 'g --device x:' 'g --device :x' 'g --device x:y -- cat' '--timeout 1s g -- a' \
 		'--timeout -1 g -- a' '--answer-timeout x g -- a' '--throw g -- a' '--base f g -- a' 'g --device x:y --restart' \
+		'--answer-nul --answer-marker x g -- a' '--ask-marker x g -- a' 'g --device x:y --answer-nul' '--grace x g -- a' \
 		'g --device x:y --answer-timeout 5' '--nope g -- a' '-r' 'g h -- a'; do
 		covey_run worker $arguments
 		equal "worker $arguments" '125 ' "$status $out"
@@ -379,4 +649,151 @@ test_call() {
 		contains "call $arguments" 'usage: covey call' "$err"
 	done
 	equal 'an empty group' "125 covey: call: GROUP is empty" "$(call '' x | head -n 1)"
+}
+
+# A request may begin with a dash; "--" behind GROUP is left out, once.
+test_call_dashes() {
+	worker w g -- bash -c serve
+	equal 'behind GROUP' '0 <-5>' "$(call g -5)"
+	equal 'behind a --' '0 <-5>' "$(call g -- -5)"
+	equal 'behind options and a --' '0 <-t>' "$(call -t 50 g -- -t)"
+	equal 'a -- in front' '0 <-5>' "$(call -- g -5)"
+	equal 'a -- as a request' '0 <-->' "$(call g -- --)"
+	equal 'a -- as a request' '0 <-->' "$(call -- g --)"
+	equal 'no request' '<x>' "$(echo x | "$covey" call g --)"
+	contains 'an option too late' '125 covey: call: unexpected argument "5"; options come before GROUP' "$(call g -t 5)"
+	contains 'several words' '125 covey: call: unexpected argument "b"; quote' "$(call g a b)"
+	stop w
+}
+
+test_call_signals() {
+	local signal number
+	worker w g --grace 10 -- bash -c 'read -r; echo $$ >computing; sleep 1000'
+	for signal in TERM:143 INT:130 HUP:129 QUIT:131 USR1:138 USR2:140; do
+		number=${signal#*:}
+		env --default-signal "$covey" call g x 2>c.err &
+		pid_of[c]=$!
+		until_true 'a caller' have_waiters g 1
+		kill -WINCH "${pid_of[c]}"
+		kill -"${signal%:*}" "${pid_of[c]}"
+		ends c "$number" ''
+	done
+	if can_unshare; then
+		for signal in TERM:143 INT:130 HUP:129 QUIT:131; do
+			as_first c call g x
+			until_true 'a caller' have_waiters g 1
+			kill -"${signal%:*}" "$(cat c.first)"
+			ends c "${signal#*:}" ''
+		done
+	fi
+	until_true 'no caller' eval '! have_waiters g 1'
+	stop w
+}
+
+# Ctrl-Z stops a caller, and fg makes it go on; Ctrl-C ends it, and the shell's loop around it.
+test_call_terminal() {
+	local pid
+	command -v tmux >/dev/null || fail 'tmux is not installed'
+	trap 'terminal_close; "$covey" rm 2>/dev/null || true' EXIT
+	worker w g --timeout 0 -- bash -c serve
+	terminal_open 100 20 'PS1="$ " bash --norc'
+	until_true 'a shell' shows '$'
+	keys '"$covey" call g slow' Enter
+	until_true 'a request' test -e computing
+	keys C-z
+	until_true 'it stops' shows Stopped
+	touch go
+	equal 'another' '0 <x>' "$(call g x)"
+	keys fg Enter
+	until_true 'its answer' shows 'done'
+	keys clear Enter
+	keys 'for i in 1 2 3; do "$covey" call g hang; echo "went on"; done; echo "ended with $?"' Enter
+	until_true 'a caller' have_waiters g 1
+	keys C-c
+	until_true 'it ends' eval '! have_waiters g 1'
+	keys 'echo of-$((6 * 7))' Enter
+	until_true 'the shell is back' shows of-42
+	hides 'went on' || shows 'echo "went on"' || fail 'the loop went on'
+	kill -KILL "${pid_of[w]}"
+	finish w
+	until_true 'the end of the command' all_gone pids
+}
+
+test_call_waits() {
+	equal 'no region' "1 covey: there is no region \"$COVEY_REGION\"" "$(call -w 0.05 g x)"
+	[[ ! -e /dev/shm/$COVEY_REGION ]] || fail 'it made a region'
+	equal '-t is the bound of all' '124 ' "$(call -w inf -t 0.05 g x)"
+	"$covey" call --wait 50 g first >c.out 2>c.err & # the region is not there yet
+	pid_of[c]=$!
+	until_true 'it watches' eval 'ls -l "/proc/${pid_of[c]}/fd" | grep -q inotify'
+	worker w g --timeout 100 -- bash -c serve
+	ends c 0 ''
+	equal 'the answer' '<first>' "$(cat c.out)"
+	finish w
+	equal 'no leader' '1 covey: nobody leads "g"' "$(call -w 0.05 g x)"
+	"$covey" call -w 50 g second >c.out 2>c.err & # nobody leads
+	pid_of[c]=$!
+	until_true 'it watches' eval 'grep -sq covey-monitor /proc/${pid_of[c]}/task/*/comm'
+	worker w g -- bash -c serve
+	ends c 0 ''
+	equal 'the answer' '<second>' "$(cat c.out)"
+	kill -KILL "${pid_of[w]}" # a dead one is as good as none
+	finish w
+	"$covey" call -w 50 g third >c.out 2>c.err &
+	pid_of[c]=$!
+	until_true 'it watches' eval 'grep -sq covey-monitor /proc/${pid_of[c]}/task/*/comm'
+	worker w g -- bash -c serve
+	ends c 0 ''
+	equal 'the answer' '<third>' "$(cat c.out)"
+	stop w
+}
+
+# The worker ends before it took the request; and the region is another one when the next worker comes.
+test_call_waits_for_another() {
+	worker w g --grace 50000 -- bash -c serve
+	"$covey" call g slow >s.out 2>s.err &
+	pid_of[s]=$!
+	until_true 'a request' test -e computing
+	"$covey" call -w 50 g x >c.out 2>c.err &
+	pid_of[c]=$!
+	until_true 'another caller' have_waiters g 2
+	kill -TERM "${pid_of[w]}"
+	until_true 'the signal is taken' taken "${pid_of[w]}"
+	touch go
+	ends s 0 ''
+	ends w 0 ''
+	until_true 'it watches' eval 'grep -sq covey-monitor /proc/${pid_of[c]}/task/*/comm'
+	"$covey" rm
+	worker w g -- bash -c serve
+	ends c 0 ''
+	equal 'the answer' '<x>' "$(cat c.out)"
+	stop w
+	mkdir here
+	COVEY_REGION=here/region "$covey" call -w 50 g x >c.out 2>c.err &
+	pid_of[c]=$!
+	until_true 'it watches' eval 'ls -l "/proc/${pid_of[c]}/fd" | grep -q inotify'
+	COVEY_REGION=here/region "$covey" worker g --timeout 100 -- bash -c serve 2>w.err &
+	pid_of[w]=$!
+	ends c 0 ''
+	equal 'of a path' '<x>' "$(cat c.out)"
+	ends w 0 ''
+}
+
+test_call_output() {
+	worker w g -- bash -c serve
+	status=0
+	"$covey" call g x >/dev/full 2>now.err || status=$?
+	equal 'a full device' '125 covey: standard output: No space left on device' "$status $(cat now.err)"
+	status=0
+	{ until_true 'a closed pipe' test -e closed; "$covey" call g x || echo $? >piped; } |
+		{ exec <&-; touch closed; until_true 'a status' test -s piped; }
+	equal 'nobody reads' 141 "$(cat piped)"
+	(ulimit -s 64 && "$covey" call g x) >now.out || fail 'a small stack'
+	equal 'a small stack' '<x>' "$(cat now.out)"
+	stop w
+	(ulimit -s 64 && exec "$covey" worker g -- bash -c 'ulimit -s unlimited; serve') 2>w.err &
+	pid_of[w]=$!
+	until_true 'a worker' led g "${pid_of[w]}"
+	equal 'a worker with a small stack' '0 <x>' "$(call g x)"
+	stop w
 }
