@@ -5,8 +5,8 @@
  *  - The directory of the region's file (inotify(7)): a file that comes may be the region, one that goes may have been it.
  *    Whoever waits makes no region: its sizes are for those to choose who lead.
  *  - A monitor of the group, once there is a region: it reports who leads.
- * The look comes after the directory is watched, so nothing is missed in between.  Where a directory cannot be watched, there
- * is a look every now and then.
+ * The look comes after the directory is watched, so nothing is missed in between.  It is taken again when covey_named()
+ * does not rely any more on what it saw before.  Where a directory cannot be watched, there is a look every now and then.
  */
 #include "waiting.h"
 
@@ -19,13 +19,14 @@
 
 #include "options.h"
 
-enum { LOOK_MS = 100 };
+enum { LOOK_MS = 100, LOOK_AGAIN_MS = 2100 };
 
 struct waiting {
 	const struct wanted *a;
 	struct covey_monitor *monitor;
 	int files;               /* an inotify descriptor, or -1 */
 	int led;                 /* an eventfd */
+	int64_t again;           /* when to look again; COVEY_FOREVER: not before something happens */
 	uint64_t not_generation; /* of the present region */
 };
 
@@ -92,17 +93,48 @@ static int look(struct waiting *w, covey **c)
 	return covey_start_monitor(*c, w->a->group, w->a->group_size, 1, note_leader, w, &w->monitor);
 }
 
-/* Until something happened.  True: it was that somebody leads. */
-static bool sleep_on(const struct waiting *w)
+/* Did something happen to a file of the region's name? */
+static bool names_changed(const struct waiting *w)
 {
-	struct pollfd p[2] = {{.fd = w->led, .events = POLLIN}, {.fd = w->files, .events = POLLIN}};
-	int left = ms_until(w->a->deadline), ms = w->files >= 0 || (left >= 0 && left < LOOK_MS) ? left : LOOK_MS;
-	char ignored[512];
+	const char *last = strrchr(w->a->region, '/'), *name = last ? last + 1 : w->a->region;
+	_Alignas(struct inotify_event) char bytes[1024];
+	bool changed = false;
+	ssize_t n;
 
-	if (await_events(p, 2, ms) > 0 && p[1].revents)
-		while (read(w->files, ignored, sizeof(ignored)) > 0)
-			;
-	return p[0].revents != 0;
+	while ((n = read(w->files, bytes, sizeof(bytes))) > 0)
+		for (ssize_t at = 0; at < n;) {
+			const struct inotify_event *event = (const struct inotify_event *)(bytes + at);
+
+			changed |= (event->mask & IN_Q_OVERFLOW) != 0 ||
+			           (event->len != 0 && strcmp(event->name, name) == 0);
+			at += (ssize_t)(sizeof(*event) + event->len);
+		}
+	return changed;
+}
+
+static int64_t next_look(const struct waiting *w, bool changed)
+{
+	if (w->files < 0)
+		return deadline_in(LOOK_MS * INT64_C(1000000));
+	return changed ? deadline_in(LOOK_AGAIN_MS * INT64_C(1000000)) : COVEY_FOREVER;
+}
+
+/* Until there is reason to look.  True: that somebody leads. */
+static bool sleep_on(struct waiting *w)
+{
+	int64_t until = w->a->deadline < w->again ? w->a->deadline : w->again;
+	struct pollfd p[2] = {{.fd = w->led, .events = POLLIN}, {.fd = w->files, .events = POLLIN}};
+	bool changed = false;
+
+	while (!changed && monotonic_now() < until) {
+		if (await_events(p, 2, ms_until(until)) <= 0)
+			continue;
+		if (p[0].revents)
+			return true;
+		changed = names_changed(w);
+	}
+	w->again = next_look(w, changed);
+	return false;
 }
 
 static int await(struct waiting *w, covey **c)
@@ -125,8 +157,11 @@ int waiting_for_leader(const struct wanted *a, covey **c)
 	        .led = eventfd(0, EFD_CLOEXEC),
 	        .files = watch_directory(a->region),
 	        .not_generation = a->not_generation};
-	int error = w.led < 0 ? COVEY_ESYSTEM : await(&w, c), reason = errno;
+	int error, reason;
 
+	w.again = next_look(&w, false);
+	error = w.led < 0 ? COVEY_ESYSTEM : await(&w, c);
+	reason = errno;
 	covey_stop_monitor(w.monitor);
 	if (w.led >= 0)
 		close(w.led);

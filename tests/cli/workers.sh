@@ -726,10 +726,10 @@ test_call_waits() {
 	"$covey" call --wait 50 g first >c.out 2>c.err & # the region is not there yet
 	pid_of[c]=$!
 	until_true 'it watches' eval 'ls -l "/proc/${pid_of[c]}/fd" | grep -q inotify'
-	worker w g --timeout 100 -- bash -c serve
+	worker w g -- bash -c serve
 	ends c 0 ''
 	equal 'the answer' '<first>' "$(cat c.out)"
-	finish w
+	stop w
 	equal 'no leader' '1 covey: nobody leads "g"' "$(call -w 0.05 g x)"
 	"$covey" call -w 50 g second >c.out 2>c.err & # nobody leads
 	pid_of[c]=$!
@@ -772,11 +772,11 @@ test_call_waits_for_another() {
 	COVEY_REGION=here/region "$covey" call -w 50 g x >c.out 2>c.err &
 	pid_of[c]=$!
 	until_true 'it watches' eval 'ls -l "/proc/${pid_of[c]}/fd" | grep -q inotify'
-	COVEY_REGION=here/region "$covey" worker g --timeout 100 -- bash -c serve 2>w.err &
+	COVEY_REGION=here/region "$covey" worker g -- bash -c serve 2>w.err &
 	pid_of[w]=$!
 	ends c 0 ''
 	equal 'of a path' '<x>' "$(cat c.out)"
-	ends w 0 ''
+	stop w
 }
 
 test_call_output() {
