@@ -81,13 +81,23 @@ struct inspection {
 	const char *region;
 	const char *group; /* NULL when none was given */
 	int64_t period;    /* -n, in nanoseconds; 1 s unless given */
+	bool paced;        /* it was given */
 	bool json;
 	bool prometheus;
 	struct covey_options terms; /* on which the region is used */
-	covey *c;
+	bool follow;
+	bool wait;
+	covey *c; /* NULL, with wait: there is no region yet */
 };
 
-enum inspect_takes { TAKES_GROUP = 1, MAY_TAKE_GROUP = 2, TAKES_PERIOD = 4, TAKES_PROMETHEUS = 8 };
+enum inspect_takes {
+	TAKES_GROUP = 1,
+	MAY_TAKE_GROUP = 2,
+	TAKES_PERIOD = 4,
+	TAKES_PROMETHEUS = 8,
+	TAKES_FOLLOW = 16,
+	TAKES_WAIT = 32,
+};
 
 /*
  * inspect_begin - parse the options and attach read-only.
@@ -95,6 +105,9 @@ enum inspect_takes { TAKES_GROUP = 1, MAY_TAKE_GROUP = 2, TAKES_PERIOD = 4, TAKE
  * gives 0, or 1 with the exit status in *status: help was asked for, or it was complained of what is wrong
  */
 int inspect_begin(struct inspection *in, int argc, char **argv, const char *usage, unsigned takes, int *status);
+
+/* inspect_open - attach to the region, read-only; gives 0 or an error, as covey_open(). */
+int inspect_open(struct inspection *in);
 
 /* What is to be called before an inspector's command ends because the region's file was cut short, or NULL. */
 extern void (*inspect_restore)(void);

@@ -156,14 +156,11 @@ int region_begin(
 	return *status != 0;
 }
 
-static int inspect_open(struct inspection *in)
+int inspect_open(struct inspection *in)
 {
 	const struct covey_options options = {.flags = COVEY_INSPECT | COVEY_ATTACH_ONLY | in->terms.flags};
-	int error = covey_open(&in->c, in->region, &options);
 
-	if (error == 0)
-		return 0;
-	return region_failed(in->region, error);
+	return covey_open(&in->c, in->region, &options);
 }
 
 static int inspect_group(struct inspection *in, int argc, char **argv, const char *usage, unsigned takes)
@@ -183,6 +180,23 @@ static int inspect_group(struct inspection *in, int argc, char **argv, const cha
 	return 0;
 }
 
+/* The options that not every command takes, and what takes them. */
+static const struct {
+	int letter;
+	unsigned takes;
+	const char *name;
+} particular[] = {{'n', TAKES_PERIOD, "-n"}, {'p', TAKES_PROMETHEUS, "--prometheus"}, {'f', TAKES_FOLLOW, "--follow"},
+        {'w', TAKES_WAIT, "--wait"}};
+
+/* The name of an option that this command does not take; NULL: it does. */
+static const char *refused(int o, unsigned takes)
+{
+	for (size_t i = 0; i < sizeof(particular) / sizeof(particular[0]); i++)
+		if (particular[i].letter == o && (takes & particular[i].takes) == 0)
+			return particular[i].name;
+	return NULL;
+}
+
 /* True: that was the last one to look at, and *status is the exit status. */
 static bool inspect_option(struct inspection *in, int o, char **argv, const char *usage, int *status)
 {
@@ -196,7 +210,14 @@ static bool inspect_option(struct inspection *in, int o, char **argv, const char
 	case 'p':
 		in->prometheus = true;
 		return false;
+	case 'f':
+		in->follow = true;
+		return false;
+	case 'w':
+		in->wait = true;
+		return false;
 	case 'n':
+		in->paced = true;
 		*status = option_seconds(usage, argv[0], "-n", optarg, &in->period);
 		return *status != 0;
 	case 'h':
@@ -213,30 +234,46 @@ static bool inspect_option(struct inspection *in, int o, char **argv, const char
 	}
 }
 
-/* Of one set of options each command takes some. */
-int inspect_begin(struct inspection *in, int argc, char **argv, const char *usage, unsigned takes, int *status)
+static bool inspect_options(
+        struct inspection *in, int argc, char **argv, const char *usage, unsigned takes, int *status)
 {
 	static const struct option options[] = {REGION_TERMS, {"region", required_argument, NULL, 'r'},
 	        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'},
-	        {"prometheus", no_argument, NULL, 'p'}, {NULL, 0, NULL, 0}};
-	const char *letters = (takes & TAKES_PERIOD) != 0 ? ":r:n:h" : ":r:h";
+	        {"prometheus", no_argument, NULL, 'p'}, {"follow", no_argument, NULL, 'f'},
+	        {"wait", no_argument, NULL, 'w'}, {NULL, 0, NULL, 0}};
 	int o;
+
+	opterr = 0;
+	while ((o = getopt_long(argc, argv, ":r:n:hf", options, NULL)) != -1) {
+		const char *name = refused(o, takes);
+
+		if (name) {
+			*status = misuse(usage, "%s: unknown option %s", argv[0], name);
+			return true;
+		}
+		if (inspect_option(in, o, argv, usage, status))
+			return true;
+	}
+	return false;
+}
+
+/* Of one set of options each command takes some. */
+int inspect_begin(struct inspection *in, int argc, char **argv, const char *usage, unsigned takes, int *status)
+{
+	int error;
 
 	*in = (struct inspection){.period = 1000000000};
 	setvbuf(stdout, NULL, _IOFBF, 1 << 16); /* not line by line, also on a terminal */
 	sigaction(SIGBUS, &(struct sigaction){.sa_handler = cut_short}, NULL);
-	opterr = 0;
-	while ((o = getopt_long(argc, argv, letters, options, NULL)) != -1)
-		if (inspect_option(in, o, argv, usage, status))
-			return 1;
-	if (in->prometheus && (takes & TAKES_PROMETHEUS) == 0) {
-		*status = misuse(usage, "%s: unknown option --prometheus", argv[0]);
+	if (inspect_options(in, argc, argv, usage, takes, status))
 		return 1;
-	}
 	in->region = region_name(in->region);
 	*status = inspect_group(in, argc, argv, usage, takes);
-	if (*status == 0)
-		*status = inspect_open(in);
+	if (*status != 0)
+		return 1;
+	error = inspect_open(in);
+	if (error != 0 && (error != COVEY_ENOENT || !in->wait))
+		*status = region_failed(in->region, error);
 	return *status != 0;
 }
 

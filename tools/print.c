@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <wchar.h>
 
 #include "cmd.h"
@@ -280,6 +281,44 @@ void format_age(int64_t since, char *text, size_t size)
 		snprintf(text, size, "%" PRId64 "h%02dm", whole / 3600, (int)(whole / 60 % 60));
 	else
 		snprintf(text, size, "%" PRId64 "d%02dh", whole / 86400, (int)(whole / 3600 % 24));
+}
+
+void format_span(int64_t nanoseconds, char *text, size_t size)
+{
+	if (nanoseconds < INT64_C(60000000000))
+		snprintf(text, size, "%.3fs", (double)nanoseconds / 1e9);
+	else
+		format_age(monotonic_now() - nanoseconds, text, size);
+}
+
+int64_t realtime_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int64_t realtime_of(int64_t monotonic)
+{
+	return realtime_now() - (monotonic_now() - monotonic);
+}
+
+void format_clock(int64_t realtime, char *text, size_t size)
+{
+	time_t then = (time_t)(realtime / 1000000000), now = time(NULL);
+	struct tm parts, today;
+	size_t n;
+
+	text[0] = '\0';
+	if (!localtime_r(&then, &parts) || !localtime_r(&now, &today))
+		return;
+	if (parts.tm_yday != today.tm_yday || parts.tm_year != today.tm_year) {
+		strftime(text, size, "%b %e %H:%M", &parts);
+		return;
+	}
+	n = strftime(text, size, "%H:%M:%S", &parts);
+	snprintf(text + n, size - n, ".%03d", (int)(realtime / 1000000 % 1000));
 }
 
 void print_age(int64_t since, int width)

@@ -42,6 +42,18 @@ void print_json_leader(const struct covey_group_view *v);
 void print_age(int64_t since, int width);
 void format_age(int64_t since, char *text, size_t size);
 
+/* format_span - so many nanoseconds, such as 0.012s, 5m03s. */
+void format_span(int64_t nanoseconds, char *text, size_t size);
+
+/* realtime_now - the wall clock: nanoseconds since 1970.  realtime_of - of a time of CLOCK_MONOTONIC, as the wall clock is set
+ * now, and as if the machine had not slept since. */
+int64_t realtime_now(void);
+int64_t realtime_of(int64_t monotonic);
+
+/* format_clock - a time of the wall clock, in the caller's time zone, in 12 columns: 17:04:05.678, and of another day than
+ * today's Nov 29 17:04. */
+void format_clock(int64_t realtime, char *text, size_t size);
+
 /* age_seconds - the same as a number. */
 double age_seconds(int64_t since);
 

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "print.h"
 
@@ -170,14 +169,15 @@ static void draw_waits(const struct screen *s, const struct look *l, int row)
 
 static void draw_top(const struct screen *s, const char *what)
 {
-	char clock[16] = "", left[LINE], right[64];
-	time_t now = time(NULL);
-	struct tm parts;
+	char clock[16], left[LINE], right[64];
 
-	if (localtime_r(&now, &parts))
-		strftime(clock, sizeof(clock), "%H:%M:%S", &parts);
-	snprintf(left, sizeof(left), "covey top  %s%s%s", s->shown_region, what,
-	        s->unnamed ? "   THIS REGION'S NAME WAS REMOVED" : "");
+	format_clock(realtime_now(), clock, sizeof(clock));
+	clock[8] = '\0'; /* whole seconds */
+	snprintf(left, sizeof(left), "covey top  %s%s%s%s", s->shown_region, what,
+	        s->unnamed    ? "   THIS REGION'S NAME WAS REMOVED"
+	        : s->since[0] ? "   A NEW REGION SINCE "
+	                      : "",
+	        s->unnamed ? "" : s->since);
 	snprintf(right, sizeof(right), "%severy %.4g s  %s", s->paused ? "PAUSED  " : "", (double)s->period / 1e9,
 	        clock);
 	bar(0, left, right);

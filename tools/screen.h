@@ -14,6 +14,7 @@ enum { SPARKS = 120, FILTER = 64 };
 struct screen {
 	char shown_region[1024]; /* its name, printable */
 	bool unnamed;            /* which leads to it no more */
+	char since[16];          /* the time at which this one took the place of another; empty: it is the first */
 	int64_t period;
 	enum order order;
 	char filter[FILTER]; /* only groups whose name has it */

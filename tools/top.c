@@ -16,16 +16,19 @@
 #include "cmd.h"
 #include "options.h"
 #include "print.h"
+#include "removal.h"
 #include "screen.h"
 
 #include <term.h> /* after all others: it defines words such as "columns" */
 
 static const char usage[] =
-        "usage: covey top [-r REGION] [-n SECONDS]\n"
+        "usage: covey top [-r REGION] [-n SECONDS] [--wait]\n"
         "\n"
         "Show the region on the terminal: who leads what with how many waiting, how much is done a second,\n"
         "and how long waits take.  Press ? for its keys.\n"
         "\n" REGION_HELP "  -n SECONDS            between two looks, 0.1 to 60; 1 unless given\n"
+        "      --wait            wait for a region that is not there yet, and, when its name was removed, go on\n"
+        "                        with the next one of that name\n"
         "  -h, --help            this text\n"
         "\n"
         "Exits 1 when there is no such region, 2 when it is damaged.\n";
@@ -43,7 +46,7 @@ static void on_end(int signal)
 struct top {
 	struct screen screen;
 	struct look looks[2]; /* now, and before */
-	covey *c;
+	struct inspection *in;
 	char *group; /* not NULL: this one's details are shown */
 	size_t group_size;
 	int error;
@@ -184,12 +187,31 @@ static void on_key(struct top *t, int key)
 
 /* ------------------------------------------------------------------------------------------------ looks */
 
+/* The next region of the name: nothing is known of it yet. */
+static void renew(struct top *t)
+{
+	covey *before = t->in->c;
+
+	if (inspect_open(t->in) != 0) {
+		t->in->c = before;
+		return;
+	}
+	covey_close(before);
+	for (int i = 0; i < 2; i++)
+		look_free(&t->looks[i]);
+	t->screen.unnamed = false;
+	format_clock(realtime_now(), t->screen.since, sizeof(t->screen.since));
+	t->screen.since[8] = '\0'; /* whole seconds */
+}
+
 static void look(struct top *t)
 {
 	struct look now;
 
-	t->screen.unnamed = covey_named(t->c) == 0;
-	t->error = look_take(t->c, &t->looks[0], &now);
+	t->screen.unnamed = covey_named(t->in->c) == 0;
+	if (t->screen.unnamed && t->in->wait)
+		renew(t);
+	t->error = look_take(t->in->c, &t->looks[0], &now);
 	if (t->error < 0) {
 		look_free(&now);
 		return;
@@ -209,9 +231,29 @@ static void draw(struct top *t)
 	if (t->screen.helping)
 		screen_help();
 	else if (t->group)
-		screen_group(&t->screen, t->c, t->group, t->group_size, &t->looks[0]);
+		screen_group(&t->screen, t->in->c, t->group, t->group_size, &t->looks[0]);
 	else
 		screen_list(&t->screen, &t->looks[0], &t->looks[1]);
+}
+
+/* Until there is a region; signals have their usual effect.  Gives the exit status of a failure, or 0. */
+static int await_region(struct inspection *in)
+{
+	struct appearance appearance;
+	int error = 0;
+
+	if (in->c)
+		return 0;
+	complain(0, "top: waiting for region \"%s\"", in->region);
+	appearance_begin(&appearance, in->region);
+	while ((error = inspect_open(in)) == COVEY_ENOENT) {
+		struct pollfd p = {.fd = appearance.events, .events = POLLIN};
+
+		await_events(&p, 1, appearance_patience(&appearance));
+		appearance_seen(&appearance, p.revents);
+	}
+	appearance_end(&appearance);
+	return error == 0 ? 0 : region_failed(in->region, error);
 }
 
 /* The terminal is gone, and nobody told us by SIGHUP. */
@@ -322,13 +364,20 @@ int cmd_top(int argc, char **argv)
 	struct top t = {.screen = {.order = BY_WAITERS}};
 	int status;
 
-	if (inspect_begin(&in, argc, argv, usage, TAKES_PERIOD, &status))
+	if (inspect_begin(&in, argc, argv, usage, TAKES_PERIOD | TAKES_WAIT, &status))
 		return status;
+	if (in.json) {
+		covey_close(in.c);
+		return misuse(usage, "top: unknown option --json; covey ls --json and covey stats --json have it");
+	}
 	if (!isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO)) {
 		covey_close(in.c);
 		return complain(EXIT_COVEY, "top: needs a terminal; covey ls, stats, watch and events can be piped");
 	}
-	t.c = in.c;
+	status = await_region(&in);
+	if (status != 0)
+		return status;
+	t.in = &in;
 	format_name(t.screen.shown_region, sizeof(t.screen.shown_region), in.region, strlen(in.region));
 	t.screen.period = in.period < period_least ? period_least : in.period > period_most ? period_most : in.period;
 	for (int i = 0; i < SPARKS; i++)

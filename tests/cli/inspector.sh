@@ -486,6 +486,115 @@ vanished $(leader_of a) 1 key" "$what"
 	equal 'watch on a full disk' 125 "$status"
 }
 
+# What came and went while covey watch did not look is counted.
+test_watch_counts_missed() {
+	local watcher json
+	"$covey" run key -- true
+	"$covey" watch -n 0 >watch.out &
+	watcher=$!
+	"$covey" watch -n 0 --json >json.out &
+	json=$!
+	until_true 'the header' has_lines watch.out 1
+	start a key -- bash -c 'touch ready; until_true go test -e go'
+	until_true 'the first' has_lines watch.out 2
+	until_true 'the first' has_lines json.out 1
+	kill -STOP "$watcher" "$json"
+	touch go
+	finish a
+	for _ in 1 2 3; do "$covey" run key -- true; done
+	rm -f ready go
+	start b key -- bash -c 'touch ready; until_true go test -e go'
+	until_true 'the command' test -e ready
+	kill -CONT "$watcher" "$json"
+	until_true 'the second' has_lines watch.out 3
+	until_true 'the second' has_lines json.out 2
+	touch go
+	finish b
+	until_true 'the end' grep -q vanished watch.out
+	until_true 'the end' grep -q vanished json.out
+	kill -STOP "$watcher" "$json"
+	for _ in 1 2; do "$covey" run key -- true; done
+	rm -f ready go
+	start c key -- bash -c 'touch ready; until_true go test -e go'
+	until_true 'the command' test -e ready
+	kill -CONT "$watcher" "$json"
+	until_true 'the fourth' has_lines watch.out 5
+	until_true 'the fourth' has_lines json.out 4
+	equal 'what was shown and missed' 'appeared 2 0
+changed 6 3
+vanished 6 0
+appeared 9 2' "$(awk 'NR > 1 { print $2, $4, $5 }' watch.out)"
+	equal 'as JSON' '0 3 0 2' "$(sed -n 's/.*"missed": \([0-9]*\),.*/\1/p' json.out | paste -sd' ')"
+	kill -TERM "$watcher" "$json"
+	wait "$watcher" "$json"
+	touch go
+	finish c
+}
+
+# A region that is not there yet, and the next of a name that was removed.
+test_wait_for_region() {
+	local watcher region
+	covey_run watch
+	equal 'without --wait' 1 "$status"
+	covey_run ls --wait
+	equal 'ls --wait' 125 "$status"
+	mkdir -m 700 own
+	for region in "$COVEY_REGION" "$PWD/own/region"; do
+		rm -f ready go
+		"$covey" watch -r "$region" -n 0 --wait >watch.out 2>watch.err &
+		watcher=$!
+		until_true 'it waits' grep -q "waiting for region" watch.err
+		start a -r "$region" first -- bash -c 'touch ready; until_true go test -e go'
+		until_true 'the first region' grep -q 'appeared.* first$' watch.out
+		"$covey" rm -r "$region"
+		until_true 'its end' grep -q "name was removed .*, until there is another" watch.err
+		start b -r "$region" second -- bash -c 'until_true go test -e go'
+		until_true 'the second region' grep -q 'appeared.* second$' watch.out
+		grep -q 'there is a new region' watch.err || fail "nothing is said of a new region: $(cat watch.err)"
+		rm "${region/#covey/\/dev\/shm\/covey}"
+		start c -r "$region" third -- bash -c 'until_true go test -e go'
+		until_true 'the third region, after another way to remove it' grep -q 'appeared.* third$' watch.out
+		kill -TERM "$watcher"
+		wait "$watcher" || fail "watch --wait ends with $?"
+		equal 'each once' '3 0' "$(grep -c appeared watch.out) $(grep -c vanished watch.out || true)"
+		touch go
+		finish a b c
+		"$covey" rm -r "$region"
+	done
+	"$covey" watch --wait >watch.out 2>watch.err &
+	watcher=$!
+	until_true 'it waits' grep -q "waiting for region" watch.err
+	kill -INT "$watcher"
+	wait "$watcher" || fail "watch that waits ends with $? at SIGINT"
+	echo 'no region' >"$PWD/own/region"
+	covey_run watch -r "$PWD/own/region" --wait
+	equal 'what is no region is not awaited' 2 "$status"
+}
+
+test_top_waits_for_region() {
+	command -v tmux >/dev/null || return 0
+	trap 'terminal_close; "$covey" rm 2>/dev/null || true' EXIT
+	covey_run top --json
+	equal 'top --json' 1 "$status" # of a region that is not there
+	terminal_open 120 24 "bash -c '$covey top -n 0.1 --wait; echo \"top ended with \$?\"; read -r _'"
+	until_true 'it waits' shows 'waiting for region'
+	start a first -- bash -c 'until_true go test -e go'
+	until_true 'the first region' shows 'first  '
+	covey_run top --json
+	equal 'top --json' 125 "$status"
+	"$covey" rm
+	until_true 'its end' shows "THIS REGION'S NAME WAS REMOVED"
+	shows 'first  ' || fail "what goes on is still shown: $(screen)"
+	start b second -- bash -c 'until_true go test -e go'
+	until_true 'the second region' shows 'second  '
+	until_true 'it is said' shows 'A NEW REGION SINCE'
+	hides 'first  ' || fail "what was in the first region: $(screen)"
+	keys q
+	until_true 'its end' shows 'top ended with 0'
+	touch go
+	finish a b
+}
+
 leader_of() { echo "${pid_of[$1]}"; }
 
 # covey events: the dead, their successors, in the order in which it happened.
