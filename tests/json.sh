@@ -15,8 +15,8 @@ command -v jq >/dev/null || { echo 'json: skipped, for there is no jq'; exit 77;
 export COVEY_REGION=covey-json-$$
 work=$(mktemp -d)
 cd "$work"
-watcher=
-trap 'rm -rf "$work"; [[ -z $watcher ]] || kill -KILL "$watcher" 2>/dev/null || true; "$covey" rm 2>/dev/null || true' EXIT
+watcher='' follower=''
+trap 'rm -rf "$work"; kill -KILL $watcher $follower 2>/dev/null || true; "$covey" rm 2>/dev/null || true' EXIT
 
 fail() {
 	printf 'json: %s\n' "$*" >&2
@@ -54,6 +54,8 @@ coproc actors { exec "$scene" "$COVEY_REGION" 420 20; }
 scene_says lively
 "$covey" watch --json -n 0 >watch.all &
 watcher=$!
+"$covey" events --follow --json -n 0.1 >'events --follow.all' &
+follower=$!
 look ls 0
 look show 0 user/00000/avatar
 look show 0 user/00101/avatar
@@ -77,10 +79,13 @@ done
 kill -TERM "$watcher"
 wait "$watcher" || fail "covey watch --json: its exit status is $?"
 watcher=
+kill -TERM "$follower"
+wait "$follower" || fail "covey events --follow --json: its exit status is $?"
+follower=
 echo end >&"${actors[1]}"
 wait "$actors_PID" || fail "the scene ended with $?"
 
-for command in ls show watch events stats verify; do
+for command in ls show watch events 'events --follow' stats verify; do
 	schema "$command"
 	judge "$command" "$command.all" >problems
 	[[ ! -s problems ]] || fail "covey $command --json: $(sort problems | uniq -c | sort -rn | head -n 20)"
@@ -88,10 +93,11 @@ for command in ls show watch events stats verify; do
 	jq -r -L "${rules%/*}" 'include "json"; seen("")' "$command.all" | sort -u >seen
 	comm -23 known seen >never
 	[[ ! -s never ]] || fail "covey $command --json never wrote $(tr '\n' ' ' <never)"
-	# A field more, one less, and each with a value of another type, are noticed.
+	# A field more, one less that must be there, and each with a value of another type, are noticed.
 	head -n 1 "$command.all" >one
 	jq -e --slurpfile schema "$command.schema" -L "${rules%/*}" 'include "json"; . as $whole |
-		[keys[] as $k | ($whole | del(.[$k]), (.[$k] = [[]]), (.[$k + "x"] = 1)) | [problems($schema[0]; "")] | length] |
+		[keys[] as $k | ($whole | (select($schema[0].required | any(. == $k)) | del(.[$k])), (.[$k] = [[]]),
+			(.[$k + "x"] = 1)) | [problems($schema[0]; "")] | length] |
 		all(. > 0)' one >/dev/null || fail "covey $command --json: a changed field goes unnoticed"
 	echo "covey $command --json: $(wc -l <"$command.all") outputs, $(wc -l <known) fields"
 done

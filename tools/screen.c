@@ -404,16 +404,19 @@ static void draw_waiters(covey *c, const char *name, size_t size, struct waiters
 	w->row++;
 }
 
-static void draw_event(int row, const struct covey_event_view *v)
+static void draw_event(int row, const struct history_entry *e)
 {
-	char age[24], peer[16] = "-", command[COMMAND_ROOM];
+	const struct covey_event_view *v = &e->view;
+	char took[48] = "-", age[24], peer[16] = "-", command[COMMAND_ROOM];
 
 	format_age(v->time, age, sizeof(age));
 	format_command(command, v->command);
 	if (v->peer)
 		snprintf(peer, sizeof(peer), "%d", (int)v->peer);
-	line(row, "%9s %7d%c %s %-14s %10" PRIu64 " %7s", age, (int)v->pid, v->alive ? ' ' : '+', command,
-	        covey_event_name(v->kind), v->generation, peer);
+	if (e->took >= 0)
+		format_span(e->took, took, sizeof(took));
+	line(row, "%9s %7d%c %s %-14s %10" PRIu64 " %7s %8s", age, (int)v->pid, v->alive ? ' ' : '+', command,
+	        covey_event_name(v->kind), v->generation, peer, took);
 }
 
 static void draw_history(covey *c, const char *name, size_t size, int row)
@@ -423,7 +426,8 @@ static void draw_history(covey *c, const char *name, size_t size, int row)
 
 	if (history_take(c, &h) == 0) {
 		attron(A_BOLD);
-		line(row, "%9s %7s  %-15s %-14s %10s %7s", "AGO", "PID", "COMMAND", "EVENT", "GENERATION", "PEER");
+		line(row, "%9s %7s  %-15s %-14s %10s %7s %8s", "AGO", "PID", "COMMAND", "EVENT", "GENERATION", "PEER",
+		        "TOOK");
 		attroff(A_BOLD);
 	}
 	for (size_t i = h.size; i-- > 0 && count < room;)
@@ -433,7 +437,7 @@ static void draw_history(covey *c, const char *name, size_t size, int row)
 		}
 	for (size_t i = from; count && i < h.size; i++)
 		if (history_is_of(&h.entries[i].view, name, size))
-			draw_event(++row, &h.entries[i].view);
+			draw_event(++row, &h.entries[i]);
 	history_free(&h);
 }
 

@@ -486,6 +486,71 @@ vanished $(leader_of a) 1 key" "$what"
 	equal 'watch on a full disk' 125 "$status"
 }
 
+# When it was, and how long it took.
+test_events_tell_times() {
+	local begin end
+	begin=$(date +%s)
+	start a key -- bash -c 'hold key 1; sleep 0.3'
+	until_true 'a leader' eval '"$covey" show key >/dev/null 2>&1'
+	start b key -- false
+	finish a b
+	end=$(date +%s)
+	covey_run events
+	equal 'text' 'registered -
+waiting -
+resolved y
+answered y' "$(awk 'NR > 1 { print $4, ($7 ~ /^[0-9]+\.[0-9][0-9][0-9]s$/ && $7 + 0 > 0.2) ? "y" : $7 }' now.out)"
+	equal 'the time of day' 4 "$(grep -cE '^([0-9][0-9]:){2}[0-9][0-9]\.[0-9]{3} ' now.out)"
+	covey_run events --json
+	sed -n 's/.*"time": \([0-9]*\)[.].*"took": \([a-z0-9.]*\).*/\1 \2/p' now.out >times
+	equal 'JSON' '4 2' "$(wc -l <times) $(grep -c null times)"
+	awk -v begin="$begin" -v end="$end" '$1 < begin - 1 || $1 > end + 1 || ($2 != "null" && ($2 < 0.2 || $2 > end - begin + 1)) {
+		exit 1 }' times || fail "from $begin to $end: $(cat times)"
+}
+
+# New events as they come, each once, until a signal.
+test_events_follow() {
+	local text json
+	"$covey" run first -- true
+	"$covey" events -f -n 0.1 >text.out 2>text.err &
+	text=$!
+	"$covey" events --follow --json -n 0.1 second >json.out &
+	json=$!
+	until_true 'what was' has_lines text.out 3
+	"$covey" run second -- true
+	until_true 'a text' has_lines text.out 5
+	until_true 'JSON' has_lines json.out 2
+	start a second -- bash -c 'hold second 1'
+	until_true 'a leader' eval '"$covey" show second >/dev/null 2>&1'
+	start b second -- false
+	finish a b
+	until_true 'all' has_lines text.out 9
+	until_true 'all as JSON' has_lines json.out 6
+	"$covey" rm
+	until_true 'told of removal' grep -q "this region's name was removed" text.err
+	kill -TERM "$text"
+	wait "$text" || fail "SIGTERM: covey events --follow ends with $?"
+	kill -INT "$json"
+	wait "$json" || fail "SIGINT: covey events --follow --json ends with $?"
+	equal 'each once, in order' 'registered 1 first
+resolved 1 first
+registered 1 second
+resolved 1 second
+registered 2 second
+waiting 2 second
+resolved 2 second
+answered 2 second' "$(awk 'NR > 1 { print $4, $5, $NF }' text.out)"
+	equal 'the same as JSON' 'registered resolved registered waiting resolved answered' \
+		"$(sed -n 's/^{"time": .*"event": "\([a-z]*\)".*}$/\1/p' json.out | paste -sd' ')"
+	status=0
+	"$covey" events --follow >/dev/full 2>now.err || status=$?
+	equal 'of no region' 1 "$status"
+	"$covey" run first -- true
+	status=0
+	"$covey" events --follow >/dev/full 2>now.err || status=$?
+	equal 'on a full disk' 125 "$status"
+}
+
 # What came and went while covey watch did not look is counted.
 test_watch_counts_missed() {
 	local watcher json
@@ -618,11 +683,12 @@ ${pid_of[b]}+ resolved 2 -" "$(awk 'NR > 1 { print $2, $4, $5, $6 }' <<<"$out")"
 	contains 'all events' " ${pid_of[c]}+ true " "$out"
 	covey_run events --json other
 	contains 'events --json' '"event": "registered", "generation": 1, "peer": 0, "hash": "' "$out"
-	contains 'events --json' '"group": "other", "name_hex": "6f74686572"}' "$out"
+	contains 'events --json' '"group": "other", "name_hex": "6f74686572", "took": ' "$out"
 	covey_run events nothing
-	equal 'events of no group' '0 1' "$status $(wc -l <<<"$out")"
+	equal 'events of no group' '1 covey: nobody leads "nothing", and no event of it is known' "$status $out$err"
 	covey_run events -n 1
 	equal 'events -n' 125 "$status"
+	contains 'events -n' '-n is for --follow' "$err"
 	covey_run events -r covey-there-is-none
 	equal 'events of no region' 1 "$status"
 }
