@@ -790,6 +790,8 @@ struct covey_event_view {
 	uint64_t hash;    /* of the group's name; for one that the region no longer knows */
 	const void *name; /* valid during the callback; NULL when the region no longer knows the group */
 	size_t size;
+	int error;    /* of "resolved": the answer was the leader's own error */
+	int32_t code; /* of "resolved": the application's code, or what is nearest to it of -2048 to 2047 */
 };
 typedef int (*covey_event_visitor)(void *context, const struct covey_event_view *event);
 

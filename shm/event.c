@@ -143,7 +143,15 @@ struct lane_copy {
 
 static enum covey_event_kind kind_of(const uint64_t entry[COVEY_ENTRY_WORDS])
 {
-	return (enum covey_event_kind)(entry[2] & COVEY_EVENT_KIND_MASK);
+	return covey_event_kind_of((unsigned)entry[2]);
+}
+
+static int32_t code_of(const uint64_t entry[COVEY_ENTRY_WORDS])
+{
+	const int32_t range = 1 << COVEY_EVENT_CODE_BITS;
+	int32_t code = (int32_t)(entry[2] >> COVEY_EVENT_CODE_SHIFT & (uint64_t)(range - 1));
+
+	return code > COVEY_EVENT_CODE_MAX ? code - range : code;
 }
 
 static void lane_read(struct covey_line *lines, uint32_t number, uint64_t stamp, struct lane_copy *out)
@@ -219,8 +227,10 @@ static void event_view(covey *c, struct ring_copy *r, const uint64_t *words)
 
 	v->time = shm_own_time(words[0]);
 	v->hash = words[1];
-	v->generation = words[2] >> COVEY_EVENT_KIND_BITS;
+	v->generation = words[2] >> COVEY_EVENT_WHAT_BITS;
 	v->kind = kind_of(words);
+	v->error = (int)(words[2] >> COVEY_EVENT_KIND_BITS & 1);
+	v->code = code_of(words);
 	v->peer = (pid_t)(words[3] >> COVEY_EVENT_CHECK_BITS & COVEY_EVENT_PEER_MASK);
 	v->size = covey_name_of(c, (uint32_t)(words[3] >> COVEY_EVENT_NODE_SHIFT), v->hash, r->name);
 	v->name = v->size != 0 ? r->name : NULL;

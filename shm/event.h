@@ -11,10 +11,13 @@
  *     +------------------------------------------+
  *     | hash of the group's name                 |
  *     +------------------------------+-----------+
- *     | generation                46 | kind   18 |
+ *     | generation                46 | what   18 |
  *     +---------------+--------------+-+---------+
  *     | node       28 | peer pid    22 | chk  14 |
  *     +---------------+----------------+---------+
+ *
+ * What happened: the kind in 5 bits; and of an execution that was resolved, how, in the 13 above: whether it was the leader's
+ * own error, and the application's code as far as 12 bits have it, by which people tell a failure from a success.
  *
  * An entry is four words, so one can be met that is half an old one and half a new one: its writer is at it, was killed
  * there, or met with another on the same place of the shared lane.  The check is over all of the entry, its place in the
@@ -33,13 +36,22 @@
 #include "internal.h"
 #include "probe.h"
 
-#define COVEY_EVENT_KIND_BITS 18
+#define COVEY_EVENT_KIND_BITS 5
+#define COVEY_EVENT_CODE_BITS 12
+#define COVEY_EVENT_CODE_SHIFT (COVEY_EVENT_KIND_BITS + 1) /* above the bit that tells an error */
+#define COVEY_EVENT_WHAT_BITS (COVEY_EVENT_CODE_SHIFT + COVEY_EVENT_CODE_BITS)
 #define COVEY_EVENT_CHECK_BITS 14
 #define COVEY_EVENT_PEER_BITS 22 /* as many as Linux has pids */
 #define COVEY_EVENT_NODE_SHIFT (COVEY_EVENT_CHECK_BITS + COVEY_EVENT_PEER_BITS)
-#define COVEY_EVENT_KIND_MASK ((UINT64_C(1) << COVEY_EVENT_KIND_BITS) - 1)
 #define COVEY_EVENT_PEER_MASK ((UINT64_C(1) << COVEY_EVENT_PEER_BITS) - 1)
 #define COVEY_EVENT_CHECK_MASK ((UINT64_C(1) << COVEY_EVENT_CHECK_BITS) - 1)
+
+static_assert(COVEY_EVENTS <= 1 << COVEY_EVENT_KIND_BITS, "each kind has its number");
+
+static inline enum covey_event_kind covey_event_kind_of(unsigned what)
+{
+	return (enum covey_event_kind)(what & ((1u << COVEY_EVENT_KIND_BITS) - 1));
+}
 
 /* The check of an entry, whose last word lacks it: a sum of products, of which the top bits depend on every bit.  salt:
  * its place in the lane's history, and the owner of the ring. */
@@ -87,13 +99,28 @@ static inline uint64_t covey_event_hash(const covey *c, uint32_t node)
 	return atomic_load_explicit(&c->arena.nodes[node].hash, memory_order_relaxed); /* for people */
 }
 
+#define COVEY_EVENT_CODE_MAX ((1 << (COVEY_EVENT_CODE_BITS - 1)) - 1)
+
+/* What happens when an execution ends with this answer. */
+static inline unsigned covey_event_resolved(const struct covey_reply *reply)
+{
+	int32_t code = reply->code;
+	unsigned error = reply->error != 0;
+
+	code = code > COVEY_EVENT_CODE_MAX ? COVEY_EVENT_CODE_MAX : code;
+	code = code < -COVEY_EVENT_CODE_MAX - 1 ? -COVEY_EVENT_CODE_MAX - 1 : code;
+	return (unsigned)COVEY_EVENT_RESOLVED | error << COVEY_EVENT_KIND_BITS |
+	       ((uint32_t)code & ((1u << COVEY_EVENT_CODE_BITS) - 1)) << COVEY_EVENT_CODE_SHIFT;
+}
+
 /* The one place that writes to a ring.  All relaxed: a reader believes the check, and no order.  Inlined, and from
- * registers: on the fastest path each store counts. */
-static inline __attribute__((always_inline)) void covey_event_write(const struct covey_lane *lane, int64_t time,
-        enum covey_event_kind kind, uint32_t node, uint64_t hash, uint64_t generation, pid_t peer)
+ * registers: on the fastest path each store counts.  what: a
+ * kind, or covey_event_resolved(); kind: the kind in it, apart, that the compiler knows it. */
+static inline __attribute__((always_inline)) void covey_event_write_as(const struct covey_lane *lane, int64_t time,
+        enum covey_event_kind kind, unsigned what, uint32_t node, uint64_t hash, uint64_t generation, pid_t peer)
 {
 	_Atomic uint64_t *entry, *head = lane->words;
-	uint64_t what = generation << COVEY_EVENT_KIND_BITS | (uint64_t)kind;
+	uint64_t event = generation << COVEY_EVENT_WHAT_BITS | what;
 	uint64_t who = (uint64_t)node << COVEY_EVENT_NODE_SHIFT | ((uint64_t)peer & COVEY_EVENT_PEER_MASK)
 	                                                                  << COVEY_EVENT_CHECK_BITS;
 	uint64_t place;
@@ -109,17 +136,24 @@ static inline __attribute__((always_inline)) void covey_event_write(const struct
 	entry = head + CV_LINE / 8 + (place & lane->mask) * COVEY_ENTRY_WORDS;
 	atomic_store_explicit(&entry[0], (uint64_t)time, memory_order_relaxed);
 	atomic_store_explicit(&entry[1], hash, memory_order_relaxed);
-	atomic_store_explicit(&entry[2], what, memory_order_relaxed);
+	atomic_store_explicit(&entry[2], event, memory_order_relaxed);
 	covey_probe_event(kind, hash, generation, peer);
-	who |= covey_event_check((uint64_t)time, hash, what, who, place ^ lane->stamp);
+	who |= covey_event_check((uint64_t)time, hash, event, who, place ^ lane->stamp);
 	atomic_store_explicit(&entry[3], who, memory_order_relaxed);
 }
 
-/* This thread did something to the group in node, now.  peer: the other process of the event, or 0. */
-static inline void covey_event(
-        struct covey_thread *t, enum covey_event_kind kind, uint32_t node, uint64_t generation, pid_t peer)
+static inline __attribute__((always_inline)) void covey_event_write(const struct covey_lane *lane, int64_t time,
+        enum covey_event_kind kind, uint32_t node, uint64_t hash, uint64_t generation, pid_t peer)
 {
-	covey_event_write(&t->lane, shm_now(), kind, node, covey_event_hash(t->c, node), generation, peer);
+	covey_event_write_as(lane, time, kind, (unsigned)kind, node, hash, generation, peer);
+}
+
+/* This thread did something to the group in node, now.  what: a kind, or covey_event_resolved().  peer: the other process of the
+ * event, or 0. */
+static inline void covey_event(struct covey_thread *t, unsigned what, uint32_t node, uint64_t generation, pid_t peer)
+{
+	covey_event_write_as(&t->lane, shm_now(), covey_event_kind_of(what), what, node, covey_event_hash(t->c, node),
+	        generation, peer);
 }
 
 /* It leads in the place of lead->previous, who was found dead or was deposed. */

@@ -201,8 +201,7 @@ void covey_ring(covey *c, uint32_t node);
 /* Wake one answered waiter. */
 void covey_wake_seat(covey *c, uint32_t seat);
 /* End an execution with the given block (0: nothing) as its outcome, recorded as this event.  How many were answered, or COVEY_EFENCED. */
-int covey_end(
-        covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block, enum covey_event_kind event);
+int covey_end(covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block, unsigned event);
 
 /* As covey_notify(), covey_notify_if() and covey_respond(); but where there is no room for the answer, those who are to
  * have it are told so, and the call has done its work. */

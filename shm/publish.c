@@ -237,33 +237,48 @@ int covey_finish(covey *c, uint32_t seat, uint32_t node, uint64_t own)
 
 /* ------------------------------------------------------------------------------------------------ the end */
 
-/* The rest of the next, once the swap has told that nobody waits.  Not inlined: what it needs of registers would be saved
- * before that swap, and each store before it holds it up. */
-static __attribute__((noinline)) int ended_alone(
-        struct covey_thread *t, uint32_t seat, uint32_t node, uint64_t gen, uint64_t hash, enum covey_event_kind event)
+static inline __attribute__((always_inline)) int tell_end(struct covey_thread *t, uint32_t seat, uint32_t node,
+        uint64_t gen, uint64_t hash, enum covey_event_kind kind, unsigned event)
 {
 	covey_thread_unled(t, seat);
 	cv_changed(&t->c->arena, node);
-	if (event != COVEY_EVENT_RESOLVED && event != COVEY_EVENT_GAVE_UP)
-		__builtin_unreachable();
-	covey_event_write(&t->lane, covey_coarse_now(), event, node, hash, gen, 0);
+	covey_event_write_as(&t->lane, covey_coarse_now(), kind, event, node, hash, gen, 0);
 	return 0;
+}
+
+/* The rest of the next, once the swap has told that nobody waits.  Not inlined: what it needs of registers would be saved
+ * before that swap, and each store before it holds it up. */
+static __attribute__((noinline)) int ended_alone(
+        struct covey_thread *t, uint32_t seat, uint32_t node, uint64_t gen, uint64_t hash, enum covey_event_kind kind)
+{
+	if (kind != COVEY_EVENT_RESOLVED && kind != COVEY_EVENT_GAVE_UP)
+		__builtin_unreachable();
+	return tell_end(t, seat, node, gen, hash, kind, (unsigned)kind);
+}
+
+/* The same with a code.  Apart, for the one above has no register to spare. */
+static __attribute__((noinline)) int ended_alone_with_code(
+        struct covey_thread *t, uint32_t seat, uint32_t node, uint64_t gen, uint64_t hash, unsigned resolved)
+{
+	return tell_end(t, seat, node, gen, hash, COVEY_EVENT_RESOLVED, resolved);
 }
 
 /* Inlined: with nobody waiting this is all there is to do. */
 static inline __attribute__((always_inline)) int end_alone(
-        covey *c, struct covey_thread *t, const struct covey_lead *lead, uint64_t *own, enum covey_event_kind event)
+        covey *c, struct covey_thread *t, const struct covey_lead *lead, uint64_t *own, unsigned event)
 {
 	uint64_t hash = covey_event_hash(c, lead->node); /* while it is this group's */
 
 	if (cv_unlikely(!atomic_compare_exchange_strong(
 	            &c->arena.nodes[lead->node].own, own, cv_word(CV_IDLE, 0, lead->generation))))
 		return COVEY_EFENCED;
-	return ended_alone(t, lead->seat, lead->node, lead->generation, hash, event);
+	if (event != COVEY_EVENT_RESOLVED && event != COVEY_EVENT_GAVE_UP)
+		return ended_alone_with_code(t, lead->seat, lead->node, lead->generation, hash, event);
+	return ended_alone(t, lead->seat, lead->node, lead->generation, hash, (enum covey_event_kind)event);
 }
 
 static int end_before_waiters(
-        covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block, enum covey_event_kind event)
+        covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block, unsigned event)
 {
 	struct cv_node *n = &c->arena.nodes[lead->node];
 	_Atomic uint64_t *ended = &c->arena.tails[lead->node].outcome;
@@ -287,8 +302,7 @@ static int end_before_waiters(
 	return covey_finish(c, t->seat, lead->node, published);
 }
 
-int covey_end(
-        covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block, enum covey_event_kind event)
+int covey_end(covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block, unsigned event)
 {
 	uint64_t own = atomic_load(&c->arena.nodes[lead->node].own);
 
@@ -412,10 +426,10 @@ static int block_for(covey *c, struct covey_thread *t, const struct covey_lead *
 }
 
 /* A place for the result was looked for, and found (block) or not. */
-static int publish_block(covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block, int full)
+static int publish_block(
+        covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block, int full, unsigned resolved)
 {
-	int r = covey_end(
-	        c, t, lead, block != 0 ? block : OUTCOME_FULL, full == 0 ? COVEY_EVENT_RESOLVED : COVEY_EVENT_GAVE_UP);
+	int r = covey_end(c, t, lead, block != 0 ? block : OUTCOME_FULL, full == 0 ? resolved : COVEY_EVENT_GAVE_UP);
 
 	if (block != 0)
 		cv_heap_retire(&c->arena, t->seat, block);
@@ -428,6 +442,7 @@ static int publish(covey *c, struct covey_thread *t, const struct covey_lead *le
         size_t request_size, const struct covey_reply *reply)
 {
 	uint64_t own = cv_word(CV_LEADING, lead->seat, lead->generation);
+	unsigned resolved = covey_event_resolved(reply);
 	uint32_t block;
 	int full;
 
@@ -435,15 +450,19 @@ static int publish(covey *c, struct covey_thread *t, const struct covey_lead *le
 		room_unpublished(c, t, lead, reply->room);
 		return covey_leads(c, lead) ? COVEY_EINVAL : COVEY_EFENCED;
 	}
+	/* Of those with a code the guess that nobody waits was not made yet. */
+	if (reply->room == 0 && resolved != COVEY_EVENT_RESOLVED && end_alone(c, t, lead, &own, resolved) == 0)
+		return 0;
+	own = cv_word(CV_LEADING, lead->seat, lead->generation);
 	full = block_for(c, t, lead, request, request_size, reply, 0, &block);
 	if (full == 0 && block == 0) {
 		/* Nobody is seen to wait.  Who comes now has to set W, unless one who left has done that: then there must be a
 		 * result for who comes. */
-		if (end_alone(c, t, lead, &own, COVEY_EVENT_RESOLVED) == 0)
+		if (end_alone(c, t, lead, &own, resolved) == 0)
 			return 0;
 		block = covey_block_make(c, t, lead, request, request_size, reply);
 	}
-	return publish_block(c, t, lead, block, full);
+	return publish_block(c, t, lead, block, full, resolved);
 }
 
 /* Each case but that of the next itself. */
@@ -463,6 +482,12 @@ static __attribute__((noinline)) int publish_slowly(covey *c, const struct covey
 	return r;
 }
 
+/* Nothing but, perhaps, bytes: neither a room nor a code that the history is to have. */
+static inline bool plain(const struct covey_reply *reply)
+{
+	return (reply->room | (uint32_t)reply->code | (uint32_t)reply->error) == 0;
+}
+
 /* The common case is that nobody waits: guess so, and let the swap tell. */
 int covey_unregister_notify(covey *c, const struct covey_lead *lead, const void *request, size_t request_size,
         const struct covey_reply *reply)
@@ -471,7 +496,7 @@ int covey_unregister_notify(covey *c, const struct covey_lead *lead, const void 
 	uint64_t own;
 
 	if (cv_likely(t != NULL) && cv_likely(covey_lead_check(c, t, lead) == 0) &&
-	        cv_likely(reply == NULL || reply->room == 0)) {
+	        cv_likely(reply == NULL || plain(reply))) {
 		own = cv_word(CV_LEADING, lead->seat, lead->generation);
 		if (cv_likely(end_alone(c, t, lead, &own, COVEY_EVENT_RESOLVED) == 0))
 			return 0;

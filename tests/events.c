@@ -239,6 +239,83 @@ static void what_is_led_at_the_end_is_given_up(void **state)
 	                                      "alice+ gave-up mine 1 -\n");
 }
 
+/* ------------------------------------------------------------------------------------------------ how it ended */
+
+struct endings {
+	char bytes[512];
+	size_t size;
+};
+
+static int add_ending(void *context, const struct covey_event_view *e)
+{
+	struct endings *t = context;
+
+	if (e->kind == COVEY_EVENT_RESOLVED)
+		t->size += (size_t)snprintf(
+		        t->bytes + t->size, sizeof(t->bytes) - t->size, "%d/%d ", e->error, (int)e->code);
+	else
+		must(e->error == 0 && e->code == 0);
+	must(t->size < sizeof(t->bytes));
+	return 0;
+}
+
+static int waits_for_code(void *context)
+{
+	covey *c = world_open();
+	struct covey_lead lead;
+	struct covey_result result;
+
+	(void)context;
+	must(lead_of(c, "code", &lead) == COVEY_WAIT);
+	must(covey_await(c, &lead, NULL, 0, COVEY_FOREVER, 0, &result) == COVEY_OK && result.code == 100000);
+	covey_release(c, &result);
+	return 0;
+}
+
+static void end_with(covey *c, const struct covey_reply *reply, int waiters)
+{
+	pid_t waiter = 0;
+	struct covey_lead lead;
+
+	must(lead_of(c, "code", &lead) == COVEY_LEADER);
+	if (waiters != 0)
+		waiter = world_spawn(waits_for_code, NULL);
+	until(world_waiters(c, "code") == (unsigned)waiters);
+	must(covey_unregister_notify(c, &lead, NULL, 0, reply) == waiters);
+	if (waiters != 0)
+		assert_int_equal(world_join(waiter), 0);
+}
+
+/* An answer's code and whether it is an error, with and without a waiter, in a room and out of range. */
+static void a_history_tells_how_it_ended(void **state)
+{
+	const struct covey_reply replies[] = {{.code = 0}, {.code = 3}, {.code = -1}, {.error = 1},
+	        {.error = 5, .code = 7}, {.code = 2047}, {.code = 2048}, {.code = -2048}, {.code = -2049},
+	        {.code = INT32_MAX}, {.error = -1, .code = INT32_MIN}};
+	struct covey_reply large = {.code = 100000}, roomy = {.code = 9, .size = 4};
+	struct endings endings = {.size = 0};
+	struct covey_lead lead;
+	void *room;
+	covey *c;
+
+	(void)state;
+	world_begin(NULL);
+	c = world_open();
+	end_with(c, NULL, 0);
+	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++)
+		end_with(c, &replies[i], 0);
+	end_with(c, &large, 1);
+	assert_int_equal(lead_of(c, "code", &lead), COVEY_LEADER);
+	assert_int_equal(covey_room(c, &lead, NULL, 0, 4, &room, &roomy.room), 0);
+	roomy.data = room;
+	assert_int_equal(covey_unregister_notify(c, &lead, NULL, 0, &roomy), 0);
+	must(covey_each_event(c, add_ending, &endings) > 0);
+	assert_string_equal(endings.bytes, "0/0 0/0 0/3 0/-1 1/0 1/7 0/2047 0/2047 0/-2048 0/-2048 0/2047 1/-2048 "
+	                                   "0/2047 0/9 ");
+	world_check(c, 0);
+	covey_close(c);
+}
+
 /* ------------------------------------------------------------------------------------------------ lanes */
 
 static void lead_often(covey *c, const char *group, int times)
@@ -432,6 +509,7 @@ int main(void)
 	        cmocka_unit_test(a_story_read_by_another_process),
 	        cmocka_unit_test(the_dead_ones_slot_is_reused),
 	        cmocka_unit_test(what_is_led_at_the_end_is_given_up),
+	        cmocka_unit_test(a_history_tells_how_it_ended),
 	        cmocka_unit_test(threads_keep_out_of_each_others_lanes),
 	        cmocka_unit_test(half_an_entry_is_no_event),
 	        cmocka_unit_test(rubbish_is_no_history),

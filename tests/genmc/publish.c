@@ -28,6 +28,9 @@ void *memset(void *, int, size_t);
 #define covey_event_hash(c, node) UINT64_C(1)
 #define covey_event_write(lane, time, kind, node, hash, gen, peer) ((void)(hash))
 #define covey_event(t, kind, node, gen, peer) ((void)(t))
+#define covey_event_resolved(reply) ((void)(reply), (unsigned)COVEY_EVENT_RESOLVED)
+#define covey_event_kind_of(what) ((enum covey_event_kind)(what))
+#define covey_event_write_as(lane, time, kind, what, node, hash, gen, peer) ((void)(hash))
 #define covey_event_succeeded(t, lead, dead) ((void)(t))
 
 #include <publish.c>
