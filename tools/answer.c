@@ -16,6 +16,8 @@
  *    in which they were written goes behind the bytes of the first.
  *  - Of a spool that took not all, that is told: to run COMMAND again would meet the same full disk.
  *  - Output whose end nobody wanted is no outcome: the group is given up.
+ * COMMAND's status is the answer's code as well, so that the region's history tells it ("covey events"); it is no error to
+ * those who wait.
  *
  * The other side trusts no byte: sizes that do not add up to the result's make it of no use, as does the result of
  * some other program under the same key.
@@ -84,7 +86,7 @@ static bool compose(char *to, int status, const struct spools *p)
 
 static int publish_copied(covey *c, const struct covey_lead *lead, int status, const struct spools *p)
 {
-	struct covey_reply reply = {.size = (size_t)size_of_whole(p)};
+	struct covey_reply reply = {.code = status, .size = (size_t)size_of_whole(p)};
 	char *bytes = malloc(reply.size);
 	int error;
 
@@ -108,7 +110,7 @@ static bool append_order(const struct spools *p)
 static int publish_apart(covey *c, const struct covey_lead *lead, int status, const struct spools *p)
 {
 	struct address address = {.head = head_of(APART, status, p)};
-	const struct covey_reply reply = {.data = &address, .size = sizeof(address)};
+	const struct covey_reply reply = {.code = status, .data = &address, .size = sizeof(address)};
 	const int files[STREAMS] = {p->s[OUT].file, p->s[ERR].file};
 	struct handoff h;
 	int waiters;
@@ -126,7 +128,7 @@ static int publish_apart(covey *c, const struct covey_lead *lead, int status, co
 
 static int publish_in_place(covey *c, const struct covey_lead *lead, int status, const struct spools *p)
 {
-	struct covey_reply reply = {.size = (size_t)size_of_whole(p)};
+	struct covey_reply reply = {.code = status, .size = (size_t)size_of_whole(p)};
 	void *room;
 	int error = covey_room(c, lead, NULL, 0, reply.size, &room, &reply.room);
 
@@ -144,7 +146,7 @@ static int publish_in_place(covey *c, const struct covey_lead *lead, int status,
 static int publish_loss(covey *c, const struct covey_lead *lead, int status, const struct spools *p)
 {
 	const struct loss loss = {.head = head_of(LOST, status, p), .why = p->over ? -1 : p->torn};
-	const struct covey_reply reply = {.data = &loss, .size = sizeof(loss)};
+	const struct covey_reply reply = {.code = status, .data = &loss, .size = sizeof(loss)};
 
 	return covey_unregister_notify(c, lead, NULL, 0, &reply);
 }
@@ -152,7 +154,7 @@ static int publish_loss(covey *c, const struct covey_lead *lead, int status, con
 int answer_publish(
         covey *c, const struct covey_lead *lead, const char *key, size_t key_size, int status, struct spools *p)
 {
-	const struct covey_reply nothing = {.size = 0};
+	const struct covey_reply nothing = {.code = status};
 	struct covey_info info;
 
 	if (p->over || p->torn)

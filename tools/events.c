@@ -23,9 +23,9 @@ static const char usage[] =
         "Print what the participants of the region did last, oldest first, or what they did to GROUP: the\n"
         "time of day, or the day, the participant's pid and command, the event, the generation of the\n"
         "execution, the other process of the event, how long the execution or the wait took that it\n"
-        "ended, and the group.  A participant marked with a cross (+) has left or died.  Each has room\n"
-        "for some 50 events.  A group that the region no longer knows is shown as the hash of its name,\n"
-        "in brackets.\n"
+        "ended, its status if it was resolved (of covey run that of COMMAND), and the group.  A participant\n"
+        "marked with a cross (+) has left or died.  Each has room for some 50 events.  A group that the\n"
+        "region no longer knows is shown as the hash of its name, in brackets.\n"
         "\n" REGION_HELP "  -f, --follow          then print new events as they come, until SIGINT or SIGTERM\n"
         "  -n SECONDS            look for new ones so often, 0.1 to 60; 1 unless given\n"
         "      --json            as JSON, with --follow one object a line, see docs/json.md; \"name_hex\" has\n"
@@ -37,7 +37,7 @@ static const char usage[] =
 static void print_row(const struct history_entry *e)
 {
 	const struct covey_event_view *v = &e->view;
-	char clock[16], peer[16] = "-", took[48] = "-";
+	char clock[16], peer[16] = "-", took[48] = "-", status[STATUS_ROOM];
 
 	format_clock(realtime_of(v->time), clock, sizeof(clock));
 	if (v->peer != 0)
@@ -46,7 +46,8 @@ static void print_row(const struct history_entry *e)
 		format_span(e->took, took, sizeof(took));
 	printf("%-12s %7d%c ", clock, (int)v->pid, v->alive ? ' ' : '+');
 	print_command(v->command);
-	printf(" %-14s %10" PRIu64 " %7s %8s  ", covey_event_name(v->kind), v->generation, peer, took);
+	format_status(v, status);
+	printf(" %-14s %10" PRIu64 " %7s %8s %6s  ", covey_event_name(v->kind), v->generation, peer, took, status);
 	if (v->name)
 		print_name(v->name, v->size);
 	else
@@ -68,9 +69,13 @@ static void print_object(const struct history_entry *e)
 		print_json_name(v->name, v->size);
 	}
 	if (e->took < 0)
-		printf(", \"took\": null}");
+		printf(", \"took\": null");
 	else
-		printf(", \"took\": %.6f}", (double)e->took / 1e9);
+		printf(", \"took\": %.6f", (double)e->took / 1e9);
+	if (v->kind == COVEY_EVENT_RESOLVED)
+		printf(", \"error\": %s, \"code\": %d}", v->error ? "true" : "false", (int)v->code);
+	else
+		printf(", \"error\": null, \"code\": null}");
 }
 
 static bool wanted(const struct inspection *in, const struct history_entry *e)
@@ -80,8 +85,8 @@ static bool wanted(const struct inspection *in, const struct history_entry *e)
 
 static void print_titles(void)
 {
-	printf("%-12s %7s  %-15s %-14s %10s %7s %8s  %s\n", "TIME", "PID", "COMMAND", "EVENT", "GENERATION", "PEER",
-	        "TOOK", "GROUP");
+	printf("%-12s %7s  %-15s %-14s %10s %7s %8s %6s  %s\n", "TIME", "PID", "COMMAND", "EVENT", "GENERATION", "PEER",
+	        "TOOK", "STATUS", "GROUP");
 }
 
 /* ------------------------------------------------------------------------------------------------ once */

@@ -13,6 +13,7 @@
  */
 #include "history.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -201,6 +202,16 @@ int history_take(covey *c, struct history *out)
 bool history_is_of(const struct covey_event_view *v, const void *name, size_t size)
 {
 	return v->name && v->size == size && memcmp(v->name, name, size) == 0;
+}
+
+void format_status(const struct covey_event_view *v, char out[STATUS_ROOM])
+{
+	if (v->kind != COVEY_EVENT_RESOLVED)
+		snprintf(out, STATUS_ROOM, "-");
+	else if (v->error && v->code == 0)
+		snprintf(out, STATUS_ROOM, "error");
+	else
+		snprintf(out, STATUS_ROOM, "%s%d", v->error ? "error:" : "", (int)v->code);
 }
 
 void history_free(struct history *h)

@@ -27,6 +27,11 @@ void history_free(struct history *h);
 /* history_ends_wait - is it the end of a wait, however it ended? */
 bool history_ends_wait(enum covey_event_kind kind);
 
+/* format_status - how an execution ended: its code, with "error:" before it or "error" if the answer was one; of other events
+ * a dash. */
+enum { STATUS_ROOM = 20 };
+void format_status(const struct covey_event_view *v, char out[STATUS_ROOM]);
+
 /* history_is_of - did this happen to the group of that name? */
 bool history_is_of(const struct covey_event_view *v, const void *name, size_t size);
 

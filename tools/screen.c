@@ -407,7 +407,7 @@ static void draw_waiters(covey *c, const char *name, size_t size, struct waiters
 static void draw_event(int row, const struct history_entry *e)
 {
 	const struct covey_event_view *v = &e->view;
-	char took[48] = "-", age[24], peer[16] = "-", command[COMMAND_ROOM];
+	char status[STATUS_ROOM], took[48] = "-", age[24], peer[16] = "-", command[COMMAND_ROOM];
 
 	format_age(v->time, age, sizeof(age));
 	format_command(command, v->command);
@@ -415,8 +415,9 @@ static void draw_event(int row, const struct history_entry *e)
 		snprintf(peer, sizeof(peer), "%d", (int)v->peer);
 	if (e->took >= 0)
 		format_span(e->took, took, sizeof(took));
-	line(row, "%9s %7d%c %s %-14s %10" PRIu64 " %7s %8s", age, (int)v->pid, v->alive ? ' ' : '+', command,
-	        covey_event_name(v->kind), v->generation, peer, took);
+	format_status(v, status);
+	line(row, "%9s %7d%c %s %-14s %10" PRIu64 " %7s %8s %6s", age, (int)v->pid, v->alive ? ' ' : '+', command,
+	        covey_event_name(v->kind), v->generation, peer, took, status);
 }
 
 static void draw_history(covey *c, const char *name, size_t size, int row)
@@ -426,8 +427,8 @@ static void draw_history(covey *c, const char *name, size_t size, int row)
 
 	if (history_take(c, &h) == 0) {
 		attron(A_BOLD);
-		line(row, "%9s %7s  %-15s %-14s %10s %7s %8s", "AGO", "PID", "COMMAND", "EVENT", "GENERATION", "PEER",
-		        "TOOK");
+		line(row, "%9s %7s  %-15s %-14s %10s %7s %8s %6s", "AGO", "PID", "COMMAND", "EVENT", "GENERATION",
+		        "PEER", "TOOK", "STATUS");
 		attroff(A_BOLD);
 	}
 	for (size_t i = h.size; i-- > 0 && count < room;)

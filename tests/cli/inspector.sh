@@ -508,6 +508,25 @@ answered y' "$(awk 'NR > 1 { print $4, ($7 ~ /^[0-9]+\.[0-9][0-9][0-9]s$/ && $7 
 		exit 1 }' times || fail "from $begin to $end: $(cat times)"
 }
 
+# How an execution ended: with COMMAND's status, whatever way the outcome takes.
+test_events_tell_status() {
+	local code
+	for code in 0 3 143 255; do "$covey" run key -- bash -c "exit $code" || true; done
+	"$covey" run key -- bash -c 'kill -TERM $$' || true
+	start a key -- bash -c "hold key 1; head -c 1000000 /dev/zero; exit 7"
+	until_true 'a leader' eval '"$covey" show key >/dev/null 2>&1'
+	start b key -- false
+	finish a b
+	equal 'who joined' 7 "$(cat b.status)"
+	covey_run events key
+	equal 'text' '0 3 143 255 143 7' "$(awk '$4 == "resolved" { print $8 }' now.out | paste -sd' ')"
+	equal 'of the others' '-' "$(awk 'NR > 1 && $4 != "resolved" { print $8 }' now.out | sort -u)"
+	covey_run events --json key
+	equal 'JSON' 'false, "code": 0 false, "code": 3 false, "code": 143 false, "code": 255 false, "code": 143 false, "code": 7' \
+		"$(sed -n 's/.*"event": "resolved".*"error": \(.*\)}.*/\1/p' now.out | paste -sd' ')"
+	contains 'JSON of the others' '"took": null, "error": null, "code": null}' "$(grep registered now.out)"
+}
+
 # New events as they come, each once, until a signal.
 test_events_follow() {
 	local text json
