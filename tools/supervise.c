@@ -57,8 +57,7 @@ struct report {
 /* What it is told: a signal to send on.  0: the leader had stopped, and goes on. */
 struct order {
 	int signal;
-	bool to_all; /* below COMMAND, too; whatever is pending */
-	int code;    /* how the leader got it */
+	int code; /* how the leader got it */
 	pid_t sender;
 };
 
@@ -175,14 +174,12 @@ static void obey(struct watched *w, const struct order *order)
 		w->leader_stops = false;
 		return;
 	}
-	if (!w->serves && !order->to_all && had_by_group(order))
+	if (!w->serves && had_by_group(order))
 		return;
-	if (w->serves)
-		kill(-w->command, order->signal);
-	else if (order->to_all || ends_a_job(order->signal))
+	if (ends_a_job(order->signal))
 		descendants_signal(order->signal, w->command);
 	else
-		kill(w->command, order->signal);
+		kill(w->serves ? -w->command : w->command, order->signal);
 }
 
 /* false: the leader is gone. */
@@ -426,7 +423,7 @@ void child_resumed(struct child *child)
 
 void child_signal(struct child *child, int signal)
 {
-	send_order(child, &(struct order){.signal = signal, .to_all = true});
+	send_order(child, &(struct order){.signal = signal});
 }
 
 void child_relay(struct child *child, const struct signalfd_siginfo *got)

@@ -47,11 +47,12 @@ enum child_news { CHILD_NOTHING, CHILD_NOT_STARTED, CHILD_STOPPED, CHILD_ENDED }
 enum child_news child_news(struct child *child, int *signal);
 void child_resumed(struct child *child);
 
-/* child_signal - send a signal to the command, and to all below it.  Of no effect once the command has ended. */
+/* child_signal - send a signal to a command that serves and to its process group; what is to end a job (TERM, INT, HUP, QUIT), to
+ * all below it.  Of no effect once the command has ended. */
 void child_signal(struct child *child, int signal);
 
-/* child_relay - have a signal that this process got reach the command: once, however it was sent.  What is to end a job (TERM,
- * INT, HUP, QUIT) reaches what is below the command, too.  Of no effect once the command has ended. */
+/* child_relay - have a signal that this process got reach the command of "covey run": once, however it was sent.  What is to
+ * end a job reaches what is below the command, too.  Of no effect once the command has ended. */
 void child_relay(struct child *child, const struct signalfd_siginfo *got);
 
 /* child_kill - have the command and its descendants killed; to be followed by child_reap(). */
