@@ -20,6 +20,7 @@
 
 #include "answer.h"
 #include "cmd.h"
+#include "deadline.h"
 #include "input.h"
 #include "nest.h"
 #include "options.h"

@@ -25,8 +25,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "deadline.h"
 #include "guard.h"
-#include "options.h"
 
 enum { MOMENT_MS = 2000, KEEP = 1 << 20 };
 static const int64_t guard_patience = 6 * (int64_t)1000000000; /* two moments, and the time to kill */

@@ -33,7 +33,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "options.h"
+#include "deadline.h"
 
 static const size_t longest = (size_t)4 << 30;             /* as much as a region's heap has by default */
 static const int64_t hint_after = 3 * (int64_t)1000000000; /* to a person who waits, it hangs by then */
@@ -43,11 +43,6 @@ enum { GO_ON = -1 };                    /* no verdict yet */
 enum { OUT, STATUS, IN, STOP, WATCHED };
 
 /* ------------------------------------------------------------------------------------------------ waiting */
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
 
 /* Some commands answer not all requests: bc(1) has no line for 1/0. */
 static void hint(struct exchange *x)

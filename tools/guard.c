@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "deadline.h"
 
 static socklen_t guard_name(struct sockaddr_un *name, const char *digest)
 {
@@ -48,7 +49,7 @@ static bool owned_by_us(int fd)
  * its name and does not listen yet, or has gone in between, refuses: look again in a moment.  false: do without. */
 static bool outlast(const struct sockaddr_un *name, socklen_t size, int64_t deadline)
 {
-	int64_t left = (deadline - monotonic_now()) / 1000000;
+	int left = ms_until(deadline);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	bool again = false;
@@ -56,8 +57,8 @@ static bool outlast(const struct sockaddr_un *name, socklen_t size, int64_t dead
 	if (fd < 0)
 		return false;
 	if (connect(fd, (const struct sockaddr *)name, size) == 0)
-		again = left > 0 && owned_by_us(fd) && await_events(&p, 1, (int)left) != 0;
-	else if (errno == ECONNREFUSED && left > 0)
+		again = left != 0 && owned_by_us(fd) && await_events(&p, 1, left) != 0;
+	else if (errno == ECONNREFUSED && left != 0)
 		again = await_events(NULL, 0, 1) == 0;
 	close(fd);
 	return again;
@@ -67,7 +68,7 @@ int guard_take(const char *digest, int64_t patience)
 {
 	struct sockaddr_un name;
 	socklen_t size = guard_name(&name, digest);
-	int64_t deadline = monotonic_now() + patience;
+	int64_t deadline = deadline_in(patience);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	while (fd >= 0) {

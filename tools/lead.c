@@ -32,6 +32,7 @@
 #include <unistd.h>
 
 #include "answer.h"
+#include "deadline.h"
 #include "guard.h"
 #include "removal.h"
 #include "supervise.h"
@@ -193,20 +194,11 @@ static bool was_interrupted(const struct leading *l)
 	       (l->interrupted != 0 && status != 0);
 }
 
-static int ms_until(int64_t deadline)
-{
-	int64_t left = (deadline - monotonic_now() + 999999) / 1000000;
-
-	return deadline == COVEY_FOREVER ? -1 : left < 0 ? 0 : left < INT32_MAX ? (int)left : INT32_MAX;
-}
-
 static int patience(const struct leading *l)
 {
-	int looks = removal_patience(&l->removal), drain = l->child.ended ? ms_until(l->drain_end) : -1;
+	int64_t drain = l->child.ended ? l->drain_end : COVEY_FOREVER;
 
-	if (l->spools.more)
-		return 0;
-	return looks < 0 || (drain >= 0 && drain < looks) ? drain : looks;
+	return l->spools.more ? 0 : ms_until(earlier(removal_due(&l->removal), drain));
 }
 
 /* It is over when the pipes are; or there is no more to be waited for. */

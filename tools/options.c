@@ -130,15 +130,3 @@ int operand_name(const char *usage, const char *command, const char *what, const
 		        EXIT_COVEY, "%s: %s has %zu bytes, the limit is %d", command, what, *size, COVEY_NAME_MAX);
 	return 0;
 }
-
-int64_t deadline_in(int64_t nanoseconds)
-{
-	return nanoseconds == COVEY_FOREVER ? COVEY_FOREVER : monotonic_now() + nanoseconds;
-}
-
-int ms_until(int64_t deadline)
-{
-	int64_t left = (deadline - monotonic_now() + 999999) / 1000000;
-
-	return deadline == COVEY_FOREVER ? -1 : left < 0 ? 0 : left < 1000000000 ? (int)left : 1000000000;
-}

@@ -43,10 +43,4 @@ int option_code(const char *usage, const char *command, const char *text, int *c
 /* operand_name - a group's name of 1 to COVEY_NAME_MAX bytes; what is its word in the usage.  text NULL: it is missing. */
 int operand_name(const char *usage, const char *command, const char *what, const char *text, size_t *size);
 
-/* deadline_in - the moment that lies so many nanoseconds ahead, or COVEY_FOREVER. */
-int64_t deadline_in(int64_t nanoseconds);
-
-/* ms_until - what is left until a deadline, for poll(2): rounded up, -1 for COVEY_FOREVER. */
-int ms_until(int64_t deadline);
-
 #endif

@@ -18,6 +18,7 @@
 #include "answer.h"
 #include "attach.h"
 #include "lead.h"
+#include "deadline.h"
 #include "options.h"
 #include "signals.h"
 

@@ -13,10 +13,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "appearance.h"
 #include "cmd.h"
+#include "deadline.h"
 #include "options.h"
 #include "print.h"
-#include "removal.h"
 #include "screen.h"
 
 #include <term.h> /* after all others: it defines words such as "columns" */
@@ -249,7 +250,7 @@ static int await_region(struct inspection *in)
 	while ((error = inspect_open(in)) == COVEY_ENOENT) {
 		struct pollfd p = {.fd = appearance.events, .events = POLLIN};
 
-		await_events(&p, 1, appearance_patience(&appearance));
+		await_events(&p, 1, ms_until(appearance.again));
 		appearance_seen(&appearance, p.revents);
 	}
 	appearance_end(&appearance);

@@ -3,7 +3,7 @@
  *
  * For commands that go on printing: they end with 0 at SIGINT and SIGTERM, between two lines.  A region whose name was
  * removed goes on for those who are attached; with --wait the next one of that name is awaited meanwhile, and one that is not
- * there at the beginning.  Nothing here polls where the kernel tells of names (removal.c).
+ * there at the beginning.  Nothing here polls where the kernel tells of names (removal.c, appearance.c).
  */
 #include "vigil.h"
 
@@ -13,6 +13,8 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
+
+#include "deadline.h"
 
 static bool absent(const struct vigil *v)
 {
@@ -56,26 +58,23 @@ static enum vigil_end try_next(struct vigil *v)
 	return VIGIL_FAILED;
 }
 
-static int sooner(int a, int b)
+static int64_t next_look(const struct vigil *v)
 {
-	return a < 0 ? b : b < 0 ? a : a < b ? a : b;
+	return earlier(removal_due(&v->removal), absent(v) ? v->appearance.again : COVEY_FOREVER);
 }
 
 enum vigil_end vigil_sleep(struct vigil *v, int ms)
 {
-	const int64_t end = ms < 0 ? COVEY_FOREVER : monotonic_now() + (int64_t)ms * 1000000;
+	const int64_t end = deadline_in(ms < 0 ? COVEY_FOREVER : ms * INT64_C(1000000));
 	enum vigil_end found = absent(v) ? try_next(v) : VIGIL_TIME;
 
 	while (found == VIGIL_TIME) {
 		struct pollfd p[3] = {{.fd = v->signals, .events = POLLIN}, {.fd = v->removal.events, .events = POLLIN},
 		        {.fd = v->appearance.events, .events = POLLIN}};
-		int64_t left = ms < 0 ? -1 : (end - monotonic_now() + 999999) / 1000000;
 
-		if (ms >= 0 && left <= 0)
+		if (ms_until(end) == 0)
 			return VIGIL_TIME;
-		await_events(p, 3,
-		        sooner((int)left, sooner(removal_patience(&v->removal),
-		                                  absent(v) ? appearance_patience(&v->appearance) : -1)));
+		await_events(p, 3, ms_until(earlier(end, next_look(v))));
 		if (p[0].revents != 0)
 			return VIGIL_SIGNAL;
 		if (removal_seen(&v->removal, p[1].revents)) {

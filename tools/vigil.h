@@ -2,6 +2,7 @@
 #ifndef COVEY_VIGIL_H
 #define COVEY_VIGIL_H
 
+#include "appearance.h"
 #include "cmd.h"
 #include "removal.h"
 

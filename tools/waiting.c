@@ -2,31 +2,25 @@
  * waiting.c - wait until somebody leads a group, in a region that may not be there yet
  *
  * Two things are slept on at once.
- *  - The directory of the region's file (inotify(7)): a file that comes may be the region, one that goes may have been it.
+ *  - The name of the region's file (appearance.c): a file that comes may be the region, one that goes may have been it.
  *    Whoever waits makes no region: its sizes are for those to choose who lead.
  *  - A monitor of the group, once there is a region: it reports who leads.
- * The look comes after the directory is watched, so nothing is missed in between.  It is taken again when covey_named()
- * does not rely any more on what it saw before.  Where a directory cannot be watched, there is a look every now and then.
+ * The look comes after the name is watched, so nothing is missed in between.
  */
 #include "waiting.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/eventfd.h>
-#include <sys/inotify.h>
 #include <unistd.h>
 
-#include "options.h"
-
-enum { LOOK_MS = 100, LOOK_AGAIN_MS = 2100 };
+#include "appearance.h"
+#include "deadline.h"
 
 struct waiting {
 	const struct wanted *a;
 	struct covey_monitor *monitor;
-	int files;               /* an inotify descriptor, or -1 */
+	struct appearance file;
 	int led;                 /* an eventfd */
-	int64_t again;           /* when to look again; COVEY_FOREVER: not before something happens */
 	uint64_t not_generation; /* of the present region */
 };
 
@@ -54,25 +48,6 @@ static void note_leader(void *context, const struct covey_change *changes, size_
 			eventfd_write(w->led, 1);
 }
 
-/* Of a name the library's own place for it, of a path the path. */
-static int watch_directory(const char *region)
-{
-	const char *last = strrchr(region, '/');
-	int files = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	char directory[1100];
-
-	if (!last || last == region)
-		snprintf(directory, sizeof(directory), "/dev/shm");
-	else
-		snprintf(directory, sizeof(directory), "%.*s", (int)(last - region), region);
-	if (files >= 0 &&
-	        inotify_add_watch(files, directory, IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM) < 0) {
-		close(files);
-		return -1;
-	}
-	return files;
-}
-
 /* Be attached to the region that has the name now, and have its group watched. */
 static int look(struct waiting *w, covey **c)
 {
@@ -93,47 +68,18 @@ static int look(struct waiting *w, covey **c)
 	return covey_start_monitor(*c, w->a->group, w->a->group_size, 1, note_leader, w, &w->monitor);
 }
 
-/* Did something happen to a file of the region's name? */
-static bool names_changed(const struct waiting *w)
-{
-	const char *last = strrchr(w->a->region, '/'), *name = last ? last + 1 : w->a->region;
-	_Alignas(struct inotify_event) char bytes[1024];
-	bool changed = false;
-	ssize_t n;
-
-	while ((n = read(w->files, bytes, sizeof(bytes))) > 0)
-		for (ssize_t at = 0; at < n;) {
-			const struct inotify_event *event = (const struct inotify_event *)(bytes + at);
-
-			changed |= (event->mask & IN_Q_OVERFLOW) != 0 ||
-			           (event->len != 0 && strcmp(event->name, name) == 0);
-			at += (ssize_t)(sizeof(*event) + event->len);
-		}
-	return changed;
-}
-
-static int64_t next_look(const struct waiting *w, bool changed)
-{
-	if (w->files < 0)
-		return deadline_in(LOOK_MS * INT64_C(1000000));
-	return changed ? deadline_in(LOOK_AGAIN_MS * INT64_C(1000000)) : COVEY_FOREVER;
-}
-
 /* Until there is reason to look.  True: that somebody leads. */
 static bool sleep_on(struct waiting *w)
 {
-	int64_t until = w->a->deadline < w->again ? w->a->deadline : w->again;
-	struct pollfd p[2] = {{.fd = w->led, .events = POLLIN}, {.fd = w->files, .events = POLLIN}};
-	bool changed = false;
+	while (monotonic_now() < w->a->deadline) {
+		struct pollfd p[2] = {{.fd = w->led, .events = POLLIN}, {.fd = w->file.events, .events = POLLIN}};
 
-	while (!changed && monotonic_now() < until) {
-		if (await_events(p, 2, ms_until(until)) <= 0)
-			continue;
+		await_events(p, 2, ms_until(earlier(w->a->deadline, w->file.again)));
 		if (p[0].revents)
 			return true;
-		changed = names_changed(w);
+		if (appearance_seen(&w->file, p[1].revents))
+			return false;
 	}
-	w->again = next_look(w, changed);
 	return false;
 }
 
@@ -153,20 +99,16 @@ static int await(struct waiting *w, covey **c)
 
 int waiting_for_leader(const struct wanted *a, covey **c)
 {
-	struct waiting w = {.a = a,
-	        .led = eventfd(0, EFD_CLOEXEC),
-	        .files = watch_directory(a->region),
-	        .not_generation = a->not_generation};
+	struct waiting w = {.a = a, .led = eventfd(0, EFD_CLOEXEC), .not_generation = a->not_generation};
 	int error, reason;
 
-	w.again = next_look(&w, false);
+	appearance_begin(&w.file, a->region);
 	error = w.led < 0 ? COVEY_ESYSTEM : await(&w, c);
 	reason = errno;
 	covey_stop_monitor(w.monitor);
 	if (w.led >= 0)
 		close(w.led);
-	if (w.files >= 0)
-		close(w.files);
+	appearance_end(&w.file);
 	errno = reason;
 	return error;
 }

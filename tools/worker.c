@@ -35,6 +35,7 @@
 
 #include "attach.h"
 #include "coprocess.h"
+#include "deadline.h"
 #include "input.h"
 #include "nest.h"
 #include "options.h"
