@@ -48,11 +48,13 @@ waiters() {
 	"$covey" show -- "$1" 2>/dev/null | awk '$1 == "waiters" { n = $2 } END { print n + 0 }' || true
 }
 
-leader() {
-	"$covey" show -- "$1" | awk '$1 == "leader" { print $2 }'
+leader() { # of a key; and options of covey show
+	"$covey" show "${@:2}" -- "$1" | awk '$1 == "leader" { print $2 }'
 }
 
 have_waiters() { [[ $(waiters "$1") -ge $2 ]]; }
+is_led() { [[ $(leader "$@" 2>/dev/null) ]]; }
+until_led() { until_true "a leader of $1" is_led "$@"; }
 gone() { ! kill -0 "$1" 2>/dev/null; }
 all_gone() { local pid; for pid in $(cat "$1"); do gone "$pid" || return 1; done; }
 
@@ -60,7 +62,7 @@ all_gone() { local pid; for pid in $(cat "$1"); do gone "$pid" || return 1; done
 hold() {
 	until_true "$2 waiters of $1" have_waiters "$1" "$2"
 }
-export -f fail until_true waiters have_waiters hold leader gone all_gone
+export -f fail until_true waiters have_waiters hold leader is_led until_led gone all_gone
 
 # start NAME ARGUMENT...: covey run -v in the background; NAME.out, NAME.err and, by finish, NAME.status
 declare -A pid_of
@@ -92,6 +94,28 @@ lines_like() { # pattern, file...
 	local pattern=$1
 	shift
 	cat "$@" | { grep -c -- "$pattern" || true; }
+}
+
+# Leave a test out where it may not have namespaces of its own: --mount or --pid.
+can_unshare() {
+	local of=(--mount)
+	[[ $1 == --mount ]] || of=(--pid --fork --mount-proc)
+	((EUID == 0)) && unshare "${of[@]}" true 2>/dev/null && return
+	echo "  (no ${1#--} namespace to be had: left out)"
+	return 1
+}
+
+# What completion makes of the words, of which the last one is being typed.
+completion_begin() {
+	PATH=$PWD:$PATH
+	ln -s "$covey" covey
+	# shellcheck source=tools/covey.bash
+	source "$completion"
+}
+complete_to() {
+	COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+	_covey
+	printf '%s ' "${COMPREPLY[@]}"
 }
 
 # --------------------------------------------------------------------------------------------------- the tests

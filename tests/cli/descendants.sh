@@ -4,7 +4,7 @@
 # In the three worlds: a /proc of one's own, one of another pid namespace, none.  The stand is a pid namespace with strangers in
 # it, of which the numbers in a namespace below are those of COMMAND's tree.
 test_strangers_live() {
-	((EUID == 0)) && unshare --pid --fork --mount-proc true 2>/dev/null || { echo "  (no pid namespace to be had: left out)"; return 0; }
+	can_unshare --pid || return 0
 	local world
 	export -f strangers_live tree_of_command
 	for world in 'mount -t proc proc /proc' : 'mount -t tmpfs tmpfs /proc'; do

@@ -420,15 +420,7 @@ test_inspector_small_stack() {
 }
 
 test_completion() {
-	complete_to() { # words... (the last one is being typed): what it could become
-		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
-		_covey
-		printf '%s ' "${COMPREPLY[@]}"
-	}
-	PATH=$PWD:$PATH
-	ln -s "$covey" covey
-	# shellcheck source=tools/covey.bash
-	source "$completion"
+	completion_begin
 	start a key1 -- bash -c 'touch ready; until_true go test -e go'
 	until_true 'the command' test -e ready
 	equal 'a command' 'show ' "$(complete_to covey sh)"
@@ -491,7 +483,7 @@ test_events_tell_times() {
 	local begin end
 	begin=$(date +%s)
 	start a key -- bash -c 'hold key 1; sleep 0.3'
-	until_true 'a leader' eval '"$covey" show key >/dev/null 2>&1'
+	until_led key
 	start b key -- false
 	finish a b
 	end=$(date +%s)
@@ -514,7 +506,7 @@ test_events_tell_status() {
 	for code in 0 3 143 255; do "$covey" run key -- bash -c "exit $code" || true; done
 	"$covey" run key -- bash -c 'kill -TERM $$' || true
 	start a key -- bash -c "hold key 1; head -c 1000000 /dev/zero; exit 7"
-	until_true 'a leader' eval '"$covey" show key >/dev/null 2>&1'
+	until_led key
 	start b key -- false
 	finish a b
 	equal 'who joined' 7 "$(cat b.status)"
@@ -540,7 +532,7 @@ test_events_follow() {
 	until_true 'a text' has_lines text.out 5
 	until_true 'JSON' has_lines json.out 2
 	start a second -- bash -c 'hold second 1'
-	until_true 'a leader' eval '"$covey" show second >/dev/null 2>&1'
+	until_led second
 	start b second -- false
 	finish a b
 	until_true 'all' has_lines text.out 9

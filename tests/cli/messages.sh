@@ -26,7 +26,7 @@ test_closed_output_is_told() {
 	touch go
 	finish a
 	"$covey" worker w -- sed -u 's/^/answer to /' &
-	until_true 'a leader of w' eval '"$covey" show w >/dev/null 2>&1'
+	until_led w
 	status=0
 	err=$(closed 1 "$covey" call w x 2>&1) || status=$?
 	equal 'call >&-' '125 covey: standard output: Bad file descriptor' "$status $err"
@@ -45,7 +45,7 @@ test_closed_output_of_run() {
 	equal 'something is' '125 covey: standard output: Bad file descriptor' "$status $err"
 	"$covey" run k -- bash -c 'hold k 1; echo here' >&- 2>lead.err &
 	local pid=$!
-	until_true 'a leader of k' eval '"$covey" show k >/dev/null 2>&1'
+	until_led k
 	covey_run run k -- false
 	equal 'who joined' '0 here' "$status $out"
 	status=0
@@ -106,7 +106,7 @@ test_a_complaint_is_one_write() {
 		grep -q . said || fail "\"$words\" says nothing"
 	done
 	"$covey" worker w -- cat &
-	until_true 'a leader of w' eval '"$covey" show w >/dev/null 2>&1'
+	until_led w
 	strace -f -e trace=write,writev -e signal=none -o trace "$covey" call w $'two\nlines' 2>said || true
 	equal 'writes of an answer that is an error' 1 "$(most_writes)"
 	contains 'the error' 'covey worker: the request holds a newline' "$(cat said)"
@@ -154,7 +154,7 @@ test_small_stack() {
 		covey_run run outer -- "$covey" run inner -- env -i "$covey" run -r "$COVEY_REGION" outer -- echo never
 		contains 'run, nested' 'would wait for itself' "$err"
 		"$covey" worker w -- cat &
-		until_true 'a leader of w' eval '"$covey" show w >/dev/null 2>&1'
+		until_led w
 		covey_run call w "$(printf 'x%.0s' {1..3000})"
 		equal 'call' '0 3001' "$status $(wc -c <now.out)"
 		kill -TERM $!

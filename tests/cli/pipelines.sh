@@ -9,7 +9,7 @@ test_output_of_descendants() {
 	for i in 1 2 3 4 5; do
 		start "a$i" "k$i" -- bash -c "echo \$\$ >pid$i; exec > >(until_true end gone \$(cat pid$i); sed s/^/x:/); hold k$i 1; echo 42"
 		until_true 'a leader' test -s "pid$i"
-		until_true 'a leader' eval '"$covey" show k'"$i"' >/dev/null 2>&1'
+		until_led "k$i"
 		start "b$i" "k$i" -- false
 		finish "a$i" "b$i"
 		equal "what came after COMMAND's end" 'x:42 x:42 0 0' \
@@ -59,7 +59,7 @@ test_reader_that_leaves() {
 test_spool_limit() {
 	"$covey" run -v --spool-limit 10K k -- bash -c 'hold k 1; exec yes' >a.out 2>a.err &
 	pid_of[a]=$!
-	until_true 'a leader' eval '"$covey" show k >/dev/null 2>&1'
+	until_led k
 	start b k -- false
 	finish a b
 	equal 'statuses' '125 125' "$(cat a.status b.status | paste -sd' ')"
@@ -75,12 +75,12 @@ test_spool_limit() {
 }
 
 test_full_disk() {
-	((EUID == 0)) && unshare --mount true 2>/dev/null || { echo "  (no mount namespace to be had: left out)"; return 0; }
+	can_unshare --mount || return 0
 	mkdir small
 	unshare --mount bash -c 'mount -t tmpfs -o size=256k tmpfs small
 		export TMPDIR=$PWD/small
 		"$covey" run -v k -- bash -c "hold k 1; head -c 1000000 /dev/zero; exit 3" >a.out 2>a.err & a=$!
-		until_true "a leader" eval "\"\$covey\" show k >/dev/null 2>&1"
+		until_led k
 		"$covey" run -v k -- echo never >b.out 2>b.err && b=0 || b=$?
 		wait "$a" && a=0 || a=$?
 		echo "$a $b" >statuses'
@@ -98,7 +98,7 @@ test_order_across_outputs() {
 	local i
 	export -f taking_turns seen
 	start a k -- bash -c 'hold k 2; taking_turns a.out a.err'
-	until_true 'a leader' eval '"$covey" show k >/dev/null 2>&1'
+	until_led k
 	"$covey" run k -- false >b.both 2>&1 &
 	"$covey" run k -- false 2>&1 >c.out | cat >c.err &
 	finish a
@@ -132,7 +132,7 @@ test_order_of_fast_lines() {
 	local lines='$| = 1; select STDERR; $| = 1; for (1..500) { print STDOUT "out $_\n"; print STDERR "err $_\n"; }'
 	for i in {1..500}; do printf 'out %d\nerr %d\n' "$i" "$i"; done >expected
 	"$covey" run k -- bash -c 'hold k 1; exec "$@"' bash perl -e "$lines" >a.both 2>&1 &
-	until_true 'a leader' eval '"$covey" show k >/dev/null 2>&1'
+	until_led k
 	"$covey" run k -- false >b.both 2>&1
 	wait
 	cmp a.both b.both || fail 'a waiter has another order than its leader'
@@ -145,11 +145,11 @@ test_order_of_fast_lines() {
 
 # The same where the region cannot carry it, and the files change hands.
 test_order_apart() {
-	((EUID == 0)) && unshare --mount true 2>/dev/null || { echo "  (no mount namespace to be had: left out)"; return 0; }
+	can_unshare --mount || return 0
 	export -f taking_turns seen
 	unshare --mount bash -c 'mount -t tmpfs -o size=64M tmpfs /dev/shm
 		"$covey" run k -- bash -c "hold k 1; taking_turns a.out a.err; head -c 60000000 /dev/zero" >a.out 2>a.err &
-		until_true "a leader" eval "\"\$covey\" show k >/dev/null 2>&1"
+		until_led k
 		"$covey" run k -- false 2>&1 | head -n 60 >b.both || true
 		wait'
 	for i in {1..20}; do printf 'out %d\nerr %d\nand %d\n' "$i" "$i" "$i"; done | cmp - b.both || fail 'the order'

@@ -72,7 +72,7 @@ test_large_output() {
 
 # A region whose heap cannot take the result: it reaches everybody all the same.
 test_output_over_the_heap() {
-	((EUID == 0)) && unshare --mount true 2>/dev/null || { echo "  (no mount namespace to be had: left out)"; return 0; }
+	can_unshare --mount || return 0
 	unshare --mount bash -c 'mount -t tmpfs -o size=64M tmpfs /dev/shm && "$0" "$@"' bash -c "$(declare -f start finish equal \
 		lines_like large_output test_tight); declare -A pid_of; set -euo pipefail; test_tight"
 }
@@ -98,10 +98,10 @@ test_slow_and_closed_readers() {
 	seq 1 200000 >expected
 	seq 0 200000 >expected0
 	start a k -- bash -c 'hold k 1; seq 1 200000'
-	until_true 'a leader of k' eval '"$covey" show k >/dev/null 2>&1'
+	until_led k
 	"$covey" run k2 -- bash -c 'echo 0; hold k2 1; cat expected' >&8 8>&- &
 	local slow_leader=$!
-	until_true 'a leader of k2' eval '"$covey" show k2 >/dev/null 2>&1'
+	until_led k2
 	start b k -- false
 	start c k2 -- false
 	finish a b c
@@ -112,7 +112,7 @@ test_slow_and_closed_readers() {
 	exec 8>&-
 
 	{ "$covey" run k3 -- bash -c 'hold k3 1; seq 1 200000; exit 5' || echo $? >d.status; } | true &
-	until_true 'a leader of k3' eval '"$covey" show k3 >/dev/null 2>&1'
+	until_led k3
 	start e k3 -- false
 	finish e
 	wait

@@ -19,7 +19,7 @@ test_heap_of_a_new_region() {
 		contains "--heap \"$size\"" "not \"$size\"" "$err"
 	done
 	"$covey" worker --heap 3M w --heap 4M -- cat &
-	until_true 'a leader of w' eval '"$covey" show w >/dev/null 2>&1'
+	until_led w
 	equal 'what a worker makes' 4194304 "$(heap_max)"
 	kill -TERM $!
 	wait $!
@@ -67,7 +67,7 @@ test_region_of_another_user() {
 	theirs() { [[ $("$covey" show --shared k | awk '$1 == "waiters" { print $2 }') == 1 ]]; }
 	export -f theirs
 	"$covey" run --mode 666 k -- bash -c 'until_true "a waiter" theirs; echo ours' >ours.out &
-	until_true 'a leader of k' eval '"$covey" show --shared k >/dev/null 2>&1'
+	until_led k --shared
 	for what in '' --shared --foreign; do
 		status=0
 		$other ls $what >now.out 2>now.err || status=$?
@@ -84,15 +84,7 @@ test_region_of_another_user() {
 }
 
 test_completion_of_terms() {
-	complete_to() { # words... (the last one is being typed): what it could become
-		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
-		_covey
-		printf '%s ' "${COMPREPLY[@]}"
-	}
-	PATH=$PWD:$PATH
-	ln -s "$covey" covey
-	# shellcheck source=tools/covey.bash
-	source "$completion"
+	completion_begin
 	"$covey" run --mode 660 key1 -- bash -c 'touch ready; until_true go test -e go' &
 	until_true 'the command' test -e ready
 	equal 'an option' '--foreign ' "$(complete_to covey show --f)"

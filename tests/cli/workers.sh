@@ -463,7 +463,7 @@ test_worker_terminal() {
 	terminal_open 100 20 'PS1="$ " bash --norc'
 	until_true 'a shell' shows '$'
 	keys '"$covey" worker g --timeout 0 --grace 50000 -- bash -c serve' Enter
-	until_true 'a worker' eval '[[ $(leader g 2>/dev/null) ]]'
+	until_led g
 	pid=$(leader g) command=$(cat pids)
 	keys C-z
 	until_true 'the worker stops' in_state "$pid" T
@@ -489,7 +489,7 @@ test_worker_terminal() {
 # A group in which nobody could make it go on is not stopped, and its command neither.
 test_worker_orphaned() {
 	setsid "$covey" worker g -- bash -c serve 2>w.err &
-	until_true 'a worker' eval '[[ $(leader g 2>/dev/null) ]]'
+	until_led g
 	pid_of[w]=$(leader g)
 	kill -TSTP "${pid_of[w]}"
 	equal 'an answer' '0 <x>' "$(call -t 50 g x)"
@@ -505,14 +505,13 @@ as_first() { # NAME ARGUMENT...: covey with pid 1; NAME.first is its pid outside
 	pid_of[$name]=$!
 	until_true "$name" eval "awk '{ print \$1 }' /proc/$!/task/$!/children >$name.first; [[ -s $name.first ]]"
 }
-can_unshare() { unshare -pf --mount-proc true 2>/dev/null; }
 
 test_worker_first_process() {
 	local signal
-	can_unshare || return 0
+	can_unshare --pid || return 0
 	for signal in TERM INT HUP QUIT; do
 		as_first w worker g -- bash -c serve
-		until_true 'a worker' eval '[[ $(leader g 2>/dev/null) ]]'
+		until_led g
 		equal 'an answer' '0 <x>' "$(call g x)"
 		(sleep 0.01 & exec nsenter -t "$(cat w.first)" -p -m bash -c 'sleep 0 & disown') # an orphan
 		kill -"$signal" "$(cat w.first)"
@@ -521,7 +520,7 @@ test_worker_first_process() {
 		equal 'nobody leads' '1 covey: nobody leads "g"' "$(call g x | sed 's/the leader.*/nobody leads "g"/')"
 	done
 	as_first w worker g --grace 0 -- bash -c serve
-	until_true 'a worker' eval '[[ $(leader g 2>/dev/null) ]]'
+	until_led g
 	"$covey" call g hang >c.out 2>c.err &
 	pid_of[c]=$!
 	until_true 'a request' eval '[[ $(tail -n 1 pids) -gt 2 ]]'
@@ -678,7 +677,7 @@ test_call_signals() {
 		kill -"${signal%:*}" "${pid_of[c]}"
 		ends c "$number" ''
 	done
-	if can_unshare; then
+	if can_unshare --pid; then
 		for signal in TERM:143 INT:130 HUP:129 QUIT:131; do
 			as_first c call g x
 			until_true 'a caller' have_waiters g 1
