@@ -27,21 +27,23 @@ static const int ending[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
 static const int passing[] = {SIGUSR1, SIGUSR2, SIGCONT, SIGWINCH, SIGTSTP};
 enum { ENDING = sizeof(ending) / sizeof(ending[0]), PASSING = sizeof(passing) / sizeof(passing[0]) };
 
-static void add_unless_ignored(sigset_t *set, int signal)
+static void add_unless_ignored(sigset_t *set, const int *signals, int count)
 {
 	struct sigaction is;
 
-	if (sigaction(signal, NULL, &is) == 0 && is.sa_handler != SIG_IGN)
-		sigaddset(set, signal);
+	for (int i = 0; i < count; i++)
+		if (sigaction(signals[i], NULL, &is) == 0 && is.sa_handler != SIG_IGN)
+			sigaddset(set, signals[i]);
 }
 
-static void relayed(sigset_t *set)
+void signals_add_ending(sigset_t *set)
 {
-	sigemptyset(set);
-	for (int i = 0; i < ENDING; i++)
-		add_unless_ignored(set, ending[i]);
-	for (int i = 0; i < PASSING; i++)
-		add_unless_ignored(set, passing[i]);
+	add_unless_ignored(set, ending, ENDING);
+}
+
+void signals_add_passing(sigset_t *set)
+{
+	add_unless_ignored(set, passing, PASSING);
 }
 
 int signals_take(struct signals *signals)
@@ -49,7 +51,9 @@ int signals_take(struct signals *signals)
 	struct sigaction ignore = {.sa_handler = SIG_IGN}, standard = {.sa_handler = SIG_DFL};
 	sigset_t set, block;
 
-	relayed(&set);
+	sigemptyset(&set);
+	signals_add_ending(&set);
+	signals_add_passing(&set);
 	signals->got = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (signals->got < 0)
 		return -1;

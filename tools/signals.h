@@ -26,6 +26,12 @@ void signals_give_back(struct signals *signals);
 /* signals_next - take the next one; false when there is none at the moment. */
 bool signals_next(const struct signals *signals, struct signalfd_siginfo *got);
 
+/* signals_add_ending - to a set, those that end a job, but for what the caller ignores. */
+void signals_add_ending(sigset_t *set);
+
+/* signals_add_passing - the same of those that COMMAND gets and that need not end it: USR1, USR2, CONT, WINCH, TSTP. */
+void signals_add_passing(sigset_t *set);
+
 /* ends_a_job - TERM, INT, HUP or QUIT. */
 bool ends_a_job(int signal);
 

@@ -87,9 +87,6 @@ static const char usage[] =
         "when\n"
         "it cannot be executed, 125 when covey itself failed.\n";
 
-static const int ending[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
-static const int passed_on[] = {SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT, SIGTSTP};
-enum { ENDING = sizeof(ending) / sizeof(ending[0]), PASSED_ON = sizeof(passed_on) / sizeof(passed_on[0]) };
 static const int64_t moment = 2 * (int64_t)1000000000;
 
 struct worker {
@@ -128,15 +125,6 @@ static bool led_by_another(const struct worker *w)
 
 /* ------------------------------------------------------------------------------------------------------ signals */
 
-static void add_unless_ignored(sigset_t *set, const int *signals, int count)
-{
-	struct sigaction is;
-
-	for (int i = 0; i < count; i++)
-		if (sigaction(signals[i], NULL, &is) == 0 && is.sa_handler != SIG_IGN)
-			sigaddset(set, signals[i]);
-}
-
 /* Before there are other threads.  COMMAND gets back what is changed here. */
 static void take_signals(struct worker *w)
 {
@@ -145,9 +133,9 @@ static void take_signals(struct worker *w)
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
-	add_unless_ignored(&set, ending, ENDING);
+	signals_add_ending(&set);
 	if (!w->device_of)
-		add_unless_ignored(&set, passed_on, PASSED_ON);
+		signals_add_passing(&set);
 	sigaction(SIGPIPE, &ignore, &w->command.child.signals.pipe);
 	sigaction(SIGCHLD, &standard, &w->command.child.signals.child);
 	sigprocmask(SIG_BLOCK, &set, &w->command.child.signals.mask);
