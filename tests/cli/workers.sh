@@ -31,6 +31,14 @@ call() {
 	echo "$code $answer"
 }
 
+# asks NAME ARGUMENT...: covey call in the background, which "ends"
+asks() {
+	local name=$1
+	shift
+	"$covey" call "$@" >"$name.out" 2>"$name.err" &
+	pid_of[$name]=$!
+}
+
 led() { [[ $(leader "$1" 2>/dev/null || true) == "$2" ]]; } # group, pid
 not_led() { led "$1" ''; }
 taken() { ((!(0x$(awk '/^ShdPnd/ { print $2 }' "/proc/$1/status") & 0x4002))); } # a TERM or INT that was sent to it
@@ -192,8 +200,7 @@ test_worker_out_of_step() {
 test_worker_late_line() {
 	worker w g -- bash -c 'read -r what; echo "$what 1"; until_true go test -e go; echo "$what 2"; while read -r what; do echo "$what"; done'
 	equal 'the first' '0 a 1' "$(call g a)"
-	"$covey" call g b >b.out 2>b.err &
-	pid_of[b]=$!
+	asks b g b
 	until_true 'the second waits' have_waiters g 1
 	touch go
 	ends b 1 'wrote what nobody asked for ("a 2")'
@@ -203,8 +210,7 @@ test_worker_late_line() {
 	rm go
 	worker r g --restart -- bash -c 'read -r what; echo "$what 1"; [[ $what != a ]] || { until_true go test -e go; echo "$what 2"; }; cat'
 	equal 'the first' '0 a 1' "$(call g a)"
-	"$covey" call g b >b.out 2>b.err &
-	pid_of[b]=$!
+	asks b g b
 	until_true 'the second waits' have_waiters g 1
 	touch go
 	ends b 0 ''
@@ -283,8 +289,7 @@ test_worker_ask_marker() {
 # Who waits for an answer that never comes is not told; the worker's own user is.
 test_worker_hint() {
 	worker w sums -- bc -lq
-	"$covey" call -t 50 sums 1/0 2>c.err &
-	pid_of[c]=$!
+	asks c -t 50 sums 1/0
 	until_true 'a hint' grep -q 'bc: no answer to a request for 3 s; .*--answer-timeout.*--answer-marker' w.err
 	stop w
 	ends c 1 'covey worker: the worker was told to end before the command answered'
@@ -338,8 +343,7 @@ test_worker_second() {
 	until_true 'the command' test -e ready
 	covey_run worker g -- true
 	equal 'covey run leads' "1 covey: \"g\" is led by ${pid_of[r]}" "$status $err"
-	"$covey" call g x 2>c.err &
-	pid_of[c]=$!
+	asks c g x
 	until_true 'a caller' have_waiters g 1
 	touch go
 	ends c 1 'covey: "g" was led by a "covey run", which answers no requests'
@@ -348,11 +352,9 @@ test_worker_second() {
 
 test_worker_ends_gracefully() {
 	worker w g --grace 50000 -- bash -c serve
-	"$covey" call g slow >c.out 2>c.err &
-	pid_of[c]=$!
+	asks c g slow
 	until_true 'the request' test -e computing
-	"$covey" call g other >d.out 2>d.err &
-	pid_of[d]=$!
+	asks d g other
 	until_true 'another caller' have_waiters g 2
 	kill -TERM "${pid_of[w]}"
 	until_true 'the signal is taken' taken "${pid_of[w]}"
@@ -373,8 +375,7 @@ test_worker_ends_gracefully() {
 
 test_worker_ends_at_once() {
 	worker w g --grace 0 -- bash -c serve
-	"$covey" call g hang >c.out 2>c.err &
-	pid_of[c]=$!
+	asks c g hang
 	until_true 'the request' eval '[[ $(wc -l <pids) == 2 ]]'
 	kill -TERM "${pid_of[w]}"
 	until_true 'the signal is taken' taken "${pid_of[w]}"
@@ -395,8 +396,7 @@ test_worker_ends_at_once() {
 test_worker_ends_in_time() {
 	local signal
 	worker w g --grace 10 -- bash -c 'trap "" TERM; echo $$ >>pids; read -r; setsid sleep 1000 & echo $! >>pids; touch computing; sleep 1000'
-	"$covey" call g x >c.out 2>c.err &
-	pid_of[c]=$!
+	asks c g x
 	until_true 'a request' test -e computing
 	stop w
 	ends c 1 'covey worker: the worker was told to end before the command answered'
@@ -404,8 +404,7 @@ test_worker_ends_in_time() {
 	for signal in TERM INT HUP; do
 		rm -f computing heard
 		worker w g --grace 10 -- bash -c 'trap "echo TERM >>heard; exit" TERM; read -r; touch computing; while :; do sleep 0.1; done'
-		"$covey" call g x >c.out 2>c.err &
-		pid_of[c]=$!
+		asks c g x
 		until_true 'a request' test -e computing
 		kill -"$signal" "${pid_of[w]}"
 		ends w 0 ''
@@ -416,8 +415,7 @@ test_worker_ends_in_time() {
 
 test_worker_device_ends_in_time() {
 	worker w g --grace 10 --device "$device:stuck"
-	"$covey" call g x >c.out 2>c.err &
-	pid_of[c]=$!
+	asks c g x
 	until_true 'a request' have_waiters g 1
 	until_true 'it computes' test -e stuck
 	kill -TERM "${pid_of[w]}"
@@ -472,8 +470,7 @@ test_worker_terminal() {
 	until_true 'the worker goes on' not_in_state "$pid" T
 	until_true 'the command goes on' not_in_state "$command" T
 	equal 'an answer' '0 <x>' "$(call g x)"
-	"$covey" call g slow >c.out 2>c.err &
-	pid_of[c]=$!
+	asks c g slow
 	until_true 'a request' test -e computing
 	keys C-c
 	until_true 'the signal' shows '^C'
@@ -521,8 +518,7 @@ test_worker_first_process() {
 	done
 	as_first w worker g --grace 0 -- bash -c serve
 	until_led g
-	"$covey" call g hang >c.out 2>c.err &
-	pid_of[c]=$!
+	asks c g hang
 	until_true 'a request' eval '[[ $(tail -n 1 pids) -gt 2 ]]'
 	kill -TERM "$(cat w.first)"
 	until_true 'the signal is taken' taken "$(cat w.first)"
@@ -634,8 +630,7 @@ test_call() {
 	covey_run run k -- true
 	equal 'no leader' '1 covey: nobody leads "g"' "$(call g x)"
 	worker w g -- bash -c serve
-	"$covey" call g hang >c.out 2>c.err &
-	pid_of[c]=$!
+	asks c g hang
 	until_true 'a caller' have_waiters g 1
 	equal '-t' '124 ' "$(call -t 0.05 g x)"
 	equal '-t 0 -E' '9 ' "$(call -t 0 -E 9 g x)"
@@ -722,24 +717,21 @@ test_call_waits() {
 	equal 'no region' "1 covey: there is no region \"$COVEY_REGION\"" "$(call -w 0.05 g x)"
 	[[ ! -e /dev/shm/$COVEY_REGION ]] || fail 'it made a region'
 	equal '-t is the bound of all' '124 ' "$(call -w inf -t 0.05 g x)"
-	"$covey" call --wait 50 g first >c.out 2>c.err & # the region is not there yet
-	pid_of[c]=$!
+	asks c --wait 50 g first # the region is not there yet
 	until_true 'it watches' eval 'ls -l "/proc/${pid_of[c]}/fd" | grep -q inotify'
 	worker w g -- bash -c serve
 	ends c 0 ''
 	equal 'the answer' '<first>' "$(cat c.out)"
 	stop w
 	equal 'no leader' '1 covey: nobody leads "g"' "$(call -w 0.05 g x)"
-	"$covey" call -w 50 g second >c.out 2>c.err & # nobody leads
-	pid_of[c]=$!
+	asks c -w 50 g second # nobody leads
 	until_true 'it watches' eval 'grep -sq covey-monitor /proc/${pid_of[c]}/task/*/comm'
 	worker w g -- bash -c serve
 	ends c 0 ''
 	equal 'the answer' '<second>' "$(cat c.out)"
 	kill -KILL "${pid_of[w]}" # a dead one is as good as none
 	finish w
-	"$covey" call -w 50 g third >c.out 2>c.err &
-	pid_of[c]=$!
+	asks c -w 50 g third
 	until_true 'it watches' eval 'grep -sq covey-monitor /proc/${pid_of[c]}/task/*/comm'
 	worker w g -- bash -c serve
 	ends c 0 ''
@@ -750,11 +742,9 @@ test_call_waits() {
 # The worker ends before it took the request; and the region is another one when the next worker comes.
 test_call_waits_for_another() {
 	worker w g --grace 50000 -- bash -c serve
-	"$covey" call g slow >s.out 2>s.err &
-	pid_of[s]=$!
+	asks s g slow
 	until_true 'a request' test -e computing
-	"$covey" call -w 50 g x >c.out 2>c.err &
-	pid_of[c]=$!
+	asks c -w 50 g x
 	until_true 'another caller' have_waiters g 2
 	kill -TERM "${pid_of[w]}"
 	until_true 'the signal is taken' taken "${pid_of[w]}"
