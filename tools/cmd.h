@@ -70,7 +70,8 @@ const char *region_reason(int error);
  * region_begin - parse the options of a command that takes none but -r REGION, and if terms is not NULL those of its use.
  * gives 0, or 1 with the exit status in *status: help was asked for, or it was complained of what is wrong
  */
-int region_begin(const char **region, struct covey_options *terms, int argc, char **argv, const char *usage, int *status);
+int region_begin(
+        const char **region, struct covey_options *terms, int argc, char **argv, const char *usage, int *status);
 
 /* region_failed - complain that covey_open() or another call on the region failed; gives the exit status.  errno is that
  * of the call. */

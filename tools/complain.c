@@ -77,7 +77,7 @@ static void say(const char *usage, const char *format, va_list args)
 
 	pthread_mutex_lock(&turn);
 	if (vsnprintf(text, sizeof(text), format, args) >= (int)sizeof(text))
-		strcpy(text + sizeof(text) - sizeof("..."), "...");
+		memcpy(text + sizeof(text) - sizeof("..."), "...", sizeof("..."));
 	n += escape_text(line + n, sizeof(line) - USAGE - n, text);
 	line[n++] = '\n';
 	if (usage)

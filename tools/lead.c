@@ -90,11 +90,8 @@ static int start(struct leading *l, const struct covey_lead *lead)
 	int error = 0;
 
 	l->child.guard = guard_take(l->run->digest, guard_patience);
-	if (spools_open(&l->spools, l->run->spool_limit) < 0)
+	if (spools_open(&l->spools, l->run->spool_limit) < 0 || signals_take(&l->child.signals) < 0) {
 		error = errno;
-	else if (signals_take(&l->child.signals) < 0)
-		error = errno;
-	if (error) {
 		if (l->child.guard >= 0)
 			close(l->child.guard);
 		spools_close(&l->spools);

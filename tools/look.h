@@ -11,7 +11,7 @@ struct look {
 	struct covey_usage usage;
 	uint64_t counters[COVEY_COUNTERS];
 	struct group_list groups; /* by name */
-	double *rates;            /* of each group a second: executions, or a worker's answers; negative: not known yet */
+	double *rates; /* of each group a second: executions, or a worker's answers; negative: not known yet */
 	uint64_t waiters;
 	/* Of the waits that ended since the look before, as far as the histories still have them: */
 	size_t waits;
