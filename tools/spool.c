@@ -8,8 +8,9 @@
  * else /tmp, else a memfd), so nothing is left behind by whoever dies.
  *
  * To a pipe, at most PIPE_BUF bytes are written after poll(2) said that it is writable: such a write does not block,
- * and O_NONBLOCK, which all who share the open file would feel, is left alone.  When only one stream is left to
- * deliver, blocking harms nobody and the pieces are large.
+ * and O_NONBLOCK, which all who share the open file would feel, is left alone.  A terminal gives no such promise: what it
+ * has begun to take it may keep for as long as it stands still (Ctrl-S, a line that is dead).  So it is opened anew, for
+ * us alone and with O_NONBLOCK.  When only one stream is left to deliver, blocking harms nobody and the pieces are large.
  *
  * Where both of our outputs are one and the same (a terminal, 2>&1) the two are sent in the order in which they came
  * (order.c), so one waits for the other then.
@@ -23,11 +24,13 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "cmd.h"
@@ -68,13 +71,38 @@ static bool is_regular(int fd)
 	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 }
 
+/* A nonblocking descriptor of our own for a terminal, where that can be had; else the very same. */
+static int output(int fd)
+{
+	const int how = O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	char path[32];
+	int own;
+
+	if (!isatty(fd))
+		return fd;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	own = open(path, how);
+	if (own < 0 && tcgetsid(fd) == getsid(0))
+		own = open("/dev/tty", how); /* it was opened by somebody else, before su(1) */
+	return own < 0 ? fd : own;
+}
+
+/* Nothing is sent there any more. */
+static void leave_output(struct stream *s)
+{
+	if (s->to > STDERR_FILENO)
+		close(s->to);
+	s->to = -1;
+}
+
 static void begin(struct spools *p)
 {
 	static const int outputs[STREAMS] = {STDOUT_FILENO, STDERR_FILENO};
 
 	*p = (struct spools){.arrivals = {.told = -1}, .together = same_file(STDOUT_FILENO, STDERR_FILENO)};
 	for (int i = 0; i < STREAMS; i++)
-		p->s[i] = (struct stream){.from = -1, .to = outputs[i], .file = -1, .regular = is_regular(outputs[i])};
+		p->s[i] = (struct stream){
+		        .from = -1, .to = output(outputs[i]), .file = -1, .regular = is_regular(outputs[i])};
 }
 
 int spools_open(struct spools *p, uint64_t limit)
@@ -124,14 +152,14 @@ void spools_of_memory(struct spools *p, const char *bytes, const uint64_t sizes[
 /* Nobody reads it any more.  A closed pipe is the reader's choice; anything else is loss, and is told. */
 static void give_up(struct stream *s, int error)
 {
-	s->to = -1;
+	leave_output(s);
 	s->sent = s->size;
 	if (error != EPIPE)
 		s->failure = error;
 }
 
-/* One write; gives how many bytes are dealt with. */
-static size_t write_some(struct stream *s, const char *bytes, size_t size)
+/* One write; gives how many bytes are dealt with.  None: the caller comes again. */
+static size_t write_some(struct stream *s, const char *bytes, size_t size, bool patient)
 {
 	ssize_t n = s->to < 0 ? (ssize_t)size : write(s->to, bytes, size);
 
@@ -140,7 +168,8 @@ static size_t write_some(struct stream *s, const char *bytes, size_t size)
 	if (errno == EAGAIN) {
 		struct pollfd p = {.fd = s->to, .events = POLLOUT};
 
-		await_events(&p, 1, -1); /* nonblocking by its owner's wish: the caller comes again */
+		if (patient)
+			await_events(&p, 1, -1);
 	} else if (errno != EINTR) {
 		give_up(s, errno);
 	}
@@ -190,7 +219,7 @@ void spools_send(struct spools *p, int stream, bool patient)
 		give_up(s, n < 0 ? errno : EIO);
 		return;
 	}
-	sent = write_some(s, from, (size_t)n);
+	sent = write_some(s, from, (size_t)n, patient);
 	if (s->to < 0)
 		return;
 	s->sent += sent;
@@ -263,7 +292,7 @@ static void store(struct spools *p, int stream, const char *bytes, size_t size)
 		return;
 	send_all(p);
 	while (done < size)
-		done += write_some(&p->s[stream], bytes + done, size - done);
+		done += write_some(&p->s[stream], bytes + done, size - done, true);
 }
 
 /* ------------------------------------------------------------------------------------------- in their order */
@@ -477,6 +506,7 @@ void spools_close(struct spools *p)
 			close(p->s[i].from);
 		if (p->s[i].file >= 0)
 			close(p->s[i].file);
+		leave_output(&p->s[i]);
 		p->s[i].from = p->s[i].file = -1;
 	}
 	arrivals_end(&p->arrivals);

@@ -54,6 +54,32 @@ test_reader_that_leaves() {
 	equal 'standard error' 'still here' "$(cat err)"
 }
 
+# A terminal that nobody reads, or that was told to stand still: who waits does not wait for it, and signals arrive.
+on_a_dead_terminal() {
+	# shellcheck disable=SC2016
+	perl -e '$^F = 9; open my $master, "+<", "/dev/ptmx" or die; my $n = pack "i", 0; ioctl $master, 0x40045431, $n or die;
+		ioctl $master, 0x80045430, $n or die; open STDOUT, ">", "/dev/pts/" . unpack "i", $n or die; exec @ARGV' "$@"
+}
+
+test_terminal_that_stands_still() {
+	local leading
+	on_a_dead_terminal "$covey" run k -- bash -c 'hold k 1; seq 50000; exit 3' 2>a.err &
+	until_true 'a leader' eval '"$covey" show k >/dev/null 2>&1'
+	leading=$(leader k)
+	start b k -- false
+	finish b
+	equal 'a waiter' "3 $(seq 50000 | cksum)" "$(cat b.status) $(cksum <b.out)"
+	kill "$leading"
+	on_a_dead_terminal "$covey" run k2 -- bash -c 'trap "touch told; exit 9" TERM; seq 50000; touch ready; while :; do sleep 0.02; done' &
+	until_true 'all is taken' test -e ready
+	leading=$(leader k2)
+	kill "$leading"
+	until_true 'COMMAND is told' test -e told
+	until_true 'its end' eval '! "$covey" show k2 >/dev/null 2>&1'
+	kill "$leading"
+	wait
+}
+
 # ------------------------------------------------------------------------------------------------- what is kept
 
 test_spool_limit() {
