@@ -47,6 +47,7 @@ struct leading {
 	uint64_t got;      /* the signals that we got, a bit each */
 	int interrupted;   /* the last of those that end a job */
 	bool late;         /* it came when COMMAND had ended */
+	bool resumed;      /* we got a CONT since poll(2) */
 	int not_started;   /* errno */
 	bool killed;       /* for it wrote too much */
 	int64_t drain_end; /* once COMMAND has ended */
@@ -117,12 +118,23 @@ static void relay(struct leading *l)
 
 	while (signals_next(&l->child.signals, &got)) {
 		l->got |= UINT64_C(1) << got.ssi_signo;
+		l->resumed |= got.ssi_signo == SIGCONT && (pid_t)got.ssi_pid != l->child.supervisor;
 		if (ends_a_job((int)got.ssi_signo)) {
 			l->interrupted = (int)got.ssi_signo;
 			l->late = l->child.ended;
 		}
 		child_relay(&l->child, &got);
 	}
+}
+
+/* TTIN and TTOU come from the terminal to the whole process group, and STOP may: then we stopped by ourselves, and read of
+ * COMMAND's stop when both go on.  To stop once more would be news to the shell. */
+static void stop_with_command(struct leading *l, int signal)
+{
+	relay(l);
+	if (!l->resumed)
+		stop_by(signal);
+	child_resumed(&l->child);
 }
 
 static void hear(struct leading *l)
@@ -134,8 +146,7 @@ static void hear(struct leading *l)
 		l->not_started = errno;
 		break;
 	case CHILD_STOPPED:
-		stop_by(signal);
-		child_resumed(&l->child);
+		stop_with_command(l, signal);
 		break;
 	case CHILD_ENDED:
 		l->drain_end = l->run->drain == COVEY_FOREVER ? COVEY_FOREVER : monotonic_now() + l->run->drain;
@@ -225,6 +236,7 @@ static void pump(struct leading *l)
 		if (await_events(p, 8, patience(l)) < 0)
 			continue;
 		tell_removal(l, p[7].revents);
+		l->resumed = false;
 		if (p[0].revents)
 			relay(l);
 		move_bytes(l, p[2].revents != 0 || p[3].revents != 0 || p[4].revents != 0 || s->more, p[5].revents != 0,

@@ -165,6 +165,7 @@ test_stop_and_continue() {
 
 test_terminal() {
 	command -v tmux >/dev/null || { echo "  (no tmux: left out)"; return 0; }
+	local turn
 	trap 'terminal_close; "$covey" rm 2>/dev/null || true' EXIT
 	terminal_open 80 24 "env PS1='prompt> ' bash --norc -i"
 	until_true 'a prompt' shows 'prompt>'
@@ -187,6 +188,20 @@ test_terminal() {
 	until_true 'COMMAND goes on' state_of "$(cat pid)" S
 	keys "some words" Enter
 	until_true 'what it read' shows 'read some words'
+	# In the background, stopped for it reads the terminal, and once only.
+	for turn in 1 2 3; do
+		rm -f pid
+		keys "$covey run k4 -- bash -c 'echo \$\$ >pid; read -r line; echo \"read \$line\"' &" Enter
+		until_true 'the command' test -s pid
+		until_true 'COMMAND is stopped' state_of "$(cat pid)" T
+		leading=$(leader k4)
+		until_true 'covey is stopped' state_of "$leading" T
+		keys "fg" Enter
+		until_true 'COMMAND goes on' state_of "$(cat pid)" S
+		until_true 'covey goes on' state_of "$leading" S
+		keys "words $turn" Enter
+		until_true "what it read in turn $turn" shows "read words $turn"
+	done
 	# A waiter in the terminal.
 	rm -f ready
 	start a k3 -- bash -c 'touch ready; until_true go test -e go; echo done'
