@@ -98,11 +98,15 @@ static int start(struct leading *l, const struct covey_lead *lead)
 		spools_close(&l->spools);
 		return error;
 	}
-	if (nest_enter(l->run->digest, lead->generation) < 0 || start_command(l) < 0) {
+	if (nest_enter(l->run->digest, lead->generation) < 0) {
 		error = errno;
+	} else if (start_command(l) < 0) {
+		error = errno;
+		nest_leave();
+	}
+	if (error) {
 		if (l->child.guard >= 0)
 			close(l->child.guard);
-		nest_leave();
 		spools_close(&l->spools);
 		close(l->child.signals.got);
 		signals_as_before(&l->child.signals);
