@@ -1,10 +1,10 @@
 /*
  * appearance.c - be told that a region may have come or gone
  *
- * A region appears in its directory whole, by one link or rename, and it goes by one unlink or rename; the kernel tells of
- * any name that does (inotify(7)).  Those of other files are passed over.  Whoever is told tries to open the region, or asks
- * covey_named() of the one that he has: this may rely on what it saw just before, so he is told a second time when it looks
- * again.  Of a directory that cannot be watched, there is reason to look every now and then.
+ * A region appears in its directory whole, by one link or rename, and it goes by one unlink or rename; the kernel
+ * tells of any name that does (inotify(7)).  Those of other files are passed over.  Whoever is told tries to open the
+ * region, or asks covey_named() of the one that he has: this may rely on what it saw just before, so he is told a
+ * second time when it looks again.  Of a directory that cannot be watched, there is reason to look every now and then.
  */
 #include "appearance.h"
 

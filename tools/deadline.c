@@ -1,8 +1,9 @@
 /*
  * deadline.c - moments until which something is waited for
  *
- * Whoever sleeps for several reasons takes the earliest of their moments, and turns it into the milliseconds of poll(2) last.
- * These are rounded up: who wakes finds that the moment has come, and does not go round again for the rest of a millisecond.
+ * Whoever sleeps for several reasons takes the earliest of their moments, and turns it into the milliseconds of
+ * poll(2) last.  These are rounded up: who wakes finds that the moment has come, and does not go round again for the
+ * rest of a millisecond.
  */
 #include "deadline.h"
 

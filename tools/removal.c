@@ -1,9 +1,9 @@
 /*
  * removal.c - be told that a region's name was removed
  *
- * The kernel tells when the count of a file's names changes, whoever removed one (inotify(7)); covey_named() then tells
- * whether it was this one.  It may have looked just before: so it is asked once more, when it looks again.  Where there is
- * no such descriptor to be had, it is asked every now and then.
+ * The kernel tells when the count of a file's names changes, whoever removed one (inotify(7)); covey_named() then
+ * tells whether it was this one.  It may have looked just before: so it is asked once more, when it looks again.
+ * Where there is no such descriptor to be had, it is asked every now and then.
  */
 #include "removal.h"
 

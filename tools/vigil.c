@@ -2,8 +2,8 @@
  * vigil.c - sleep until a signal ends the command, or its region is another
  *
  * For commands that go on printing: they end with 0 at SIGINT and SIGTERM, between two lines.  A region whose name was
- * removed goes on for those who are attached; with --wait the next one of that name is awaited meanwhile, and one that is not
- * there at the beginning.  Nothing here polls where the kernel tells of names (removal.c, appearance.c).
+ * removed goes on for those who are attached; with --wait the next one of that name is awaited meanwhile, and one that
+ * is not there at the beginning.  Nothing here polls where the kernel tells of names (removal.c, appearance.c).
  */
 #include "vigil.h"
 
