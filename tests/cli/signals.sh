@@ -94,6 +94,28 @@ test_interrupted_leader() {
 	done
 }
 
+# A waiter ends by what ends any process, and nobody else notices.
+test_signals_to_a_waiter() {
+	local s
+	start a k -- bash -c 'touch ready; until_true go test -e go; echo done'
+	until_true 'the command' test -e ready
+	for s in TERM:15 INT:2 HUP:1 QUIT:3 USR1:10 USR2:12; do
+		as_in_front perl -e 'system { $ARGV[0] } @ARGV; print "signal ", $? & 127, "\n"' "$covey" run k -- false >end &
+		until_true 'a waiter' have_waiters k 1
+		kill -"${s%:*}" "$("$covey" show k | awk '$1 == "WAITER" { getline; print $1 }')"
+		wait $!
+		equal "the end of a waiter by ${s%:*}" "signal ${s#*:}" "$(cat end)"
+		until_true 'no waiter' eval '[[ $(waiters k) == 0 ]]'
+	done
+	start b k -- false
+	until_true 'a waiter' have_waiters k 1
+	kill -WINCH "${pid_of[b]}"
+	kill -CONT "${pid_of[b]}"
+	touch go
+	finish a b
+	equal 'who waited on' '0 done 0 done' "$(cat a.status a.out b.status b.out | paste -sd' ')"
+}
+
 # With an error of its own after a signal: no outcome for others either.  With success: COMMAND made nothing of it.
 test_signal_that_command_handles() {
 	start a k -- bash -c 'trap "echo got TERM; exit 9" TERM; touch ready; while :; do sleep 0.02; done'
