@@ -16,7 +16,9 @@
  * So it is the signals that are polled for.
  *
  * The queue of the kernel has a limit (RLIMIT_SIGPENDING), past which it sends a plain SIGIO: what was told so far is
- * forgotten then, as it is when there are more writes than we keep.  Signals that were sent before the pipes were closed
+ * forgotten then, as it is when there are more writes than we keep.  The limit is to what all processes of a user have
+ * pending together, and if we are stopped COMMAND goes on writing.  So ours is lowered to what we keep: the others have
+ * the rest for their timers and signals.  Signals that were sent before the pipes were closed
  * and not read yet are taken out at the end, for they would end a process that does not block them.
  */
 #include "arrival.h"
@@ -42,6 +44,18 @@ static bool ask(int pipe)
 	       fcntl(pipe, F_SETFL, flags | O_ASYNC) == 0;
 }
 
+static void lower_limit(struct rlimit *before)
+{
+	struct rlimit ours;
+
+	if (getrlimit(RLIMIT_SIGPENDING, before) < 0)
+		return;
+	ours = *before;
+	if (ours.rlim_cur > ARRIVALS)
+		ours.rlim_cur = ARRIVALS;
+	setrlimit(RLIMIT_SIGPENDING, &ours);
+}
+
 void arrivals_begin(struct arrivals *a, const int pipes[2])
 {
 	sigset_t set;
@@ -53,10 +67,13 @@ void arrivals_begin(struct arrivals *a, const int pipes[2])
 	told_by(&set);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	a->told = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (a->told >= 0 && ask(pipes[0]) && ask(pipes[1]))
+	if (a->told < 0)
 		return;
-	if (a->told >= 0)
-		close(a->told);
+	lower_limit(&a->limit);
+	if (ask(pipes[0]) && ask(pipes[1]))
+		return;
+	setrlimit(RLIMIT_SIGPENDING, &a->limit);
+	close(a->told);
 	a->told = -1;
 }
 
@@ -125,6 +142,7 @@ void arrivals_end(struct arrivals *a)
 	close(a->told);
 	a->told = -1;
 	forget(a);
+	setrlimit(RLIMIT_SIGPENDING, &a->limit);
 	told_by(&set);
 	while (sigtimedwait(&set, NULL, &at_once) > 0) {
 	}

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/resource.h>
 
 enum { ARRIVALS = 4096 };
 
@@ -13,6 +14,7 @@ struct arrivals {
 	unsigned char queue[ARRIVALS];
 	size_t head, count, of[2]; /* how many in all, and of each pipe */
 	bool early[2];             /* bytes were there, and their write is not told of yet */
+	struct rlimit limit;       /* to the signals that may be pending, as it was */
 };
 
 /* arrivals_begin - from now on each write to one of these pipes is told.  Where that cannot be had, none is. */

@@ -169,6 +169,23 @@ test_order_of_fast_lines() {
 	((i <= 50)) || fail "$i of 1000 lines are out of order"
 }
 
+# Who tells of each write takes of what all processes of a user may have pending: no more than a part, if nobody listens.
+test_pending_signals() {
+	local leading pending
+	"$covey" run k -- perl -e 'open F, ">ready"; close F; select undef, undef, undef, 0.01 until -e "go"; syswrite STDOUT, "x" for 1..30000; open F, ">written"' >a.out &
+	until_true 'the command' test -e ready
+	leading=$(leader k)
+	kill -STOP "$leading"
+	touch go
+	until_true 'all is written' test -e written
+	pending=$(awk '$1 == "SigQ:" { print $2 + 0 }' "/proc/$leading/status")
+	kill -CONT "$leading"
+	wait
+	equal 'bytes' 30000 "$(wc -c <a.out)"
+	((pending < 20000)) || fail "$pending signals are pending"
+	equal 'the limit is of no concern to COMMAND' "$(ulimit -i)" "$("$covey" run k -- bash -c 'ulimit -i')"
+}
+
 # The same where the region cannot carry it, and the files change hands.
 test_order_apart() {
 	can_unshare --mount || return 0
