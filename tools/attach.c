@@ -10,6 +10,7 @@
  */
 #include "attach.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 
@@ -24,4 +25,13 @@ int attach_as(covey **out, const char *region, const struct covey_options *terms
 	error = covey_open(out, region, terms);
 	prctl(PR_SET_NAME, own);
 	return error;
+}
+
+bool attach_file(const char *region, struct stat *st)
+{
+	char path[1024 + sizeof("/dev/shm/")];
+	const char *name = region + (region[0] == '/');
+
+	snprintf(path, sizeof(path), "%s%s", strchr(name, '/') ? "" : "/dev/shm/", strchr(name, '/') ? region : name);
+	return stat(path, st) == 0;
 }

@@ -26,6 +26,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "attach.h"
 #include "groups.h"
 
 /* What is known of a group in a look. */
@@ -58,22 +59,12 @@ static int count_participant(void *context, const struct covey_participant_view 
 	return 0;
 }
 
-/* The region's file as this process sees it by name. */
-static bool region_file(const char *region, struct stat *st)
-{
-	char path[1024 + sizeof("/dev/shm/")];
-	const char *name = region + (region[0] == '/');
-
-	snprintf(path, sizeof(path), "%s%s", strchr(name, '/') ? "" : "/dev/shm/", strchr(name, '/') ? region : name);
-	return stat(path, st) == 0;
-}
-
 bool circle_proves(const struct nest *n, pid_t pid)
 {
 	struct count count = {.pid = pid};
 	struct stat st;
 
-	return ancestry_known() && ancestry_local(pid) && region_file(n->region, &st) &&
+	return ancestry_known() && ancestry_local(pid) && attach_file(n->region, &st) &&
 	       ancestry_holds(pid, st.st_dev, st.st_ino) &&
 	       covey_each_participant(n->c, count_participant, &count) > 0 && count.is == 1;
 }

@@ -58,7 +58,7 @@ static int reap(struct coprocess *p)
 static int start(struct coprocess *p)
 {
 	p->child.serves = true;
-	p->child.guard = guard_take(p->digest, guard_patience);
+	p->child.guard = guard_take(p->guard, guard_patience);
 	if (child_start(&p->child, p->command) < 0)
 		return complain(EXIT_COVEY, "cannot start \"%s\": %s", p->command[0], strerror(errno));
 	p->running = true;

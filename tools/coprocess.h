@@ -9,7 +9,7 @@
 /* Set by the caller: the first block.  The rest is coprocess.c's. */
 struct coprocess {
 	char **command;
-	const char *digest; /* of the group, for its guard */
+	const char *guard; /* guard_digest() of the group */
 	struct answer_form form;
 	bool restart;
 	int64_t patience;   /* nanoseconds for one answer; COVEY_FOREVER */

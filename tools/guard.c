@@ -4,7 +4,8 @@
  * When a leader is killed the library hands its group to a waiter within a fraction of a millisecond; killing what the
  * dead leader's COMMAND left running takes its supervisor a little longer.  In between, two commands of one group would
  * run side by side.  So each execution holds a guard: a listening socket with an abstract name made of the user, the
- * region and the key.  The supervisor inherits it and drops it by ending, which it does when the last descendant is
+ * region's file and the key.  The file, because the name of a region may mean another one elsewhere, as in a container
+ * with a /dev/shm of its own, or after it was removed; and one region has several names.  The supervisor inherits it and drops it by ending, which it does when the last descendant is
  * dead.  A name that is bound already tells that an earlier command is not gone yet; the newcomer connects to it and
  * sleeps until the kernel breaks the connection, because the listener is no more.
  *
@@ -24,8 +25,22 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "attach.h"
 #include "cmd.h"
 #include "deadline.h"
+
+void guard_digest(char digest[DIGEST_SIZE], const char *region, const char *key, size_t key_size)
+{
+	char file[64];
+	struct stat st;
+
+	if (!attach_file(region, &st)) { /* its name is removed already */
+		nest_digest(digest, region, key, key_size);
+		return;
+	}
+	snprintf(file, sizeof(file), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	nest_digest(digest, file, key, key_size);
+}
 
 static socklen_t guard_name(struct sockaddr_un *name, const char *digest)
 {

@@ -90,7 +90,7 @@ static int start(struct leading *l, const struct covey_lead *lead)
 {
 	int error = 0;
 
-	l->child.guard = guard_take(l->run->digest, guard_patience);
+	l->child.guard = guard_take(l->run->guard, guard_patience);
 	if (spools_open(&l->spools, l->run->spool_limit) < 0 || signals_take(&l->child.signals) < 0) {
 		error = errno;
 		if (l->child.guard >= 0)

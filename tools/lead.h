@@ -12,7 +12,7 @@ struct run {
 	struct covey_options terms; /* on which the region is used, or made */
 	const char *key;
 	size_t key_size;
-	char digest[DIGEST_SIZE];
+	char digest[DIGEST_SIZE], guard[DIGEST_SIZE]; /* of the group: for those below, and for its guard */
 	char **command;
 	int64_t deadline;
 	int64_t drain;        /* nanoseconds for what COMMAND left behind to close its outputs */

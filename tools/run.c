@@ -17,6 +17,7 @@
 
 #include "answer.h"
 #include "attach.h"
+#include "guard.h"
 #include "lead.h"
 #include "deadline.h"
 #include "options.h"
@@ -199,6 +200,7 @@ static int run_command(struct run *run)
 	if (error < 0)
 		return alone(run, error);
 	nest_digest(run->digest, run->region, run->key, run->key_size);
+	guard_digest(run->guard, run->region, run->key, run->key_size);
 	signals_obey_as_first();
 	status = take_part(run);
 	covey_close(run->c);

@@ -36,6 +36,7 @@
 #include "attach.h"
 #include "coprocess.h"
 #include "deadline.h"
+#include "guard.h"
 #include "input.h"
 #include "nest.h"
 #include "options.h"
@@ -93,7 +94,7 @@ struct worker {
 	const char *region, *group;
 	struct covey_options terms; /* on which the region is used, or made */
 	size_t group_size;
-	char digest[DIGEST_SIZE];
+	char digest[DIGEST_SIZE], guard[DIGEST_SIZE];
 	struct covey_worker_options options;
 	char *device_of; /* FILE.so:SYMBOL; NULL: a command */
 	const char *base_of;
@@ -332,7 +333,7 @@ static int lead_with_command(struct worker *w)
 {
 	int status;
 
-	w->command.digest = w->digest;
+	w->command.guard = w->guard;
 	w->command.over = w->over;
 	w->options.static_worker = 1;
 	if (nest_enter_worker(w->digest) < 0)
@@ -413,6 +414,7 @@ static int work(struct worker *w)
 	if (error < 0)
 		return failed(w, error);
 	nest_digest(w->digest, w->region, w->group, w->group_size);
+	guard_digest(w->guard, w->region, w->group, w->group_size);
 	if (led_by_another(w))
 		status = EXIT_ABSENT;
 	else

@@ -57,3 +57,15 @@ test_strange_regions() {
 	equal 'a /dev/shm that is too small' '3 fine' "$status $(cat now.out)"
 	equal 'the last line' 'covey: alone' "$(tail -n 1 now.err)"
 }
+
+# The same name elsewhere, in a container that shares our network, is another region: neither waits for the other's COMMAND.
+test_region_of_the_same_name() {
+	((EUID == 0)) && unshare --mount true 2>/dev/null || { echo "  (no mount namespace to be had: left out)"; return 0; }
+	unshare --mount bash -c 'mount -t tmpfs tmpfs /dev/shm; exec "$covey" run k -- bash -c "touch ready; until_true go test -e go"' &
+	until_true 'the other leader' test -e ready
+	status=0
+	timeout 10 "$covey" run -v k -- echo fine >now.out 2>now.err || status=$? # less than the guard would be waited for
+	touch go
+	wait
+	equal 'beside it' '0 fine covey: led' "$status $(cat now.out now.err | paste -sd' ')"
+}
