@@ -77,10 +77,15 @@ void arrivals_begin(struct arrivals *a, const int pipes[2])
 	a->told = -1;
 }
 
+void arrivals_none_early(struct arrivals *a)
+{
+	a->early[0] = a->early[1] = false;
+}
+
 static void forget(struct arrivals *a)
 {
 	a->count = a->of[0] = a->of[1] = 0;
-	a->early[0] = a->early[1] = false;
+	arrivals_none_early(a);
 }
 
 static void add(struct arrivals *a, const struct signalfd_siginfo *got)

@@ -23,6 +23,9 @@ void arrivals_begin(struct arrivals *a, const int pipes[2]);
 /* arrivals_early - bytes of a pipe were there that nothing told of: the next that does is not counted. */
 void arrivals_early(struct arrivals *a, int pipe);
 
+/* arrivals_none_early - what was there is told of, or never will be. */
+void arrivals_none_early(struct arrivals *a);
+
 /* arrivals_take - queue what was told since. */
 void arrivals_take(struct arrivals *a);
 

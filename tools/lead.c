@@ -228,7 +228,6 @@ static void pump(struct leading *l)
 {
 	struct spools *s = &l->spools;
 
-	spools_take(s); /* what came before writes were told of */
 	while (!is_over(l)) {
 		struct pollfd p[8] = {{.fd = l->child.signals.got, .events = POLLIN},
 		        {.fd = l->child.ended ? -1 : l->child.status, .events = POLLIN},

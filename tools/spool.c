@@ -126,6 +126,8 @@ void spools_connect(struct spools *p, int out, int err)
 	p->s[OUT].from = out;
 	p->s[ERR].from = err;
 	arrivals_begin(&p->arrivals, pipes);
+	spools_take(p); /* what came before that, and is never told of */
+	arrivals_none_early(&p->arrivals);
 }
 
 void spools_of_files(struct spools *p, const int files[STREAMS], const uint64_t sizes[STREAMS])
