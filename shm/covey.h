@@ -57,8 +57,8 @@ enum covey_role {
 	COVEY_UNGROUPED = 4, /* no group was asked for: compute, and tell nobody */
 };
 
-/* How an await ends.  These are not errors of the call: each is an answer.  Roles have the same numbers: keep the two in
- * variables of their own. */
+/* How an await ends.  These are not errors of the call: each is an answer.  Roles have the same numbers: keep the two
+ * in variables of their own. */
 enum covey_outcome {
 	COVEY_OK = 0,        /* resolved: the leader's bytes are in the result */
 	COVEY_ERROR = 1,     /* resolved: the leader's own error, with its code and bytes */
@@ -147,22 +147,23 @@ struct covey_options {
  *          ESTALE if it is a copy of one or another boot's.  With COVEY_ESYSTEM it is EOPNOTSUPP if the directory allows
  *          no way to give a file its name whole (linkat() of an open file, link(), renameat2())
  *
- * Two creators at once: one wins, both attach.  A region appears whole or not at all, whenever its creator dies.  Creators
- * wait for each other, for two seconds at most.  A region of the caller's own that another version of covey made is
- * replaced once nobody is attached to it, unless the call is to attach or inspect only.
- * Starts one thread, the keeper, with all signals blocked: when the process ends in any way, the kernel tells the
- * other participants through it.  It lives until the last covey_close() or the end of the process, which a main thread
- * that only calls pthread_exit() does not bring about.
+ * Two creators at once: one wins, both attach.  A region appears whole or not at all, whenever its creator dies.
+ * Creators wait for each other, for two seconds at most.  A region of the caller's own that another version of covey
+ * made is replaced once nobody is attached to it, unless the call is to attach or inspect only. Starts one thread, the
+ * keeper, with all signals blocked: when the process ends in any way, the kernel tells the other participants through
+ * it.  It lives until the last covey_close() or the end of the process, which a main thread that only calls
+ * pthread_exit() does not bring about.
  *
- * From the first covey_open() on, the library or plug-in that this code is part of stays loaded until the process ends, also
- * after dlclose().  Several copies of it in one process, such as one in each of two plug-ins, are a participant each.
+ * From the first covey_open() on, the library or plug-in that this code is part of stays loaded until the process
+ * ends, also after dlclose().  Several copies of it in one process, such as one in each of two plug-ins, are a
+ * participant each.
  *
  * A region that this process has open already is not attached a second time: every further covey_open() of it, under
- * whatever name, gives another handle of the same attachment, in a few microseconds.  So libraries of one program that do
- * not know of each other are one participant, and a thread is one thread: whatever it leads, it leads through all of them,
- * and may end through any of them.  The file is checked at each call, by the flags of that call.  A handle with
- * COVEY_INSPECT is no part of this.  One with COVEY_SEPARATE is a participant of its own, and covey_close() of it gives up
- * what was led through it.
+ * whatever name, gives another handle of the same attachment, in a few microseconds.  So libraries of one program that
+ * do not know of each other are one participant, and a thread is one thread: whatever it leads, it leads through all
+ * of them, and may end through any of them.  The file is checked at each call, by the flags of that call.  A handle
+ * with COVEY_INSPECT is no part of this.  One with COVEY_SEPARATE is a participant of its own, and covey_close() of it
+ * gives up what was led through it.
  */
 COVEY_API int covey_open(covey **out, const char *name, const struct covey_options *options);
 
@@ -174,13 +175,14 @@ COVEY_API int covey_open(covey **out, const char *name, const struct covey_optio
  *            covey_unregister(); borrowed results become invalid.  Until then what a thread leads or has borrowed stays as it
  *            is, through whichever handle it came by it: end it before, or open with COVEY_SEPARATE.
  *
- * In a child of fork() a handle that it inherited counts from its first call with it; until then it is as good as closed.
+ * In a child of fork() a handle that it inherited counts from its first call with it; until then it is as good as
+ * closed.
  */
 COVEY_API void covey_close(covey *c);
 
-/* covey_unlink - remove the region's name.  Attached processes go on, and covey_named() tells them; the memory goes with the
- * last of them.  Of a path the file must be a region, of whatever version.
- * Gives 0, COVEY_ENOENT, COVEY_EINVAL, COVEY_EPERM, COVEY_EFOREIGN or COVEY_ESYSTEM. */
+/* covey_unlink - remove the region's name.  Attached processes go on, and covey_named() tells them; the memory goes
+ * with the last of them.  Of a path the file must be a region, of whatever version. Gives 0, COVEY_ENOENT,
+ * COVEY_EINVAL, COVEY_EPERM, COVEY_EFOREIGN or COVEY_ESYSTEM. */
 COVEY_API int covey_unlink(const char *name);
 
 /*
@@ -258,9 +260,9 @@ struct covey_resolve_options {
 /*
  * covey_default_grouper - the name of (base, request): the two byte strings themselves, with the length of the first
  * in front, when that is at most 64 bytes; else BLAKE2b-256 of the same.  Different pairs never share a name, short of
- * a collision of that digest.  It holds bytes that are no text, and is another group than that of the bytes of base alone.
- * With options->await_inprogress COVEY_AWAIT_NAMED or COVEY_AWAIT_NONE: size 0, ungrouped.  options may be NULL.
- * Gives 0 or COVEY_EINVAL.  Needs no region.  (The seed's grouper keeps 27 bits of a hash.)
+ * a collision of that digest.  It holds bytes that are no text, and is another group than that of the bytes of base
+ * alone. With options->await_inprogress COVEY_AWAIT_NAMED or COVEY_AWAIT_NONE: size 0, ungrouped.  options may be
+ * NULL. Gives 0 or COVEY_EINVAL.  Needs no region.  (The seed's grouper keeps 27 bits of a hash.)
  */
 COVEY_API int covey_default_grouper(struct covey_bytes base, struct covey_bytes request,
         const struct covey_resolve_options *options, struct covey_name *out);
@@ -334,7 +336,8 @@ COVEY_API int covey_take_over(covey *c, const void *name, size_t size, uint64_t 
 
 /* ------------------------------------------------------------------------------------------------ results */
 
-/* What a leader publishes.  The caller owns it; the bytes are copied once into the region, and only if somebody waits. */
+/* What a leader publishes.  The caller owns it; the bytes are copied once into the region, and only if somebody waits.
+ * */
 struct covey_reply {
 	int error;        /* 0: ok.  Else the leader's own error: waiters get COVEY_ERROR */
 	int32_t code;     /* the application's own code, passed on as it is */
@@ -373,8 +376,8 @@ COVEY_API int covey_room(covey *c, const struct covey_lead *lead, const void *re
 COVEY_API void covey_room_free(covey *c, uint32_t room);
 
 /* covey_release - end a result: the region may reuse the bytes once nobody holds them.  Any thread of the process may
- * release; the same struct twice is harmless, a copy of it must not be; NULL is allowed.  In the child of a fork it ends no
- * loan of its parent's; see covey_result_own(). */
+ * release; the same struct twice is harmless, a copy of it must not be; NULL is allowed.  In the child of a fork it
+ * ends no loan of its parent's; see covey_result_own(). */
 COVEY_API void covey_release(covey *c, struct covey_result *result);
 
 /*
@@ -424,7 +427,8 @@ COVEY_API int covey_default_await(covey *c, const struct covey_lead *lead, const
  * All need a lead for which COVEY_LEADER was given, to the calling thread or another of the process; all give
  * COVEY_EFENCED, and change nothing, once that leadership has ended. */
 
-/* One received request.  Valid until it is answered, or until its waiter goes; owned by the caller, needs no release. */
+/* One received request.  Valid until it is answered, or until its waiter goes; owned by the caller, needs no release.
+ * */
 struct covey_request {
 	const void *data; /* borrowed until the next covey_receive() or covey_respond() of this thread */
 	size_t size;
@@ -487,9 +491,9 @@ COVEY_API int covey_unregister_notify(covey *c, const struct covey_lead *lead, c
 COVEY_API int covey_forward_work(covey *c, const struct covey_lead *lead, uint32_t to);
 
 /* covey_accept_work - take up a group that is being forwarded to this participant; sleeps until it is, while another
- * leads it.  If that leader dies first, the group is taken over (out->previous is set then).
- * Gives COVEY_LEADER and *out, COVEY_ETIMEDOUT, COVEY_ENOENT when nobody leads the group, COVEY_ERECURSION when this very
- * thread does, or an error. */
+ * leads it.  If that leader dies first, the group is taken over (out->previous is set then). Gives COVEY_LEADER and
+ * *out, COVEY_ETIMEDOUT, COVEY_ENOENT when nobody leads the group, COVEY_ERECURSION when this very thread does, or an
+ * error. */
 COVEY_API int covey_accept_work(covey *c, const void *name, size_t size, int64_t deadline, struct covey_lead *out);
 
 /* covey_participant - the number of this process in the region, 1 and more, and not soon given to another one after it
@@ -568,10 +572,10 @@ struct covey_device {
 
 /*
  * covey_resolve - the whole loop: group, find or register, compute or await, again when the leader dies or gives up,
- * publish.  It computes on its own rather than fail (out->part is COVEY_ALONE): when c is NULL, when the region is full, and
- * when this process, a child of fork, cannot attach to it any more, because it has dropped privileges, has another root,
- * has met a limit of descriptors, memory or threads, or the like.  errno has the reason then, as covey_participant() would give
- * it with COVEY_ESYSTEM; in the other two cases it is 0.
+ * publish.  It computes on its own rather than fail (out->part is COVEY_ALONE): when c is NULL, when the region is
+ * full, and when this process, a child of fork, cannot attach to it any more, because it has dropped privileges, has
+ * another root, has met a limit of descriptors, memory or threads, or the like.  errno has the reason then, as
+ * covey_participant() would give it with COVEY_ESYSTEM; in the other two cases it is 0.
  *
  * device   needs compute; its storage must outlive the call
  * options  may be NULL
@@ -625,13 +629,14 @@ COVEY_API int covey_start_worker(covey *c, const struct covey_device *device, co
  * covey_stop_worker - have a worker end after the request that it computes now, wait for that, and free the handle.
  * Its waiters are told COVEY_GAVE_UP.  Gives what the worker ended with: 0 idle, COVEY_ESTOPPED, COVEY_EFENCED,
  * COVEY_ERROR (its device failed, and it is to throw), or another error.  Of a process: COVEY_ESTOPPED, 0 when it had
- * ended before, or COVEY_ESYSTEM when it can be neither told nor waited for: it works on.  NULL is allowed.  In a child of
- * fork() of the starter: COVEY_EFENCED, and nothing else.
+ * ended before, or COVEY_ESYSTEM when it can be neither told nor waited for: it works on.  NULL is allowed.  In a
+ * child of fork() of the starter: COVEY_EFENCED, and nothing else.
  */
 COVEY_API int covey_stop_worker(struct covey_worker *worker);
 
-/* covey_wait_worker - sleep until a worker has ended by itself.  Gives 0, COVEY_ETIMEDOUT, COVEY_EINVAL, COVEY_EFENCED (in
- * a child of fork() of the starter), or COVEY_ESYSTEM (a process cannot be waited for); the handle is still to be given back. */
+/* covey_wait_worker - sleep until a worker has ended by itself.  Gives 0, COVEY_ETIMEDOUT, COVEY_EINVAL, COVEY_EFENCED
+ * (in a child of fork() of the starter), or COVEY_ESYSTEM (a process cannot be waited for); the handle is still to be
+ * given back. */
 COVEY_API int covey_wait_worker(struct covey_worker *worker, int64_t deadline);
 
 /* covey_worker_pid - of the process that it runs in. */
@@ -672,15 +677,15 @@ COVEY_API int covey_default_worker(covey *c, const struct covey_device *device, 
  * threads  at most so many requests are computed at once, 1 to 256; 0: one a processor
  * gives    0 and *out, to be ended with covey_host_close(); COVEY_EINVAL, COVEY_ESYSTEM, COVEY_EFULL
  *
- * A worker whose options name the host has no thread of its own (and so no worker callback: COVEY_EINVAL); its callbacks
- * run in whichever of the host's threads is free, one at a time for each worker.  They must not start, await or stop a
- * worker of the same host.  A circle of waits that goes through several of its groups may be told as COVEY_CYCLE or
- * COVEY_RECURSION.
+ * A worker whose options name the host has no thread of its own (and so no worker callback: COVEY_EINVAL); its
+ * callbacks run in whichever of the host's threads is free, one at a time for each worker.  They must not start, await
+ * or stop a worker of the same host.  A circle of waits that goes through several of its groups may be told as
+ * COVEY_CYCLE or COVEY_RECURSION.
  *
- * With own_memory, and where the process uses jemalloc, all that begin, compute and idle allocate comes from an arena of
- * the worker's own (as long as there are any: about 4000), is counted there, and is freed whole when the worker ends.  So
- * none of it may outlive the worker, nor be freed by a thread that is not the host's; that includes what libraries allocate
- * at their first use, such as the buffers of stdio: have them used once before.
+ * With own_memory, and where the process uses jemalloc, all that begin, compute and idle allocate comes from an arena
+ * of the worker's own (as long as there are any: about 4000), is counted there, and is freed whole when the worker
+ * ends.  So none of it may outlive the worker, nor be freed by a thread that is not the host's; that includes what
+ * libraries allocate at their first use, such as the buffers of stdio: have them used once before.
  */
 COVEY_API int covey_host_open(covey *c, unsigned threads, struct covey_host **out);
 
@@ -701,8 +706,8 @@ COVEY_API int covey_host_usage_of(struct covey_host *host, struct covey_host_usa
 COVEY_API uint64_t covey_worker_bytes(const struct covey_worker *worker);
 
 /* A process of numbered states, such as a log or a counter: state N follows from state N - 1, and callers ask for
- * "slot N", or for "any", the next that is computed.  To be put into a device as self (of struct covey_slots), group, worker
- * and await.  Requests are texts: "slot 17", "any", or empty for "any". */
+ * "slot N", or for "any", the next that is computed.  To be put into a device as self (of struct covey_slots), group,
+ * worker and await.  Requests are texts: "slot 17", "any", or empty for "any". */
 struct covey_slots {
 	const char *name; /* of the group, 1 to COVEY_NAME_MAX bytes */
 	void *self;       /* passed to the callbacks below */
@@ -716,7 +721,8 @@ struct covey_slots {
 };
 enum { COVEY_SLOT_PAST = 1, COVEY_SLOT_UNREADABLE = 2 }; /* codes of its errors */
 
-/* covey_slot_device - a device over slots, which must outlive it: its group, compute, worker and await callbacks set. */
+/* covey_slot_device - a device over slots, which must outlive it: its group, compute, worker and await callbacks set.
+ * */
 COVEY_API struct covey_device covey_slot_device(struct covey_slots *slots);
 
 /* ------------------------------------------------------------------------------------------------ monitor
@@ -752,9 +758,10 @@ typedef void (*covey_monitor_sink)(void *context, const struct covey_change *cha
  * gives   0 and *out, to be ended with covey_stop_monitor(); COVEY_EINVAL, COVEY_ESYSTEM
  *
  * It sleeps in the kernel until something changes, and only then looks; what comes and goes within one period is not
- * reported.  Works on any handle.  On one with COVEY_INSPECT of a region that this user may not write, nobody can wake it,
- * and it looks once a period; so it does where the kernel has no futex_waitv.  covey_close() ends the monitors that still
- * run on its handle, and each is still to be given to covey_stop_monitor().  A child of fork() has none, and may do both.
+ * reported.  Works on any handle.  On one with COVEY_INSPECT of a region that this user may not write, nobody can wake
+ * it, and it looks once a period; so it does where the kernel has no futex_waitv.  covey_close() ends the monitors
+ * that still run on its handle, and each is still to be given to covey_stop_monitor().  A child of fork() has none,
+ * and may do both.
  */
 COVEY_API int covey_start_monitor(covey *c, const void *name, size_t size, int64_t period, covey_monitor_sink sink,
         void *context, struct covey_monitor **out);
@@ -839,11 +846,12 @@ typedef int (*covey_participant_visitor)(void *context, const struct covey_parti
  * Works on any handle, COVEY_INSPECT too; writes nothing. */
 COVEY_API int covey_each_group(covey *c, covey_group_visitor visit, void *context);
 
-/* covey_group_view_of - the same of one group.  Gives 0 and *out, whose name is the caller's; COVEY_ENOENT when nobody leads
- * it, COVEY_EINVAL, COVEY_ECORRUPT.  Works on any handle; writes nothing. */
+/* covey_group_view_of - the same of one group.  Gives 0 and *out, whose name is the caller's; COVEY_ENOENT when nobody
+ * leads it, COVEY_EINVAL, COVEY_ECORRUPT.  Works on any handle; writes nothing. */
 COVEY_API int covey_group_view_of(covey *c, const void *name, size_t size, struct covey_group_view *out);
 
-/* covey_each_waiter - visit the waiters of one group.  Gives how many, COVEY_ENOENT when nobody leads it, or an error. */
+/* covey_each_waiter - visit the waiters of one group.  Gives how many, COVEY_ENOENT when nobody leads it, or an error.
+ * */
 COVEY_API int covey_each_waiter(covey *c, const void *name, size_t size, covey_waiter_visitor visit, void *context);
 
 /* covey_each_participant - visit the attached processes, and the dead that were not reaped yet.  Gives how many. */
@@ -868,8 +876,8 @@ COVEY_API int covey_reap(covey *c);
 /* Gets a sentence that names what is broken, valid during the callback.  Returns nonzero to stop the walk. */
 typedef int (*covey_damage_visitor)(void *context, const char *what);
 
-/* covey_each_damage - walk the whole segment and check every invariant, for tests and for people.  Exact only while nobody
- * else works on the region: of a live one, what is told twice is worth a look.  Gives how many were visited, or
+/* covey_each_damage - walk the whole segment and check every invariant, for tests and for people.  Exact only while
+ * nobody else works on the region: of a live one, what is told twice is worth a look.  Gives how many were visited, or
  * COVEY_EINVAL or COVEY_ESYSTEM.  Works on any handle; writes nothing. */
 COVEY_API int covey_each_damage(covey *c, covey_damage_visitor visit, void *context);
 

@@ -2,12 +2,12 @@
  * event.c - taking a ring, and reading all of them; see event.h
  *
  * A ring is taken by one swap of its owner word, from a dead owner to the living caller with a mark that it is being
- * taken; then it is emptied and described, and the mark goes.  Whoever dies in between leaves a ring of a dead owner, as
- * good as any other.  Nothing else can go wrong with it: the histories of others are in other rings.
+ * taken; then it is emptied and described, and the mark goes.  Whoever dies in between leaves a ring of a dead owner,
+ * as good as any other.  Nothing else can go wrong with it: the histories of others are in other rings.
  *
- * A reader looks at the owner word before and after it has copied a ring, and drops the copy if it changed.  It believes
- * nothing else: heads only say where to look first, every entry has its check, and a name is shown only if it has the
- * hash that the entry has.
+ * A reader looks at the owner word before and after it has copied a ring, and drops the copy if it changed.  It
+ * believes nothing else: heads only say where to look first, every entry has its check, and a name is shown only if it
+ * has the hash that the entry has.
  */
 #include "event.h"
 

@@ -16,13 +16,15 @@
  *     | node       28 | peer pid    22 | chk  14 |
  *     +---------------+----------------+---------+
  *
- * What happened: the kind in 5 bits; and of an execution that was resolved, how, in the 13 above: whether it was the leader's
- * own error, and the application's code as far as 12 bits have it, by which people tell a failure from a success.
+ * What happened: the kind in 5 bits; and of an execution that was resolved, how, in the 13 above: whether it was the
+ * leader's own error, and the application's code as far as 12 bits have it, by which people tell a failure from a
+ * success.
  *
- * An entry is four words, so one can be met that is half an old one and half a new one: its writer is at it, was killed
- * there, or met with another on the same place of the shared lane.  The check is over all of the entry, its place in the
- * lane's history and its ring's owner; a reader drops what fails it.  So it also drops what was overwritten while it
- * looked, and what the last threads of a dying process write to a ring that has a new owner already.
+ * An entry is four words, so one can be met that is half an old one and half a new one: its writer is at it, was
+ * killed there, or met with another on the same place of the shared lane.  The check is over all of the entry, its
+ * place in the lane's history and its ring's owner; a reader drops what fails it.  So it also drops what was
+ * overwritten while it looked, and what the last threads of a dying process write to a ring that has a new owner
+ * already.
  *
  * A ring is not bound to a slot: the lowest free slot is reused at once, and a dead one's history would go with it.  A
  * newcomer begins to look where the last one stopped, and takes the first ring whose owner is dead.  There are as many
@@ -67,8 +69,8 @@ extern int (*covey_clock)(
         clockid_t clock, struct timespec *out); /* the machine's clock_gettime(), or faster: see time.c */
 void covey_clock_find(void);
 
-/* How much this process's CLOCK_MONOTONIC is ahead of the machine's; the same for all its threads.  Times in the segment are
- * by the machine's, deadlines and what callers are shown by their own; see time.c. */
+/* How much this process's CLOCK_MONOTONIC is ahead of the machine's; the same for all its threads.  Times in the
+ * segment are by the machine's, deadlines and what callers are shown by their own; see time.c. */
 extern int64_t shm_clock_ahead;
 void shm_clock_compare(void); /* find it out anew: at each attaching, and in the child of a fork */
 
@@ -148,8 +150,8 @@ static inline __attribute__((always_inline)) void covey_event_write(const struct
 	covey_event_write_as(lane, time, kind, (unsigned)kind, node, hash, generation, peer);
 }
 
-/* This thread did something to the group in node, now.  what: a kind, or covey_event_resolved().  peer: the other process of the
- * event, or 0. */
+/* This thread did something to the group in node, now.  what: a kind, or covey_event_resolved().  peer: the other
+ * process of the event, or 0. */
 static inline void covey_event(struct covey_thread *t, unsigned what, uint32_t node, uint64_t generation, pid_t peer)
 {
 	covey_event_write_as(&t->lane, shm_now(), covey_event_kind_of(what), what, node, covey_event_hash(t->c, node),

@@ -88,11 +88,13 @@ static inline bool shm_is_thread(const covey *c, const struct covey_thread *t, u
 	       atomic_load(&c->arena.seats[seat].thread) == atomic_load(&c->arena.seats[t->seat].thread);
 }
 
-/* Does the word of this node still say the same, but for W?  Then what was read in between of the leader, whom the word
- * names by its seat, is this leader's: a seat, or a slot, has a new owner only after the words that named it were changed. */
+/* Does the word of this node still say the same, but for W?  Then what was read in between of the leader, whom the
+ * word names by its seat, is this leader's: a seat, or a slot, has a new owner only after the words that named it were
+ * changed. */
 static inline bool covey_still(const covey *c, uint32_t node, uint64_t own)
 {
-	/* the fence keeps the loads above before the one below; its partner is each of the new owner's stores, which release */
+	/* the fence keeps the loads above before the one below; its partner is each of the new owner's stores, which release
+	 * */
 	atomic_thread_fence(memory_order_acquire);
 	return ((atomic_load_explicit(&c->arena.nodes[node].own, memory_order_relaxed) ^ own) & ~CV_WAITERS) == 0;
 }
@@ -101,14 +103,15 @@ static inline bool covey_still(const covey *c, uint32_t node, uint64_t own)
 
 uint64_t shm_process_identity(
         void); /* of the calling process, the same for all copies of the library in it; 0: unknown */
-/* Have it known in this region that the process has several living slots here, if it has.  Once ours lives: of two that join side
- * by side, one sees the other. */
+/* Have it known in this region that the process has several living slots here, if it has.  Once ours lives: of two
+ * that join side by side, one sees the other. */
 void shm_twins_tell(covey *c);
 
 /* ---- slot_lock.c */
 
-/* Hold the slot's file lock, alone, and until it is dropped or no thread of this process can write any more.  0; COVEY_WAIT:
- * another has it; COVEY_ESYSTEM: it cannot be asked for.  own: a descriptor that only this thread has, to hold it by; -1: none. */
+/* Hold the slot's file lock, alone, and until it is dropped or no thread of this process can write any more.  0;
+ * COVEY_WAIT: another has it; COVEY_ESYSTEM: it cannot be asked for.  own: a descriptor that only this thread has, to
+ * hold it by; -1: none. */
 int shm_hold_take(const covey *c, int own, uint32_t slot, struct shm_hold *hold);
 void shm_hold_drop(struct shm_hold *hold, uint32_t slot);
 /* Give the calling thread a table of descriptors of its own, with one of the region in it: that, or -1. */
@@ -128,8 +131,8 @@ bool covey_threads_current(const covey *c);          /* is this the process that
 bool shm_thread_leads(const struct covey_thread *t); /* does it lead anything, in whatever region?  May err to true */
 
 /* For a call that ends, answers or gives back: the caller's thread state.  If there is no seat for that thread, the
- * participant's own until shm_act_end(): with the keeper's seat, under its lock, and with signals blocked, as a handler may
- * call, too.  Nobody reaps meanwhile, and this seat has no outbox. */
+ * participant's own until shm_act_end(): with the keeper's seat, under its lock, and with signals blocked, as a
+ * handler may call, too.  Nobody reaps meanwhile, and this seat has no outbox. */
 struct covey_thread *shm_act_seatless(covey *c, int *error);
 void shm_act_unlock(struct covey_thread *t);
 static inline struct covey_thread *shm_act(covey *c, int *error)
@@ -150,8 +153,8 @@ static inline void shm_act_end(struct covey_thread *t)
 
 /* Is this slot, of c's region, this process's own, through c or another handle? */
 bool shm_slot_is_ours(const covey *c, uint32_t slot);
-/* A loan of this seat has been ended by another than its thread: if that one has exited, and it was the last, so does the
- * seat. */
+/* A loan of this seat has been ended by another than its thread: if that one has exited, and it was the last, so does
+ * the seat. */
 void shm_seat_settle(const covey *c, uint32_t seat);
 
 /* A place for one more reservation of this thread's; false: no memory. */
@@ -200,7 +203,8 @@ int covey_finish(covey *c, uint32_t seat, uint32_t node, uint64_t own);
 void covey_ring(covey *c, uint32_t node);
 /* Wake one answered waiter. */
 void covey_wake_seat(covey *c, uint32_t seat);
-/* End an execution with the given block (0: nothing) as its outcome, recorded as this event.  How many were answered, or COVEY_EFENCED. */
+/* End an execution with the given block (0: nothing) as its outcome, recorded as this event.  How many were answered,
+ * or COVEY_EFENCED. */
 int covey_end(covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block, unsigned event);
 
 /* As covey_notify(), covey_notify_if() and covey_respond(); but where there is no room for the answer, those who are to
@@ -229,8 +233,8 @@ static inline bool covey_leads(const covey *c, const struct covey_lead *lead)
 	return cv_word_is(atomic_load(&c->arena.nodes[lead->node].own), CV_LEADING, lead->seat, lead->generation);
 }
 
-/* May this thread use this lead at all?  0; COVEY_EINVAL: it is none; COVEY_EFENCED: it is another process's, as is that
- * of a parent for the child of its fork. */
+/* May this thread use this lead at all?  0; COVEY_EINVAL: it is none; COVEY_EFENCED: it is another process's, as is
+ * that of a parent for the child of its fork. */
 static inline int covey_lead_check(const covey *c, const struct covey_thread *t, const struct covey_lead *lead)
 {
 	if (cv_unlikely(lead == NULL || lead->node == 0 || lead->node > c->arena.node_count))
@@ -244,7 +248,8 @@ static inline int covey_lead_check(const covey *c, const struct covey_thread *t,
 
 /* A host that serves groups of this participant's is to look for requests. */
 void covey_ring_host(struct covey_slot *slot);
-/* Of the seats from *at on, the next that asks something which its leader was not given: the node; 0 when none is left. */
+/* Of the seats from *at on, the next that asks something which its leader was not given: the node; 0 when none is
+ * left. */
 uint32_t covey_asked(covey *c, uint32_t *at);
 
 /* Is what this seat asks equal to these bytes, as of this word of it? */
@@ -257,12 +262,12 @@ int covey_request_put(covey *c, struct covey_thread *t, uint32_t node, const voi
 /* After the wait: give its bytes back. */
 void covey_request_drop(covey *c, struct covey_thread *t);
 
-/* Set W, so that whoever ends this leadership tells those who wait, and rings, instead of doing it silently.  False: it has
- * ended.  Done by a receiver before it sleeps. */
+/* Set W, so that whoever ends this leadership tells those who wait, and rings, instead of doing it silently.  False:
+ * it has ended.  Done by a receiver before it sleeps. */
 bool covey_arm_receiver(covey *c, const struct covey_lead *lead);
 
-/* Was the worker whose thread this is told to stop?  Whoever tells it writes asked, then reads the node, then rings that
- * node's bells; we write the node, after the bells were read, then read asked. */
+/* Was the worker whose thread this is told to stop?  Whoever tells it writes asked, then reads the node, then rings
+ * that node's bells; we write the node, after the bells were read, then read asked. */
 static inline bool covey_told_to_stop(struct covey_thread *t, uint32_t node)
 {
 	if (cv_likely(t->stop == NULL))
@@ -273,12 +278,12 @@ static inline bool covey_told_to_stop(struct covey_thread *t, uint32_t node)
 
 /* ---- group.c */
 
-/* As covey_accept_work(), without a deadline, for one hand-over: that of the execution of this generation.  It ends with
- * COVEY_ENOENT when that execution has ended in another way, and with COVEY_ESTOPPED. */
+/* As covey_accept_work(), without a deadline, for one hand-over: that of the execution of this generation.  It ends
+ * with COVEY_ENOENT when that execution has ended in another way, and with COVEY_ESTOPPED. */
 int covey_accept_from(covey *c, const void *name, size_t size, uint64_t generation, struct covey_lead *out);
 
-/* Of a group that is led: 0 and where it is; else COVEY_ENOENT, COVEY_EINVAL or COVEY_ECORRUPT.  For who only looks: it takes
- * no seat. */
+/* Of a group that is led: 0 and where it is; else COVEY_ENOENT, COVEY_EINVAL or COVEY_ECORRUPT.  For who only looks:
+ * it takes no seat. */
 int covey_find_led(covey *c, const void *name, size_t size, struct cv_spot *spot);
 
 /* Does this word say that somebody leads the group, or is about to? */
@@ -287,7 +292,8 @@ static inline bool covey_is_led(uint64_t own)
 	return cv_word_state(own) == CV_LEADING || cv_word_state(own) == CV_HANDED;
 }
 
-/* The thread of this seat, or who reaps it: take a group back that was forwarded to a participant which has ended since. */
+/* The thread of this seat, or who reaps it: take a group back that was forwarded to a participant which has ended
+ * since. */
 void covey_forward_end(covey *c, uint32_t seat);
 /* Lead in place of whom this word names; dead: because that one died. */
 int covey_depose(covey *c, struct covey_thread *t, uint32_t node, uint64_t own, bool dead, struct covey_lead *out);
@@ -295,8 +301,8 @@ bool covey_dead_leader(const covey *c, uint64_t own, struct covey_life *life);
 
 /* ---- standoff.c */
 
-/* Before a wait is posted, at the time now of the clock's tick: true if the group is free by then, so that there is nothing
- * to wait for. */
+/* Before a wait is posted, at the time now of the clock's tick: true if the group is free by then, so that there is
+ * nothing to wait for. */
 bool covey_stand_off(covey *c, struct covey_standoff *s, uint32_t node, int64_t now);
 
 /* ---- worker_thread.c: at covey_close(), have all workers of this process in c end, and wait for that */
@@ -324,8 +330,8 @@ struct shm_visit {
 	unsigned count;
 	struct shm_quiet quiet;
 };
-/* All attachments of this process but this one: none of them ends until shm_visit_end(), which is to come soon.  The thread is
- * quiet meanwhile. */
+/* All attachments of this process but this one: none of them ends until shm_visit_end(), which is to come soon.  The
+ * thread is quiet meanwhile. */
 void shm_visit_begin(struct shm_visit *v, const struct shm_attachment *but);
 void shm_visit_end(struct shm_visit *v);
 bool shm_visit_worth(void); /* is there more than one attachment at all? */

@@ -1,8 +1,8 @@
 /*
  * publish.c - the end of an execution
  *
- * With nobody waiting, an execution ends with one swap of the ownership word, LEADING -> IDLE, and nothing else: no copy,
- * no scan, no system call.
+ * With nobody waiting, an execution ends with one swap of the ownership word, LEADING -> IDLE, and nothing else: no
+ * copy, no scan, no system call.
  *
  * With waiters, the same swap goes to PUBLISHED, and that is the step in which the group is given up and its outcome
  * becomes known, for every observer.  What follows can be done by anybody, and any number at once:
@@ -19,8 +19,9 @@
  * PUBLISHED the block is not retired, and a later retirement sees the pin.  Only the block's owner, or its reaper,
  * retires it.
  *
- * Answers on the way, while the leader goes on leading, go to the seats one by one.  One that is short and for the only
- * waiter goes by the leader's outbox (outbox.h), any other by a block that is retired at once and freed by its last reader.
+ * Answers on the way, while the leader goes on leading, go to the seats one by one.  One that is short and for the
+ * only waiter goes by the leader's outbox (outbox.h), any other by a block that is retired at once and freed by its
+ * last reader.
  *
  * No waiter is missed: it posts (seat word WAITING), then looks at the ownership word; the publisher swaps the
  * ownership word, then looks at the seats.  Both are sequentially consistent, so one of them sees the other.
@@ -246,8 +247,8 @@ static inline __attribute__((always_inline)) int tell_end(struct covey_thread *t
 	return 0;
 }
 
-/* The rest of the next, once the swap has told that nobody waits.  Not inlined: what it needs of registers would be saved
- * before that swap, and each store before it holds it up. */
+/* The rest of the next, once the swap has told that nobody waits.  Not inlined: what it needs of registers would be
+ * saved before that swap, and each store before it holds it up. */
 static __attribute__((noinline)) int ended_alone(
         struct covey_thread *t, uint32_t seat, uint32_t node, uint64_t gen, uint64_t hash, enum covey_event_kind kind)
 {
@@ -504,7 +505,8 @@ int covey_unregister_notify(covey *c, const struct covey_lead *lead, const void 
 	return publish_slowly(c, lead, request, request_size, reply);
 }
 
-/* ------------------------------------------------------------------------------------------------ answers on the way */
+/* ------------------------------------------------------------------------------------------------ answers on the way
+ * */
 
 /* Whom a call of the next answers. */
 struct choice {
@@ -517,9 +519,9 @@ struct choice {
 
 #define SEVERAL UINT32_MAX /* inside this file */
 
-/* Does the caller lead, and will whoever waits now be told before another does?  Who has posted but not armed yet would not
- * be: a sibling could end the execution with one swap and the next leader begin, with the wait unchanged, and an answer of
- * this one would still fit it.  With W set, the end goes by way of that wait's word. */
+/* Does the caller lead, and will whoever waits now be told before another does?  Who has posted but not armed yet
+ * would not be: a sibling could end the execution with one swap and the next leader begin, with the wait unchanged,
+ * and an answer of this one would still fit it.  With W set, the end goes by way of that wait's word. */
 static bool leads_who_waits(covey *c, const struct covey_lead *lead)
 {
 	uint64_t own = atomic_load(&c->arena.nodes[lead->node].own);
@@ -558,8 +560,9 @@ static void outbox_fill(
 	cv_outbox_fill(&c->arena, t->seat, &note, reply->data);
 }
 
-/* If only one waits and the answer is short, it goes by this thread's outbox.  Who posts after this look at the seats is as
- * one who asked after the call.  *answered: how many were, or COVEY_EFENCED.  False: nothing was done, it takes a block. */
+/* If only one waits and the answer is short, it goes by this thread's outbox.  Who posts after this look at the seats
+ * is as one who asked after the call.  *answered: how many were, or COVEY_EFENCED.  False: nothing was done, it takes
+ * a block. */
 static bool notify_sole(covey *c, struct covey_thread *t, const struct covey_lead *lead,
         const struct covey_reply *reply, const struct choice *choice, int *answered)
 {
@@ -588,8 +591,8 @@ static bool notify_sole(covey *c, struct covey_thread *t, const struct covey_lea
 	return true;
 }
 
-/* Answer those whom the choice picks while still leading; consumes the block.  Without one they are told that there was no
- * room for it. */
+/* Answer those whom the choice picks while still leading; consumes the block.  Without one they are told that there
+ * was no room for it. */
 static int notify_picked(
         covey *c, struct covey_thread *t, const struct covey_lead *lead, uint32_t block, const struct choice *choice)
 {

@@ -354,7 +354,8 @@ static int count_kinds(void *context, const struct covey_event_view *e)
 	return 0;
 }
 
-/* Each of the first two threads keeps its own last ones, the others share a lane; who leaves makes room for the next. */
+/* Each of the first two threads keeps its own last ones, the others share a lane; who leaves makes room for the next.
+ * */
 static void threads_keep_out_of_each_others_lanes(void **state)
 {
 	struct thread threads[4];
@@ -389,7 +390,8 @@ static void threads_keep_out_of_each_others_lanes(void **state)
 	covey_close(c);
 }
 
-/* ------------------------------------------------------------------------------------------------ what fails its check */
+/* ------------------------------------------------------------------------------------------------ what fails its
+ * check */
 
 static struct covey_ring *map_rings(size_t *size, unsigned char **map)
 {

@@ -1,9 +1,11 @@
 /*
- * guest_refusals.c - system calls that a filter refuses, with whatever error it likes, in a process that covey is a guest of
+ * guest_refusals.c - system calls that a filter refuses, with whatever error it likes, in a process that covey is a
+ * guest of
  *
- * docs/design.md, "System calls and their errors", says of each call what its errors come to; the table below says the same,
- * and is tried line by line: in a process of its own the call is refused (seccomp), and the library does its work there.
- * It ends, and says what the table says, with errno as the filter gave it; and those who are in the same region finish.
+ * docs/design.md, "System calls and their errors", says of each call what its errors come to; the table below says the
+ * same, and is tried line by line: in a process of its own the call is refused (seccomp), and the library does its
+ * work there. It ends, and says what the table says, with errno as the filter gave it; and those who are in the same
+ * region finish.
  */
 #include "hostile.h"
 
@@ -119,8 +121,8 @@ static int64_t refuse_and_count(void)
 	return covey_in_ms(0);
 }
 
-/* Each bounded sleep takes its time: who comes back at once tries more often than there is time for.  At most two are begun
- * for each, and some by the keeper. */
+/* Each bounded sleep takes its time: who comes back at once tries more often than there is time for.  At most two are
+ * begun for each, and some by the keeper. */
 static void no_busy_loop(int64_t began)
 {
 	int64_t took = covey_in_ms(0) - began;
@@ -146,7 +148,8 @@ static int waits(void)
 	return r;
 }
 
-/* It does not leave the region: where there are no futexes, the C library ends a process that waits for a thread's end. */
+/* It does not leave the region: where there are no futexes, the C library ends a process that waits for a thread's
+ * end. */
 static int receives(void)
 {
 	struct covey_request request;

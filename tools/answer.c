@@ -16,8 +16,8 @@
  *    in which they were written goes behind the bytes of the first.
  *  - Of a spool that took not all, that is told: to run COMMAND again would meet the same full disk.
  *  - Output whose end nobody wanted is no outcome: the group is given up.
- * COMMAND's status is the answer's code as well, so that the region's history tells it ("covey events"); it is no error to
- * those who wait.
+ * COMMAND's status is the answer's code as well, so that the region's history tells it ("covey events"); it is no
+ * error to those who wait.
  *
  * The other side trusts no byte: sizes that do not add up to the result's make it of no use, as does the result of
  * some other program under the same key.

@@ -14,8 +14,8 @@ struct answer {
 };
 
 /*
- * answer_publish - end the lead and hand the outcome to all who wait for key; what cannot be handed on gives the group up.
- * Gives how many waited, or an error.  May take a while: see handoff.c.
+ * answer_publish - end the lead and hand the outcome to all who wait for key; what cannot be handed on gives the group
+ * up. Gives how many waited, or an error.  May take a while: see handoff.c.
  */
 int answer_publish(
         covey *c, const struct covey_lead *lead, const char *key, size_t key_size, int status, struct spools *spools);

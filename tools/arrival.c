@@ -1,19 +1,20 @@
 /*
  * arrival.c - which of two pipes was written to next
  *
- * A pipe does not tell when its bytes were written, so two of them do not tell in which order.  But the kernel can be asked
- * to send a signal for each write to a pipe (O_ASYNC), and a real-time signal (F_SETSIG): such signals are queued, one for
- * each write, in the order of the writes, and name the descriptor.  They are blocked and read from a descriptor.
+ * A pipe does not tell when its bytes were written, so two of them do not tell in which order.  But the kernel can be
+ * asked to send a signal for each write to a pipe (O_ASYNC), and a real-time signal (F_SETSIG): such signals are
+ * queued, one for each write, in the order of the writes, and name the descriptor.  They are blocked and read from a
+ * descriptor.
  *
  *      writes     out "a\n"   err "b\n"   out "c\n"          signals   out err out
  *      pipes      out "a\nc\n"   err "b\n"
  *
- * A write's bytes are there before its signal.  So who reads both pipes, takes the signals, and finds both pipes empty after
- * that, has the bytes of all these writes.  If the writer is between the two just then, there are bytes that nothing told
- * of: they are the last, and what tells of them later is not counted.
+ * A write's bytes are there before its signal.  So who reads both pipes, takes the signals, and finds both pipes empty
+ * after that, has the bytes of all these writes.  If the writer is between the two just then, there are bytes that
+ * nothing told of: they are the last, and what tells of them later is not counted.
  *
- * Whoever polls such a pipe is woken by the bytes, before the signal is sent, and may even run at once in the writer's place.
- * So it is the signals that are polled for.
+ * Whoever polls such a pipe is woken by the bytes, before the signal is sent, and may even run at once in the writer's
+ * place. So it is the signals that are polled for.
  *
  * The queue of the kernel has a limit (RLIMIT_SIGPENDING), past which it sends a plain SIGIO: what was told so far is
  * forgotten then, as it is when there are more writes than we keep.  The limit is to what all processes of a user have

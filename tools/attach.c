@@ -1,9 +1,9 @@
 /*
  * attach.c - be known in a region by COMMAND's name
  *
- * A region shows each process by the name that the kernel has of it when it attaches.  For "covey run" and "covey worker"
- * that would be "covey" each time, which tells nobody what a group is led with.  So this thread bears COMMAND's name while
- * it attaches, and no longer: ps(1) and top(1) go on to tell covey from COMMAND.
+ * A region shows each process by the name that the kernel has of it when it attaches.  For "covey run" and "covey
+ * worker" that would be "covey" each time, which tells nobody what a group is led with.  So this thread bears
+ * COMMAND's name while it attaches, and no longer: ps(1) and top(1) go on to tell covey from COMMAND.
  *
  * It is the name that the kernel gives a program when it is executed: the last part of its path, cut to 15 bytes.
  * No arguments: they would put blanks into a column, and perhaps a secret into a history that outlives the process.

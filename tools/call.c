@@ -1,12 +1,12 @@
 /*
  * call.c - "covey call": one request to whoever leads a group
  *
- * It takes no part in who leads: it never registers, and leaves a dead leader's place to others.  So it makes no region
- * either: where there is none, nobody leads.  With --wait that is waited for, and a leader that ended before it took the
- * request is as good as none.  One that died may have computed it: that is an error, for the caller to judge.
+ * It takes no part in who leads: it never registers, and leaves a dead leader's place to others.  So it makes no
+ * region either: where there is none, nobody leads.  With --wait that is waited for, and a leader that ended before it
+ * took the request is as good as none.  One that died may have computed it: that is an error, for the caller to judge.
  *
- * Signals end it as they end any tool, and the group goes on.  The first process of a pid namespace is deaf to those that
- * it leaves to the kernel, so there it takes them itself.
+ * Signals end it as they end any tool, and the group goes on.  The first process of a pid namespace is deaf to those
+ * that it leaves to the kernel, so there it takes them itself.
  *
  * The answer's bytes are written as they are.  A newline goes behind them, because most answers are texts and most
  * readers are lines and terminals; $(covey call ...) takes it off again.  Who wants the bytes alone says --raw.
@@ -272,8 +272,8 @@ static int parse_option(struct call *call, int o, char **argv)
 	}
 }
 
-/* GROUP, and perhaps REQUEST.  Behind GROUP options have ended, so that a REQUEST may begin with a dash; and whoever ends
- * them there once more means the same. */
+/* GROUP, and perhaps REQUEST.  Behind GROUP options have ended, so that a REQUEST may begin with a dash; and whoever
+ * ends them there once more means the same. */
 static int parse_operands(struct call *call, int count, char **operands, bool ended)
 {
 	int status = operand_name(usage, "call", "GROUP", call->group = operands[0], &call->group_size);

@@ -47,8 +47,9 @@ void complain_exec(const char *name, int error);
 /* say_bytes - these bytes as they are on standard error, and a newline if wanted, in one write. */
 void say_bytes(const void *bytes, size_t size, bool newline);
 
-/* await_events - poll(2), but where that is refused (seccomp) covey says so and ends: to ask again would keep a processor
- * busy for ever, and not to ask would miss a signal or an end.  What it leads, and COMMAND, end as if it had been killed. */
+/* await_events - poll(2), but where that is refused (seccomp) covey says so and ends: to ask again would keep a
+ * processor busy for ever, and not to ask would miss a signal or an end.  What it leads, and COMMAND, end as if it had
+ * been killed. */
 int await_events(struct pollfd *events, unsigned count, int ms);
 
 /* misuse - complain, show the usage up to its first empty line, and give EXIT_COVEY. */
@@ -67,14 +68,14 @@ const char *region_name(const char *given);
 const char *region_reason(int error);
 
 /*
- * region_begin - parse the options of a command that takes none but -r REGION, and if terms is not NULL those of its use.
- * gives 0, or 1 with the exit status in *status: help was asked for, or it was complained of what is wrong
+ * region_begin - parse the options of a command that takes none but -r REGION, and if terms is not NULL those of its
+ * use. gives 0, or 1 with the exit status in *status: help was asked for, or it was complained of what is wrong
  */
 int region_begin(
         const char **region, struct covey_options *terms, int argc, char **argv, const char *usage, int *status);
 
-/* region_failed - complain that covey_open() or another call on the region failed; gives the exit status.  errno is that
- * of the call. */
+/* region_failed - complain that covey_open() or another call on the region failed; gives the exit status.  errno is
+ * that of the call. */
 int region_failed(const char *region, int error);
 
 /* What an inspector's command was asked: "covey CMD [-r R] [-n SECONDS] [--json] [GROUP]". */

@@ -6,15 +6,16 @@
  *                        a signal -> pass it on, or stop
  *
  * The two share the child under a lock that is held for moments only.  While a request is being answered, "busy", the
- * child is the worker's thread's; it looks for a death itself before it gives the child back, so none is missed: a death
- * that main was told of while busy was to be seen by then.
+ * child is the worker's thread's; it looks for a death itself before it gives the child back, so none is missed: a
+ * death that main was told of while busy was to be seen by then.
  *
- * How a request and its answer go over the pipes, and how a command that is out of step is found: exchange.c.  Such a command
- * is killed, for all it says is somebody else's answer.  If that was found before it got the request, and it is to be
- * restarted, the request is put to the new one; else it may have been computed, and its caller gets an error.
+ * How a request and its answer go over the pipes, and how a command that is out of step is found: exchange.c.  Such a
+ * command is killed, for all it says is somebody else's answer.  If that was found before it got the request, and it
+ * is to be restarted, the request is put to the new one; else it may have been computed, and its caller gets an error.
  *
- * Of a command that ends in the middle of a line, with success, what it wrote is the answer.  One that closes its output is of
- * no more use, and gets a moment to end by itself, so that its exit status can be told; then it is killed.
+ * Of a command that ends in the middle of a line, with success, what it wrote is the answer.  One that closes its
+ * output is of no more use, and gets a moment to end by itself, so that its exit status can be told; then it is
+ * killed.
  */
 #include "coprocess.h"
 

@@ -44,8 +44,8 @@ void coprocess_signal(struct coprocess *p, int signal);
 /* coprocess_stop - the worker is to end: the request that is being answered has so many nanoseconds left. */
 void coprocess_stop(struct coprocess *p, int64_t grace);
 
-/* coprocess_close - once the worker has ended: close the command's input.  Gives a descriptor that becomes readable when the
- * command has ended, or -1 when there is none. */
+/* coprocess_close - once the worker has ended: close the command's input.  Gives a descriptor that becomes readable
+ * when the command has ended, or -1 when there is none. */
 int coprocess_close(struct coprocess *p);
 
 /* coprocess_end - after that: have the command killed if it lives, and free what was held. */

@@ -1,11 +1,11 @@
 /*
  * covey.c - the command: which subcommand is meant, and what all of them share
  *
- * The table below is the only list of subcommands: dispatch, help and the guess at a mistyped name all read it.
- * A standard descriptor that the caller closed gets a placeholder first, so that no pipe or segment of covey's can land
- * on 0, 1 or 2 and be taken for COMMAND's output.  It behaves as a closed one does: reads and writes fail with EBADF, so
- * that a command with nowhere to print says so.  Only what goes to standard error is dropped, for there is nobody to
- * tell.  The placeholders are close-on-exec: COMMAND finds closed what it would find closed without covey.
+ * The table below is the only list of subcommands: dispatch, help and the guess at a mistyped name all read it. A
+ * standard descriptor that the caller closed gets a placeholder first, so that no pipe or segment of covey's can land
+ * on 0, 1 or 2 and be taken for COMMAND's output.  It behaves as a closed one does: reads and writes fail with EBADF,
+ * so that a command with nowhere to print says so.  Only what goes to standard error is dropped, for there is nobody
+ * to tell.  The placeholders are close-on-exec: COMMAND finds closed what it would find closed without covey.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,26 +1,27 @@
 /*
  * descendants.c - find, signal and kill what descends from this process
  *
- * This process is a subreaper: a descendant whose parent dies becomes its child, so that none gets away by daemonising, and
- * "no child left" means "no descendant left".  There are two ways to find them.
+ * This process is a subreaper: a descendant whose parent dies becomes its child, so that none gets away by
+ * daemonising, and "no child left" means "no descendant left".  There are two ways to find them.
  *
  *      /proc of this pid namespace      PID/task/TID/children, from the top down to the last
  *      without one                      each pid from the eldest's to the newest is asked for: waitid(P_PID) knows only
  *                                       children of this process.  The rest become its children as their parents die
  *
- * A /proc that belongs to another pid namespace ("unshare --pid --fork" without one of its own) has other processes behind
- * the same numbers, and is not used: "NSpid" of our own status names one pid, ours, if and only if it is the right one.
+ * A /proc that belongs to another pid namespace ("unshare --pid --fork" without one of its own) has other processes
+ * behind the same numbers, and is not used: "NSpid" of our own status names one pid, ours, if and only if it is the
+ * right one.
  *
  * Nobody else is ever hit.  A child that was not waited for keeps its number, so a signal to a child cannot go astray.
- * Of one further down the number may be a stranger's by the time that we use it: so it is pinned first (pidfd_open), then
- * its parent is looked up once more, and then the signal goes to what was pinned.
+ * Of one further down the number may be a stranger's by the time that we use it: so it is pinned first (pidfd_open),
+ * then its parent is looked up once more, and then the signal goes to what was pinned.
  *
  * Killing goes top-down, and stops each process before it looks at that one's children, so that the list cannot grow
  * meanwhile.  It repeats until waitpid(2) knows no child.  Signalling goes bottom-up: who dies of the signal hands no
  * child to somebody whose turn is still to come, and a list of who was told makes sure of it.
  *
- * All this runs between fork and exec, too, or in a process that has forked with other threads around: system calls only, no
- * malloc, no stdio (strangers_take() excepted).
+ * All this runs between fork and exec, too, or in a process that has forked with other threads around: system calls
+ * only, no malloc, no stdio (strangers_take() excepted).
  */
 #include "descendants.h"
 
@@ -192,7 +193,8 @@ static bool is_stranger(const struct strangers *strangers, pid_t pid)
 	return false;
 }
 
-/* A signal to a process that was just seen as the child of parent.  false: it is not there any more, or may not be told. */
+/* A signal to a process that was just seen as the child of parent.  false: it is not there any more, or may not be
+ * told. */
 static bool reach(const struct walk *walk, pid_t parent, pid_t pid, int signal)
 {
 	int pinned;

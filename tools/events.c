@@ -1,9 +1,9 @@
 /*
  * events.c - "covey events": what living and dead participants did last
  *
- * Followed, a history is read anew once a period, and what the look before had not is printed.  Reading is all there is
- * to do: recording an event wakes nobody.  An event is known again by all that it is, except that the times of some change
- * as the history before them is lost (see history.c): of those there is one an execution.
+ * Followed, a history is read anew once a period, and what the look before had not is printed.  Reading is all there
+ * is to do: recording an event wakes nobody.  An event is known again by all that it is, except that the times of some
+ * change as the history before them is lost (see history.c): of those there is one an execution.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -150,7 +150,8 @@ static int order(uint64_t x, uint64_t y)
 	return (x > y) - (x < y);
 }
 
-/* One an execution, of a participant: the generation tells it from others, and its time may be that of the clock's tick. */
+/* One an execution, of a participant: the generation tells it from others, and its time may be that of the clock's
+ * tick. */
 static bool once_an_execution(enum covey_event_kind kind)
 {
 	return kind == COVEY_EVENT_REGISTERED || kind == COVEY_EVENT_RESOLVED || kind == COVEY_EVENT_GAVE_UP;

@@ -6,17 +6,17 @@
  *      talk      send the rest, take what comes until the answer has ended
  *      look      is there more than that? it was unasked
  *
- * What the command writes has no number: an answer is this request's because it is the next.  So one line too many would
- * be the next request's answer, and each answer after it would be a wrong one.  Whatever the pipe holds before a request
- * is sent answers nothing, and tells that the command is out of step.  But it need not be there yet: a command that
- * writes two lines by two calls of write(2) may be between them.  So the first byte is sent ahead.  Once it has been read,
- * the command is through with what it did before, and cannot know the request yet: if there is a line in the pipe then, it
- * was unasked, and what comes later is the answer.  That is exact for all that write an answer before they read on; for those
- * that read ahead (threads, pipelines), and before an empty request, which has no byte to send ahead, the look alone
- * has to do, and a marker is what matches answers to requests.
+ * What the command writes has no number: an answer is this request's because it is the next.  So one line too many
+ * would be the next request's answer, and each answer after it would be a wrong one.  Whatever the pipe holds before a
+ * request is sent answers nothing, and tells that the command is out of step.  But it need not be there yet: a command
+ * that writes two lines by two calls of write(2) may be between them.  So the first byte is sent ahead.  Once it has
+ * been read, the command is through with what it did before, and cannot know the request yet: if there is a line in
+ * the pipe then, it was unasked, and what comes later is the answer.  That is exact for all that write an answer
+ * before they read on; for those that read ahead (threads, pipelines), and before an empty request, which has no byte
+ * to send ahead, the look alone has to do, and a marker is what matches answers to requests.
  *
- * That the byte has been read is told by poll(2): the pipe is given room for one page, so it can be written to only when
- * it is empty.  Where a kernel does otherwise, poll() returns at once, and the look alone has to do there, too.
+ * That the byte has been read is told by poll(2): the pipe is given room for one page, so it can be written to only
+ * when it is empty.  Where a kernel does otherwise, poll() returns at once, and the look alone has to do there, too.
  *
  * Writing and reading go on together, because a command such as cat(1) answers before it has read all, and both pipes
  * are shorter than a line may be.
@@ -229,8 +229,8 @@ static int take_answer(struct exchange *x, size_t *taken)
 	return GO_ON;
 }
 
-/* What comes while the request has not even a whole line.  A filter may begin its answer, as cat(1) does; to end a line of
- * it there is no reason yet. */
+/* What comes while the request has not even a whole line.  A filter may begin its answer, as cat(1) does; to end a
+ * line of it there is no reason yet. */
 static int take_early(struct exchange *x)
 {
 	const struct answer_bytes *a = x->answer;

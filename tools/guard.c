@@ -2,12 +2,13 @@
  * guard.c - no two commands of one group at a time
  *
  * When a leader is killed the library hands its group to a waiter within a fraction of a millisecond; killing what the
- * dead leader's COMMAND left running takes its supervisor a little longer.  In between, two commands of one group would
- * run side by side.  So each execution holds a guard: a listening socket with an abstract name made of the user, the
- * region's file and the key.  The file, because the name of a region may mean another one elsewhere, as in a container
- * with a /dev/shm of its own, or after it was removed; and one region has several names.  The supervisor inherits it and drops it by ending, which it does when the last descendant is
- * dead.  A name that is bound already tells that an earlier command is not gone yet; the newcomer connects to it and
- * sleeps until the kernel breaks the connection, because the listener is no more.
+ * dead leader's COMMAND left running takes its supervisor a little longer.  In between, two commands of one group
+ * would run side by side.  So each execution holds a guard: a listening socket with an abstract name made of the user,
+ * the region's file and the key.  The file, because the name of a region may mean another one elsewhere, as in a
+ * container with a /dev/shm of its own, or after it was removed; and one region has several names.  The supervisor
+ * inherits it and drops it by ending, which it does when the last descendant is dead.  A name that is bound already
+ * tells that an earlier command is not gone yet; the newcomer connects to it and sleeps until the kernel breaks the
+ * connection, because the listener is no more.
  *
  * An abstract name belongs to no file system: whoever is killed at whatever instant, nothing is left behind.  Names are
  * one network namespace's: containers that share a region but no network do without the guard.  A socket that another

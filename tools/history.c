@@ -7,9 +7,9 @@
  *
  * A group that has left the region's table is known by its hash only, unless another event of it has the name.
  *
- * What an event ended is paired with its beginning.  An execution is one by its generation.  Of several threads of a process
- * that wait for one group, a history does not tell which; the first to wait is taken to be the first that was answered,
- * as workers answer in the order of asking.
+ * What an event ended is paired with its beginning.  An execution is one by its generation.  Of several threads of a
+ * process that wait for one group, a history does not tell which; the first to wait is taken to be the first that was
+ * answered, as workers answer in the order of asking.
  */
 #include "history.h"
 

@@ -27,8 +27,8 @@ void history_free(struct history *h);
 /* history_ends_wait - is it the end of a wait, however it ended? */
 bool history_ends_wait(enum covey_event_kind kind);
 
-/* format_status - how an execution ended: its code, with "error:" before it or "error" if the answer was one; of other events
- * a dash. */
+/* format_status - how an execution ended: its code, with "error:" before it or "error" if the answer was one; of other
+ * events a dash. */
 enum { STATUS_ROOM = 20 };
 void format_status(const struct covey_event_view *v, char out[STATUS_ROOM]);
 

@@ -5,21 +5,21 @@
  * own output from them, hand signals on, and notice the end.
  *
  * Before COMMAND starts everything that it needs is there.  What cannot be had (descriptors, a place for the spools, a
- * process) is covey's own trouble, which concerns nobody who waits: the group is given up, so that one of them can try, and
- * COMMAND runs alone: this process becomes it.
+ * process) is covey's own trouble, which concerns nobody who waits: the group is given up, so that one of them can
+ * try, and COMMAND runs alone: this process becomes it.
  *
- * The end is when COMMAND has ended and its pipes have.  As in a shell's pipeline, what it started in the background may
- * still have something to say ("> >(sort)").  A daemon that keeps them open for ever is not waited for: after a while that
- * is said, and what is there by then is the outcome.
+ * The end is when COMMAND has ended and its pipes have.  As in a shell's pipeline, what it started in the background
+ * may still have something to say ("> >(sort)").  A daemon that keeps them open for ever is not waited for: after a
+ * while that is said, and what is there by then is the outcome.
  *
- * A reader of ours that has gone is COMMAND's to know, as far as nobody else wants the output: when no caller waits, its
- * pipe is closed, and the next write ends it as any "| head" does.
+ * A reader of ours that has gone is COMMAND's to know, as far as nobody else wants the output: when no caller waits,
+ * its pipe is closed, and the next write ends it as any "| head" does.
  *
  * The order at the end matters.  The outcome is published before our own output is delivered to its last byte, so that
  * the slow reader of one caller does not keep the others; and the region is left before that too.
  *
- * A COMMAND that was interrupted has no outcome: it ended by a signal that we got as well, or with an error after one of
- * TERM, INT, HUP and QUIT (signals.c).  The group is given up, and one of those who wait runs it anew.
+ * A COMMAND that was interrupted has no outcome: it ended by a signal that we got as well, or with an error after one
+ * of TERM, INT, HUP and QUIT (signals.c).  The group is given up, and one of those who wait runs it anew.
  */
 #include "lead.h"
 
@@ -131,8 +131,8 @@ static void relay(struct leading *l)
 	}
 }
 
-/* TTIN and TTOU come from the terminal to the whole process group, and STOP may: then we stopped by ourselves, and read of
- * COMMAND's stop when both go on.  To stop once more would be news to the shell. */
+/* TTIN and TTOU come from the terminal to the whole process group, and STOP may: then we stopped by ourselves, and
+ * read of COMMAND's stop when both go on.  To stop once more would be news to the shell. */
 static void stop_with_command(struct leading *l, int signal)
 {
 	relay(l);

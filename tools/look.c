@@ -1,9 +1,9 @@
 /*
  * look.c - one look at a whole region, and what happened since the one before
  *
- * Rates come from what only grows: the counters, and each group's generation.  What does not grow with a worker's answers
- * comes from the histories, and so does how long waits took.  They hold some 50 events of each participant, so of a busy
- * one this is a sample, its newest.
+ * Rates come from what only grows: the counters, and each group's generation.  What does not grow with a worker's
+ * answers comes from the histories, and so does how long waits took.  They hold some 50 events of each participant, so
+ * of a busy one this is a sample, its newest.
  */
 #include "look.h"
 
@@ -72,8 +72,8 @@ static size_t answers_since(const struct history *h, int64_t since, struct answe
 	return n;
 }
 
-/* Of answers to one participant by one group.  A history keeps the newest: so it is the most that it shows, over the time
- * up to now that is covered by any number of them. */
+/* Of answers to one participant by one group.  A history keeps the newest: so it is the most that it shows, over the
+ * time up to now that is covered by any number of them. */
 static double rate_of_answers(const struct answer *a, size_t n, double seconds, int64_t now)
 {
 	double most = (double)n / seconds;

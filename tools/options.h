@@ -40,7 +40,8 @@ int region_term(const char *usage, const char *command, int o, struct covey_opti
 /* option_code - an exit status, 0 to 255. */
 int option_code(const char *usage, const char *command, const char *text, int *code);
 
-/* operand_name - a group's name of 1 to COVEY_NAME_MAX bytes; what is its word in the usage.  text NULL: it is missing. */
+/* operand_name - a group's name of 1 to COVEY_NAME_MAX bytes; what is its word in the usage.  text NULL: it is
+ * missing. */
 int operand_name(const char *usage, const char *command, const char *what, const char *text, size_t *size);
 
 #endif

@@ -3,13 +3,14 @@
  *
  *      a run is length << 1 | stream        out 12, err 7, out 3000, ...
  *
- * Standard output and standard error come through two pipes, and are kept apart, for those who want them apart.  Who sends
- * both to one place wants them as they were written.  So it is noted which pipe gave how many bytes when; bytes of one
- * stream that follow each other are one run.
+ * Standard output and standard error come through two pipes, and are kept apart, for those who want them apart.  Who
+ * sends both to one place wants them as they were written.  So it is noted which pipe gave how many bytes when; bytes
+ * of one stream that follow each other are one run.
  *
- * How exact that is: each write is told of (arrival.c), so what was written to both between two reads of covey is put in order
- * by whole writes, as far as those can be told apart: exactly, if each is one line, or if a stream was not written to again
- * before that read; else lines are shared out among the writes.  Where the kernel does not tell, standard output comes first.
+ * How exact that is: each write is told of (arrival.c), so what was written to both between two reads of covey is put
+ * in order by whole writes, as far as those can be told apart: exactly, if each is one line, or if a stream was not
+ * written to again before that read; else lines are shared out among the writes.  Where the kernel does not tell,
+ * standard output comes first.
  *
  * The list is bounded.  Past that the order is "lost": what follows is sent as it comes.
  */

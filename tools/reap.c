@@ -1,8 +1,8 @@
 /*
  * reap.c - "covey reap": free now what the dead hold
  *
- * Keepers do this by themselves while any process is attached; when the last ones died together, nobody was left to.  This
- * attaches as a participant for the moment, so it writes to the region.
+ * Keepers do this by themselves while any process is attached; when the last ones died together, nobody was left to.
+ * This attaches as a participant for the moment, so it writes to the region.
  */
 #include <stdio.h>
 

@@ -68,7 +68,8 @@ static int timed_out(const struct run *run, pid_t leader)
 	return run->busy;
 }
 
-/* What one execution of "covey run" publishes can be of no use once.  Who does it twice is a worker, or another program. */
+/* What one execution of "covey run" publishes can be of no use once.  Who does it twice is a worker, or another
+ * program. */
 static int of_no_use(struct run *run, const struct covey_result *result)
 {
 	if (run->useless == result->generation)
@@ -190,7 +191,8 @@ static int take_part(struct run *run)
 	return status;
 }
 
-/* The name of a region is the caller's to mend.  All else is no reason to fail: whoever waits for COMMAND, has it run. */
+/* The name of a region is the caller's to mend.  All else is no reason to fail: whoever waits for COMMAND, has it run.
+ * */
 static int run_command(struct run *run)
 {
 	int error = attach_as(&run->c, run->region, &run->terms, run->command[0]), status;

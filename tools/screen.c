@@ -1,8 +1,8 @@
 /*
  * screen.c - what "covey top" shows, drawn from looks
  *
- * Every line is made as text first and then cut to the terminal's width, by columns, so that a name of any bytes and any
- * width stays within its place.
+ * Every line is made as text first and then cut to the terminal's width, by columns, so that a name of any bytes and
+ * any width stays within its place.
  */
 #include "screen.h"
 

@@ -7,14 +7,16 @@
  *      USR1 USR2 CONT COMMAND gets it      COMMAND has it already       COMMAND has it already
  *      WINCH TSTP
  *
- * A leader cannot tell from a signal which way it came.  Its supervisor can: it stands in the same process group with every
- * signal blocked, so what was sent to the group is pending there, and what was sent to the leader alone is not.  So each
- * that the leader reads goes to the supervisor (supervise.c), who sends on only what COMMAND did not get by itself.
+ * A leader cannot tell from a signal which way it came.  Its supervisor can: it stands in the same process group with
+ * every signal blocked, so what was sent to the group is pending there, and what was sent to the leader alone is not.
+ * So each that the leader reads goes to the supervisor (supervise.c), who sends on only what COMMAND did not get by
+ * itself.
  *
- * Whoever stands for COMMAND ends as it ended: by the signal, if that is what ended COMMAND, so that a shell's loop ends at
- * Ctrl-C; and it stops as COMMAND stops, so that a shell sees a stopped job.  Dispositions are left as the caller set them,
- * for COMMAND to inherit, but for PIPE (ignored here) and CHLD (ignored, it would swallow exit statuses), which COMMAND gets
- * back.  XFSZ stays blocked: a spool over the file size limit is a torn spool, not our end.
+ * Whoever stands for COMMAND ends as it ended: by the signal, if that is what ended COMMAND, so that a shell's loop
+ * ends at Ctrl-C; and it stops as COMMAND stops, so that a shell sees a stopped job.  Dispositions are left as the
+ * caller set them, for COMMAND to inherit, but for PIPE (ignored here) and CHLD (ignored, it would swallow exit
+ * statuses), which COMMAND gets back.  XFSZ stays blocked: a spool over the file size limit is a torn spool, not our
+ * end.
  *
  * A waiter has nothing to hand on, and takes no precautions: a signal ends or stops it as it does any process.
  */

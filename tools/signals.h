@@ -13,8 +13,8 @@ struct signals {
 	int got; /* the descriptor that they are read from */
 };
 
-/* signals_take - from now on the signals that are COMMAND's, too, are read from signals->got, those that the caller ignores
- * excepted; PIPE and CHLD do not end or trouble us.  0, or -1 with errno and nothing changed. */
+/* signals_take - from now on the signals that are COMMAND's, too, are read from signals->got, those that the caller
+ * ignores excepted; PIPE and CHLD do not end or trouble us.  0, or -1 with errno and nothing changed. */
 int signals_take(struct signals *signals);
 
 /* signals_as_before - for COMMAND, between fork and exec, or in its place. */
@@ -35,7 +35,8 @@ void signals_add_passing(sigset_t *set);
 /* ends_a_job - TERM, INT, HUP or QUIT. */
 bool ends_a_job(int signal);
 
-/* signals_obey_as_first - the first process of a pid namespace ignores signals that it has no handler for: end by them. */
+/* signals_obey_as_first - the first process of a pid namespace ignores signals that it has no handler for: end by
+ * them. */
 void signals_obey_as_first(void);
 
 /* end_by - end this process by that signal, without a core; gives the exit status 128+N when it cannot be. */

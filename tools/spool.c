@@ -1,22 +1,23 @@
 /*
  * spool.c - a command's two outputs, kept for others while they stream to us
  *
- * A leader owes its own caller the output as it comes, and everyone else the whole of it at the end.  So COMMAND's pipes
- * are always emptied into files, and our own output is fed from these as fast as its readers take it: a leader piped into
- * a pager delays neither COMMAND nor the waiters, and a reader that has closed its end (EPIPE) ends nothing.  Output of any
- * size needs disk, not memory; small output never leaves the page cache.  The files have no names (O_TMPFILE in $TMPDIR,
- * else /tmp, else a memfd), so nothing is left behind by whoever dies.
+ * A leader owes its own caller the output as it comes, and everyone else the whole of it at the end.  So COMMAND's
+ * pipes are always emptied into files, and our own output is fed from these as fast as its readers take it: a leader
+ * piped into a pager delays neither COMMAND nor the waiters, and a reader that has closed its end (EPIPE) ends
+ * nothing.  Output of any size needs disk, not memory; small output never leaves the page cache.  The files have no
+ * names (O_TMPFILE in $TMPDIR, else /tmp, else a memfd), so nothing is left behind by whoever dies.
  *
  * To a pipe, at most PIPE_BUF bytes are written after poll(2) said that it is writable: such a write does not block,
- * and O_NONBLOCK, which all who share the open file would feel, is left alone.  A terminal gives no such promise: what it
- * has begun to take it may keep for as long as it stands still (Ctrl-S, a line that is dead).  So it is opened anew, for
- * us alone and with O_NONBLOCK.  When only one stream is left to deliver, blocking harms nobody and the pieces are large.
+ * and O_NONBLOCK, which all who share the open file would feel, is left alone.  A terminal gives no such promise: what
+ * it has begun to take it may keep for as long as it stands still (Ctrl-S, a line that is dead).  So it is opened
+ * anew, for us alone and with O_NONBLOCK.  When only one stream is left to deliver, blocking harms nobody and the
+ * pieces are large.
  *
  * Where both of our outputs are one and the same (a terminal, 2>&1) the two are sent in the order in which they came
  * (order.c), so one waits for the other then.
  *
- * If a spool cannot grow (a full disk), it is "torn": what is spooled goes out first, the rest goes out directly, and only
- * the others go without.
+ * If a spool cannot grow (a full disk), it is "torn": what is spooled goes out first, the rest goes out directly, and
+ * only the others go without.
  */
 #include "spool.h"
 
@@ -341,7 +342,8 @@ static bool is_empty(const struct spools *p, int stream)
 	return p->s[stream].from < 0 || ioctl(p->s[stream].from, FIONREAD, &left) < 0 || left == 0;
 }
 
-/* Until nothing is left behind what was told of: then for each write that was told the bytes are here, and no others. */
+/* Until nothing is left behind what was told of: then for each write that was told the bytes are here, and no others.
+ * */
 static void read_both(struct spools *p)
 {
 	for (int i = 0; i < STREAMS; i++) {
@@ -367,9 +369,9 @@ static void store_held(struct spools *p, int stream, size_t size)
 }
 
 /*
- * The oldest writes are `run` to this stream, and `later` ones follow after some to the other.  A pipe does not tell its
- * writes apart, but most programs write lines.  If there are enough, each write has one at least, and what is more belongs to
- * this run; else lines were written in pieces, and it has its share of them.
+ * The oldest writes are `run` to this stream, and `later` ones follow after some to the other.  A pipe does not tell
+ * its writes apart, but most programs write lines.  If there are enough, each write has one at least, and what is more
+ * belongs to this run; else lines were written in pieces, and it has its share of them.
  */
 static void store_run(struct spools *p, int stream, size_t run, size_t later)
 {
@@ -423,7 +425,8 @@ static void store_rest(struct spools *p, int stream)
 	store_held(p, stream, p->held[stream].size);
 }
 
-/* Their end always wakes who polls.  Bytes would do so before they are told of, and who wakes at once would be too early. */
+/* Their end always wakes who polls.  Bytes would do so before they are told of, and who wakes at once would be too
+ * early. */
 short spools_polled(const struct spools *p)
 {
 	return p->arrivals.told < 0 ? POLLIN : 0;

@@ -44,7 +44,8 @@ void spools_connect(struct spools *p, int out, int err);
 void spools_of_files(struct spools *p, const int files[STREAMS], const uint64_t sizes[STREAMS]);
 void spools_of_memory(struct spools *p, const char *bytes, const uint64_t sizes[STREAMS]);
 
-/* spools_polled - what to poll a pipe for.  Where writes are told of, that is p->arrivals.told, which is polled as well. */
+/* spools_polled - what to poll a pipe for.  Where writes are told of, that is p->arrivals.told, which is polled as
+ * well. */
 short spools_polled(const struct spools *p);
 
 /* spools_take - take what the pipes have; gives how many bytes that were. */

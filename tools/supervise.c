@@ -4,27 +4,28 @@
  *	leader ---- life ----> supervisor ---- fork, exec ----> COMMAND ---- its descendants
  *	       <--- status ---
  *
- * There are two kinds of command.  The one of "covey run" has covey's standard input, and two pipes for what it writes.
- * The one of "covey worker" serves: its standard input and output are pipes to the leader, its standard error is covey's.
+ * There are two kinds of command.  The one of "covey run" has covey's standard input, and two pipes for what it
+ * writes. The one of "covey worker" serves: its standard input and output are pipes to the leader, its standard error
+ * is covey's.
  *
  * Nobody can act after SIGKILL, so somebody else has to: a supervisor, forked from the leader, between it and COMMAND.
  * The leader alone holds the write end of the pipe "life"; whatever way the leader ends, the kernel closes it, and the
- * supervisor reads end of file.  (A parent-death signal would tell of the death of the thread that forked, and could be
- * missed between fork and prctl; a pipe can do neither.)  Then it kills COMMAND and all that descends from it
- * (descendants.c).  If the supervisor itself is killed, COMMAND gets SIGKILL from the kernel (a parent-death signal), and
- * the leader, a subreaper too, inherits the rest and kills it.  If both are killed in one stroke, only COMMAND itself is
- * sure to die.
+ * supervisor reads end of file.  (A parent-death signal would tell of the death of the thread that forked, and could
+ * be missed between fork and prctl; a pipe can do neither.)  Then it kills COMMAND and all that descends from it
+ * (descendants.c).  If the supervisor itself is killed, COMMAND gets SIGKILL from the kernel (a parent-death signal),
+ * and the leader, a subreaper too, inherits the rest and kills it.  If both are killed in one stroke, only COMMAND
+ * itself is sure to die.
  *
  * The same pipe carries the signals that the leader got, with who sent them.  All of "covey run" stay in the leader's
- * process group and session, so that the terminal's Ctrl-C, Ctrl-Z and standard input work as if COMMAND had been started
- * by the shell.  So the supervisor gets what is sent to the group; it has every signal blocked, and what is pending there
- * with the same sender COMMAND has got by itself.  Only the rest is sent on.  One that serves gets a group of its own: Ctrl-C
- * is for covey, which lets it end the request that it is at.  And what it leaves behind when it ends is killed: its leader
- * lives on, and would inherit it.
+ * process group and session, so that the terminal's Ctrl-C, Ctrl-Z and standard input work as if COMMAND had been
+ * started by the shell.  So the supervisor gets what is sent to the group; it has every signal blocked, and what is
+ * pending there with the same sender COMMAND has got by itself.  Only the rest is sent on.  One that serves gets a
+ * group of its own: Ctrl-C is for covey, which lets it end the request that it is at.  And what it leaves behind when
+ * it ends is killed: its leader lives on, and would inherit it.
  *
- * When COMMAND stops, its leader is to stop as well, or a shell would go on waiting for the job.  The supervisor reports it
- * and wakes the leader when COMMAND goes on.  The leader might be about to stop just then: until it says that it has been
- * stopped and goes on, it is woken again and again.
+ * When COMMAND stops, its leader is to stop as well, or a shell would go on waiting for the job.  The supervisor
+ * reports it and wakes the leader when COMMAND goes on.  The leader might be about to stop just then: until it says
+ * that it has been stopped and goes on, it is woken again and again.
  *
  * The supervisor keeps no descriptor but the two pipes and the guard: a pipeline around covey sees no ends but those of
  * covey and COMMAND.  The process that forks has a second thread, the library's.  So between fork and exec, and in the

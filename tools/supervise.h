@@ -26,14 +26,14 @@ struct child {
 };
 
 /*
- * child_start - start argv under a supervisor.  child->serves, guard and signals are set by the caller; the guard is the
- * supervisor's from then on.  SIGCHLD must have its default action.
- * gives  0; -1 with errno when no process or descriptor is left, and nothing runs
+ * child_start - start argv under a supervisor.  child->serves, guard and signals are set by the caller; the guard is
+ * the supervisor's from then on.  SIGCHLD must have its default action. gives  0; -1 with errno when no process or
+ * descriptor is left, and nothing runs
  */
 int child_start(struct child *child, char *const argv[]);
 
-/* child_executed - sleep until a command that serves has been executed, once.  false when it cannot be: the command itself
- * has complained, and child_reap() gives EXIT_MISSING or EXIT_CANNOT. */
+/* child_executed - sleep until a command that serves has been executed, once.  false when it cannot be: the command
+ * itself has complained, and child_reap() gives EXIT_MISSING or EXIT_CANNOT. */
 bool child_executed(struct child *child);
 
 enum child_news { CHILD_NOTHING, CHILD_NOT_STARTED, CHILD_STOPPED, CHILD_ENDED };
@@ -47,19 +47,19 @@ enum child_news { CHILD_NOTHING, CHILD_NOT_STARTED, CHILD_STOPPED, CHILD_ENDED }
 enum child_news child_news(struct child *child, int *signal);
 void child_resumed(struct child *child);
 
-/* child_signal - send a signal to a command that serves and to its process group; what is to end a job (TERM, INT, HUP, QUIT), to
- * all below it.  Of no effect once the command has ended. */
+/* child_signal - send a signal to a command that serves and to its process group; what is to end a job (TERM, INT,
+ * HUP, QUIT), to all below it.  Of no effect once the command has ended. */
 void child_signal(struct child *child, int signal);
 
-/* child_relay - have a signal that this process got reach the command of "covey run": once, however it was sent.  What is to
- * end a job reaches what is below the command, too.  Of no effect once the command has ended. */
+/* child_relay - have a signal that this process got reach the command of "covey run": once, however it was sent.  What
+ * is to end a job reaches what is below the command, too.  Of no effect once the command has ended. */
 void child_relay(struct child *child, const struct signalfd_siginfo *got);
 
 /* child_kill - have the command and its descendants killed; to be followed by child_reap(). */
 void child_kill(struct child *child);
 
-/* child_reap - sleep until the command has ended, and end the supervision.  Gives the command's exit status, 128+N for a
- * signal N.  A supervisor that was killed counts as the command killed; its descendants are killed here then. */
+/* child_reap - sleep until the command has ended, and end the supervision.  Gives the command's exit status, 128+N for
+ * a signal N.  A supervisor that was killed counts as the command killed; its descendants are killed here then. */
 int child_reap(struct child *child);
 
 #endif

@@ -1,10 +1,10 @@
 /*
  * verify.c - "covey verify": is the segment whole?
  *
- * The checks are exact of a region at rest.  While others work, one may look between two of their steps, so what was found
- * is looked for again, and only what is found each time counts: a step takes microseconds, damage stays.  A step that its
- * process was stopped or killed in stays too, until its keeper, or that of a neighbour, has mended it; so
- * the looks lie further and further apart.
+ * The checks are exact of a region at rest.  While others work, one may look between two of their steps, so what was
+ * found is looked for again, and only what is found each time counts: a step takes microseconds, damage stays.  A step
+ * that its process was stopped or killed in stays too, until its keeper, or that of a neighbour, has mended it; so the
+ * looks lie further and further apart.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,9 +4,9 @@
  * The monitor's thread prints; this one waits for the signal that ends it.  Both are blocked in all threads, so that a
  * line is never cut short by them.  Output that nobody takes any more ends the command too.
  *
- * What comes and goes between two reports is not in them, but a group's generation tells how many executions that were:
- * it grows by one with each.  A group that has left the region's table begins above all that did: for it the figure is the
- * most that it can have been.
+ * What comes and goes between two reports is not in them, but a group's generation tells how many executions that
+ * were: it grows by one with each.  A group that has left the region's table begins above all that did: for it the
+ * figure is the most that it can have been.
  */
 #include <inttypes.h>
 #include <signal.h>
@@ -43,7 +43,8 @@ static const char *const kinds[] = {
 
 /* ------------------------------------------------------------------------------------------------ what was missed */
 
-/* The last generation of groups that have vanished, by a hash of their names; of those that meet here, the later one's. */
+/* The last generation of groups that have vanished, by a hash of their names; of those that meet here, the later
+ * one's. */
 enum { VANISHED = 1 << 16 };
 static struct {
 	uint64_t hash, generation;

@@ -219,7 +219,8 @@ static enum attended attend(struct worker *w, int fd, int64_t deadline)
 
 /* ------------------------------------------------------------------------------------------------------- at work */
 
-/* A device's end is when the worker's thread is through: main is to hear of it.  One worker a process, so one of these. */
+/* A device's end is when the worker's thread is through: main is to hear of it.  One worker a process, so one of
+ * these. */
 static struct {
 	void (*end)(void *self);
 	int over;

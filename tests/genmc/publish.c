@@ -1,9 +1,9 @@
 /*
- * publish.c - an execution ends, or is answered on the way, while another waits for it: shm's own publish.c, await.c and
- * request.c
+ * publish.c - an execution ends, or is answered on the way, while another waits for it: shm's own publish.c, await.c
+ * and request.c
  *
- * Seat 1 leads the group of node 1; seat 2 waits for it.  What these files call of others is acted out: nobody dies, and no
- * history is kept.
+ * Seat 1 leads the group of node 1; seat 2 waits for it.  What these files call of others is acted out: nobody dies,
+ * and no history is kept.
  */
 #define HEAP
 #define EXITS
