@@ -291,6 +291,8 @@ static void run(struct top *t)
 	}
 }
 
+static SCREEN *terminal;
+
 static void terminal_end(void)
 {
 	endwin();
@@ -321,7 +323,7 @@ static bool terminal_open(void)
 	if (!setlocale(LC_CTYPE, ""))
 		setlocale(LC_CTYPE, "C.UTF-8");
 	set_escdelay(50);
-	if (!terminal_usable() || !newterm(NULL, stdout, stdin))
+	if (!terminal_usable() || !(terminal = newterm(NULL, stdout, stdin)))
 		return false;
 	cbreak();
 	noecho();
@@ -393,6 +395,7 @@ int cmd_top(int argc, char **argv)
 	run(&t);
 	terminal_end();
 	inspect_restore = NULL;
+	delscreen(terminal);
 	leave_group(&t);
 	free(t.screen.rows);
 	look_free(&t.looks[0]);

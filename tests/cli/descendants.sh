@@ -31,6 +31,7 @@ strangers_live() {
 		sleep 1000 &
 		strangers+=($!)
 	done
+	export ASAN_OPTIONS=detect_leaks=0 # which needs a /proc
 	unshare --mount --pid --fork bash -c "$world"'
 		export COVEY_REGION=covey-cli-strangers
 		"$covey" run -v k -- bash -c tree_of_command & leader=$!

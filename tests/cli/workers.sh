@@ -516,10 +516,11 @@ test_worker_first_process() {
 		[[ $signal != QUIT ]] || ends w 131 ''
 		equal 'nobody leads' '1 covey: nobody leads "g"' "$(call g x | sed 's/the leader.*/nobody leads "g"/')"
 	done
+	rm -f pids
 	as_first w worker g --grace 0 -- bash -c serve
 	until_led g
 	asks c g hang
-	until_true 'a request' eval '[[ $(tail -n 1 pids) -gt 2 ]]'
+	until_true 'a request' has_lines pids 2
 	kill -TERM "$(cat w.first)"
 	until_true 'the signal is taken' taken "$(cat w.first)"
 	kill -TERM "$(cat w.first)"
