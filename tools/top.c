@@ -303,15 +303,14 @@ static bool terminal_usable(void)
 {
 	int error;
 	char *move;
+	bool moves;
 
 	if (!getenv("TERM") || setupterm(NULL, STDOUT_FILENO, &error) == ERR)
 		return false;
 	move = tigetstr("cup");
-	if (!move || move == (char *)-1) {
-		del_curterm(cur_term);
-		return false;
-	}
-	return true;
+	moves = move && move != (char *)-1;
+	del_curterm(cur_term); /* newterm() makes another */
+	return moves;
 }
 
 /* True: the terminal can be drawn on. */

@@ -8,6 +8,7 @@ test_strangers_live() {
 	local world
 	export -f strangers_live tree_of_command
 	for world in 'mount -t proc proc /proc' : 'mount -t tmpfs tmpfs /proc'; do
+		[[ $world != *tmpfs* ]] || ! ldd "$covey" | grep -q 'lib.san' || continue # the sanitizers need a /proc
 		mkdir here
 		cd here
 		# shellcheck disable=SC2016
@@ -31,7 +32,6 @@ strangers_live() {
 		sleep 1000 &
 		strangers+=($!)
 	done
-	export ASAN_OPTIONS=detect_leaks=0 # which needs a /proc
 	unshare --mount --pid --fork bash -c "$world"'
 		export COVEY_REGION=covey-cli-strangers
 		"$covey" run -v k -- bash -c tree_of_command & leader=$!
