@@ -155,8 +155,6 @@ static void hear(struct leading *l)
 	case CHILD_ENDED:
 		l->drain_end = l->run->drain == COVEY_FOREVER ? COVEY_FOREVER : monotonic_now() + l->run->drain;
 		break;
-	case CHILD_NOTHING:
-		break;
 	}
 }
 

@@ -36,7 +36,7 @@ int child_start(struct child *child, char *const argv[]);
  * itself has complained, and child_reap() gives EXIT_MISSING or EXIT_CANNOT. */
 bool child_executed(struct child *child);
 
-enum child_news { CHILD_NOTHING, CHILD_NOT_STARTED, CHILD_STOPPED, CHILD_ENDED };
+enum child_news { CHILD_NOT_STARTED, CHILD_STOPPED, CHILD_ENDED };
 
 /*
  * child_news - take a report once child->status is readable.
