@@ -312,6 +312,7 @@ static void a_history_tells_how_it_ended(void **state)
 	must(covey_each_event(c, add_ending, &endings) > 0);
 	assert_string_equal(endings.bytes, "0/0 0/0 0/3 0/-1 1/0 1/7 0/2047 0/2047 0/-2048 0/-2048 0/2047 1/-2048 "
 	                                   "0/2047 0/9 ");
+	world_settle(c, 1);
 	world_check(c, 0);
 	covey_close(c);
 }
@@ -354,8 +355,8 @@ static int count_kinds(void *context, const struct covey_event_view *e)
 	return 0;
 }
 
-/* Each of the first two threads keeps its own last ones, the others share a lane; who leaves makes room for the next.
- * */
+/* Each of the first two threads keeps its own last ones, the others share a lane; who leaves makes room for the
+ * next. */
 static void threads_keep_out_of_each_others_lanes(void **state)
 {
 	struct thread threads[4];
