@@ -336,8 +336,8 @@ COVEY_API int covey_take_over(covey *c, const void *name, size_t size, uint64_t 
 
 /* ------------------------------------------------------------------------------------------------ results */
 
-/* What a leader publishes.  The caller owns it; the bytes are copied once into the region, and only if somebody waits.
- * */
+/* What a leader publishes.  The caller owns it; the bytes are copied once into the region, and only if somebody
+ * waits. */
 struct covey_reply {
 	int error;        /* 0: ok.  Else the leader's own error: waiters get COVEY_ERROR */
 	int32_t code;     /* the application's own code, passed on as it is */
@@ -427,8 +427,8 @@ COVEY_API int covey_default_await(covey *c, const struct covey_lead *lead, const
  * All need a lead for which COVEY_LEADER was given, to the calling thread or another of the process; all give
  * COVEY_EFENCED, and change nothing, once that leadership has ended. */
 
-/* One received request.  Valid until it is answered, or until its waiter goes; owned by the caller, needs no release.
- * */
+/* One received request.  Valid until it is answered, or until its waiter goes; owned by the caller, needs no
+ * release. */
 struct covey_request {
 	const void *data; /* borrowed until the next covey_receive() or covey_respond() of this thread */
 	size_t size;
@@ -721,8 +721,8 @@ struct covey_slots {
 };
 enum { COVEY_SLOT_PAST = 1, COVEY_SLOT_UNREADABLE = 2 }; /* codes of its errors */
 
-/* covey_slot_device - a device over slots, which must outlive it: its group, compute, worker and await callbacks set.
- * */
+/* covey_slot_device - a device over slots, which must outlive it: its group, compute, worker and await callbacks
+ * set. */
 COVEY_API struct covey_device covey_slot_device(struct covey_slots *slots);
 
 /* ------------------------------------------------------------------------------------------------ monitor
@@ -850,8 +850,8 @@ COVEY_API int covey_each_group(covey *c, covey_group_visitor visit, void *contex
  * leads it, COVEY_EINVAL, COVEY_ECORRUPT.  Works on any handle; writes nothing. */
 COVEY_API int covey_group_view_of(covey *c, const void *name, size_t size, struct covey_group_view *out);
 
-/* covey_each_waiter - visit the waiters of one group.  Gives how many, COVEY_ENOENT when nobody leads it, or an error.
- * */
+/* covey_each_waiter - visit the waiters of one group.  Gives how many, COVEY_ENOENT when nobody leads it, or an
+ * error. */
 COVEY_API int covey_each_waiter(covey *c, const void *name, size_t size, covey_waiter_visitor visit, void *context);
 
 /* covey_each_participant - visit the attached processes, and the dead that were not reaped yet.  Gives how many. */

@@ -93,8 +93,8 @@ static inline bool shm_is_thread(const covey *c, const struct covey_thread *t, u
  * changed. */
 static inline bool covey_still(const covey *c, uint32_t node, uint64_t own)
 {
-	/* the fence keeps the loads above before the one below; its partner is each of the new owner's stores, which release
-	 * */
+	/* the fence keeps the loads above before the one below; its partner is each of the new owner's stores, which
+	 * release */
 	atomic_thread_fence(memory_order_acquire);
 	return ((atomic_load_explicit(&c->arena.nodes[node].own, memory_order_relaxed) ^ own) & ~CV_WAITERS) == 0;
 }

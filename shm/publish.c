@@ -505,8 +505,7 @@ int covey_unregister_notify(covey *c, const struct covey_lead *lead, const void 
 	return publish_slowly(c, lead, request, request_size, reply);
 }
 
-/* ------------------------------------------------------------------------------------------------ answers on the way
- * */
+/* -------------------------------------------------------------------------------------------- answers on the way */
 
 /* Whom a call of the next answers. */
 struct choice {

@@ -29,8 +29,8 @@ void arrivals_none_early(struct arrivals *a);
 /* arrivals_take - queue what was told since. */
 void arrivals_take(struct arrivals *a);
 
-/* arrivals_next - the pipe of the oldest write, 0 or 1, and how many in a row there are of it; -1 when there is none.
- * */
+/* arrivals_next - the pipe of the oldest write, 0 or 1, and how many in a row there are of it; -1 when there is
+ * none. */
 int arrivals_next(const struct arrivals *a, size_t *run);
 void arrivals_drop(struct arrivals *a, size_t count);
 

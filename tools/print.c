@@ -57,8 +57,8 @@ static locale_t wide_locale(void)
 	return newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
 }
 
-/* Columns of a terminal, whatever locale the environment names.  Where the system has none that knows, each takes one.
- * */
+/* Columns of a terminal, whatever locale the environment names.  Where the system has none that knows, each takes
+ * one. */
 static int width_of(uint32_t code)
 {
 	static locale_t wide;

@@ -191,8 +191,8 @@ static int take_part(struct run *run)
 	return status;
 }
 
-/* The name of a region is the caller's to mend.  All else is no reason to fail: whoever waits for COMMAND, has it run.
- * */
+/* The name of a region is the caller's to mend.  All else is no reason to fail: whoever waits for COMMAND, has it
+ * run. */
 static int run_command(struct run *run)
 {
 	int error = attach_as(&run->c, run->region, &run->terms, run->command[0]), status;

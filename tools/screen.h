@@ -33,8 +33,8 @@ bool screen_pick(struct screen *s, const struct look *l);
 /* screen_spark - remember the look's longest wait. */
 void screen_spark(struct screen *s, const struct look *l);
 
-/* screen_list, screen_group - draw all groups, or one of them with its waiters and its history, on the whole terminal.
- * */
+/* screen_list, screen_group - draw all groups, or one of them with its waiters and its history, on the whole
+ * terminal. */
 void screen_list(struct screen *s, const struct look *l, const struct look *before);
 void screen_group(struct screen *s, covey *c, const char *name, size_t size, const struct look *l);
 

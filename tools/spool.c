@@ -342,8 +342,8 @@ static bool is_empty(const struct spools *p, int stream)
 	return p->s[stream].from < 0 || ioctl(p->s[stream].from, FIONREAD, &left) < 0 || left == 0;
 }
 
-/* Until nothing is left behind what was told of: then for each write that was told the bytes are here, and no others.
- * */
+/* Until nothing is left behind what was told of: then for each write that was told the bytes are here, and no
+ * others. */
 static void read_both(struct spools *p)
 {
 	for (int i = 0; i < STREAMS; i++) {

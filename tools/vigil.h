@@ -23,8 +23,8 @@ enum vigil_end {
 	VIGIL_FAILED, /* which has been said */
 };
 
-/* vigil_begin - block the signals that end the command, and be told of them; 0, or the exit status after a complaint.
- * */
+/* vigil_begin - block the signals that end the command, and be told of them; 0, or the exit status after a
+ * complaint. */
 int vigil_begin(struct vigil *v, struct inspection *in, const char *command);
 
 /* vigil_sleep - at most so many milliseconds, -1 for ever.  That the region's name was removed is said meanwhile. */
